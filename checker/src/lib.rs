@@ -1,0 +1,54 @@
+//! The judge of demo, kill matrix and campaigns: every accepted payment has exactly one saga, which has ended, and
+//! the gateway's ledger, the invoices and the plans say the same as the saga.
+//!
+//! Pure: the caller gathers what was seen, the checker compares. It trusts no part of the system about money but the
+//! gateway's own ledger.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod judge;
+mod ledger;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use seedwork::{IdCliente, IdCorrelacion, Phase};
+
+pub use judge::{Verdict, Violation, judge};
+pub use ledger::{Movimiento, Saldo, TipoMovimiento, saldos};
+
+/// A payment that a door said yes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its identity.
+    pub id: IdCorrelacion,
+    /// Who pays.
+    pub id_cliente: IdCliente,
+    /// How much, in minor units.
+    pub minor: i64,
+}
+
+/// A saga as it was seen in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Its phase.
+    pub phase: Phase,
+    /// Whether it has ended.
+    pub ended: bool,
+}
+
+/// Everything a verdict is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// What the doors accepted.
+    pub accepted: Vec<Accepted>,
+    /// The sagas, by payment.
+    pub sagas: BTreeMap<IdCorrelacion, Seen>,
+    /// The gateway's ledger.
+    pub movimientos: Vec<Movimiento>,
+    /// The state of each invoice (`PAGO_ENVIADO`, `CONFIRMADO`, `CANCELADO`), by payment.
+    pub facturas: BTreeMap<IdCorrelacion, String>,
+    /// The plan of each client that exists (`PENDIENTE`, `PAGADO`, `ATRASADO`).
+    pub planes: BTreeMap<IdCliente, String>,
+    /// Payments whose money the bank took back: a completed one among them was reversed by that.
+    pub contracargos: BTreeSet<IdCorrelacion>,
+}

@@ -1,0 +1,262 @@
+//! `local up`: everything that can be wrong is looked at first, then the supervisor is started and followed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep};
+
+use super::down::reap;
+use super::status::addresses;
+use super::tail;
+use crate::credentials;
+use crate::error::{During, Error, Result};
+use crate::holders;
+use crate::kubernetes::MANIFESTS;
+use crate::layout::{self, Layout};
+use crate::out::say;
+use crate::part::{Part, to_json};
+use crate::parts::{self, Context};
+use crate::settings::{Profile, Settings};
+use crate::status::{State, Status};
+use crate::tools::{self, Tools};
+
+/// Logs longer than this start anew at `up`.
+const LONGEST_LOG: u64 = 10 * 1024 * 1024;
+/// A part that died this often without ever being ready will not get better by waiting.
+const HOPELESS: u32 = 5;
+/// When nothing becomes ready for this long, it is said what is waited for.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Brings a local system up, or what is missing of it, and returns when every part is ready.
+pub async fn up(root: &Path, settings: Settings, patience: Duration) -> Result<()> {
+    let started = Instant::now();
+    let layout = Layout::new(root, settings.profile);
+    layout.create()?;
+    let context = context(layout, settings)?;
+    let state = context.layout.state().to_owned();
+    let parts = parts::all(&context);
+    if let Some(status) = Status::of_running(&state)? {
+        if fs::read(layout::parts_file(&state)).ok() != Some(to_json(&parts)?) {
+            return Err(Error::advice(
+                "it runs already, with other settings: run `make down` first",
+            ));
+        }
+        restart_rebuilt(&status);
+    } else {
+        reap(&state).await;
+        refuse_taken_ports(root, &context.settings, &parts)?;
+        shorten_logs(&state)?;
+        parts::write(&context, &parts)?;
+        start_supervisor(&state)?;
+    }
+    follow(&state, started, patience).await?;
+    say(format!(
+        "\n{} parts ready in {:.1} s\n",
+        parts.len(),
+        started.elapsed().as_secs_f64()
+    ));
+    say(addresses(&context.layout, &parts));
+    Ok(())
+}
+
+fn context(layout: Layout, settings: Settings) -> Result<Context> {
+    let root = layout.root();
+    let tools = Tools::find(root)?;
+    let ours = if settings.infrastructure_only {
+        PathBuf::new()
+    } else {
+        tools::ours()?
+    };
+    let manifests: Vec<PathBuf> = MANIFESTS.iter().map(|file| root.join(file)).collect();
+    if let Some(missing) = manifests.iter().find(|file| !file.is_file()) {
+        return Err(Error::advice(format!(
+            "{} is not there: run `make generate`",
+            missing.display()
+        )));
+    }
+    let tokens = credentials::tokens(&layout)?;
+    let server = credentials::cluster(&layout, settings.ports.kube_apiserver())?;
+    Ok(Context {
+        settings,
+        layout,
+        tools,
+        ours,
+        tokens,
+        server,
+        manifests,
+    })
+}
+
+/// Parts whose program was built anew since they were started are started again; nothing else is touched.
+fn restart_rebuilt(status: &Status) {
+    for part in &status.parts {
+        if let Some(process) = part.process.filter(crate::process::Identity::executable_replaced) {
+            say(format!("  {:<24} was built anew: starting it again", part.part));
+            process.signal(Signal::SIGTERM);
+        }
+    }
+}
+
+fn refuse_taken_ports(root: &Path, settings: &Settings, parts: &[Part]) -> Result<()> {
+    for profile in Profile::ALL.into_iter().filter(|profile| *profile != settings.profile) {
+        if Status::of_running(Layout::new(root, profile).state())?.is_some() {
+            let name = profile.name();
+            return Err(Error::advice(format!(
+                "the `{name}` system of this checkout runs: run `make down` first"
+            )));
+        }
+    }
+    let taken: Vec<String> = parts
+        .iter()
+        .flat_map(|part| part.ports.iter().map(move |port| (part, *port)))
+        .filter(|(_, port)| holders::taken(*port))
+        .map(|(part, port)| {
+            let holder = holders::holder(port).map_or_else(
+                || "a process that is not yours".to_owned(),
+                |holder| format!("{} (process {})", holder.name(), holder.pid),
+            );
+            format!("  port {port}, meant for {}, is held by {holder}", part.name)
+        })
+        .collect();
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let base = settings.ports.base();
+    let other = if base < 60_000 { base + 1000 } else { 17_000 };
+    Err(Error::advice(format!(
+        "ports are taken:\n{}\nEnd what holds them, or use other ports: PORT_BASE={other} make up (everything listens between there and \
+         100 above)",
+        taken.join("\n")
+    )))
+}
+
+fn shorten_logs(state: &Path) -> Result<()> {
+    for entry in fs::read_dir(layout::logs(state))
+        .during("read the folder of logs")?
+        .flatten()
+    {
+        if entry.metadata().is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
+            OpenOptions::new()
+                .write(true)
+                .truncate(true)
+                .open(entry.path())
+                .during("shorten a log")?;
+        }
+    }
+    Ok(())
+}
+
+fn start_supervisor(state: &Path) -> Result<()> {
+    let log = layout::log_file(state, "supervisor");
+    let log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(log)
+        .during("open the supervisor's log")?;
+    let errors = log.try_clone().during("share the supervisor's log")?;
+    let own = std::env::current_exe().during("find the own executable")?;
+    // What the last supervisor wrote is not news of this one.
+    fs::remove_file(layout::status_file(state)).ok();
+    Command::new(own)
+        .arg("supervise")
+        .arg("--state")
+        .arg(state)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .spawn()
+        .during("start the supervisor")
+        .map(drop)
+}
+
+/// Prints a line per part as it becomes ready.
+async fn follow(state: &Path, started: Instant, patience: Duration) -> Result<()> {
+    let mut told: BTreeMap<String, (State, u32)> = BTreeMap::new();
+    let mut last_news = Instant::now();
+    let mut seen_running = false;
+    loop {
+        let status = Status::of_running(state)?;
+        seen_running |= status.is_some();
+        for part in status.iter().flat_map(|status| &status.parts) {
+            let now = (part.state, part.restarts);
+            let before = told.insert(part.part.clone(), now);
+            if before == Some(now) {
+                continue;
+            }
+            if part.state == State::Ready {
+                say(format!(
+                    "  {:<24} ready  {:>5.1} s",
+                    part.part,
+                    started.elapsed().as_secs_f64()
+                ));
+                last_news = Instant::now();
+            } else if part.restarts > before.map_or(0, |(_, restarts)| restarts) {
+                let how = part.last_exit.as_deref().unwrap_or("ended");
+                say(format!("  {:<24} {how}; see `make logs S={}`", part.part, part.part));
+                last_news = Instant::now();
+            }
+            if part.state == State::BackOff && part.restarts >= HOPELESS {
+                return Err(failed(state, "a part dies again and again", status.as_ref()));
+            }
+        }
+        match &status {
+            Some(status) if status.all_ready() => return Ok(()),
+            None if seen_running || started.elapsed() > SILENCE * 2 => {
+                return Err(failed(state, "the supervisor ended", None));
+            }
+            _ => {}
+        }
+        if started.elapsed() > patience {
+            let text = format!("not ready in {} s", patience.as_secs());
+            return Err(failed(state, &text, status.as_ref()));
+        }
+        if last_news.elapsed() > SILENCE {
+            for line in status.iter().flat_map(waiting) {
+                say(format!("  waiting: {line}"));
+            }
+            last_news = Instant::now();
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn waiting(status: &Status) -> Vec<String> {
+    let lines = status.parts.iter().filter(|part| part.state != State::Ready);
+    lines
+        .map(|part| format!("{} for {}", part.part, part.waiting_for.as_deref().unwrap_or("itself")))
+        .collect()
+}
+
+/// What went wrong, what is not ready, and the last words of each.
+fn failed(state: &Path, what: &str, status: Option<&Status>) -> Error {
+    let mut text = what.to_owned();
+    let parts = status.iter().flat_map(|status| &status.parts);
+    let troubled: Vec<_> = parts
+        .filter(|part| matches!(part.state, State::Starting | State::BackOff))
+        .collect();
+    for part in &troubled {
+        text.push_str(&format!(
+            "\n{} waits for {}",
+            part.part,
+            part.waiting_for.as_deref().unwrap_or("itself")
+        ));
+    }
+    let names = troubled.iter().map(|part| part.part.as_str());
+    for name in names.chain(status.is_none().then_some("supervisor")) {
+        text.push_str(&format!(
+            "\n--- the end of its log: {}",
+            layout::log_file(state, name).display()
+        ));
+        for line in tail(&layout::log_file(state, name), 8) {
+            text.push_str(&format!("\n    {line}"));
+        }
+    }
+    text.push_str("\nWhat runs was left running: `make status`, `make logs S=<part>`, `make down`.");
+    Error::advice(text)
+}

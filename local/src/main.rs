@@ -1,0 +1,154 @@
+//! `local`: the whole system as processes of this machine. See the library.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use local::error::During;
+use local::layout::Layout;
+use local::ports::{DEFAULT_BASE, Ports};
+use local::settings::{PoliticaNotificacion, Profile, Settings};
+use local::{Error, Result, commands, ready, supervisor};
+
+/// Runs the whole system as processes of this machine: no Docker, no root.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Which local system. Without it: `demo` for demo, `up` for up, both for the others
+    #[arg(long, global = true)]
+    profile: Option<Profile>,
+    /// The checkout [default: the one that the current folder is in]
+    #[arg(long, global = true)]
+    root: Option<PathBuf>,
+    /// First of 100 ports in a row; another one than the default moves the six services in there too
+    #[arg(long, global = true, env = "PORT_BASE", default_value_t = DEFAULT_BASE)]
+    port_base: u16,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything and return when it is ready
+    Up(Choices),
+    /// Stop everything; fine when nothing runs
+    Down,
+    /// Show what runs, whether it answers, its memory and its addresses
+    Status,
+    /// Show the end of a part's log, or of every part's
+    Logs {
+        /// A part, as `status` names it, or `supervisor`
+        part: Option<String>,
+        /// Go on with what is added
+        #[arg(long, short)]
+        follow: bool,
+        /// How many lines of each
+        #[arg(long, short = 'n', default_value_t = 40)]
+        lines: usize,
+    },
+    /// Stop everything and forget all of it
+    Reset,
+    /// Start the demo's own system and play its scenarios
+    Demo(Choices),
+    /// Judge the demo that was played again, from what the running system holds now
+    Judge,
+    /// Keep the parts of a state dir running (what `up` starts)
+    #[command(hide = true)]
+    Supervise {
+        #[arg(long)]
+        state: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct Choices {
+    /// Only what is not ours: etcd, kube-apiserver, Redis, Jaeger
+    #[arg(long)]
+    infra: bool,
+    /// How long a finished payment stays in the cluster [default: 3600, demo 120]
+    #[arg(long)]
+    ttl_seconds: Option<u32>,
+    /// What a failed notification does to its payment [default: Continue, demo Compensate]
+    #[arg(long)]
+    politica_notificacion: Option<PoliticaNotificacion>,
+    /// Log filter of our own binaries
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    log_filter: String,
+    /// Give up after this many seconds
+    #[arg(long, default_value_t = 180)]
+    timeout: u64,
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(Cli::parse())),
+        Err(source) => Err(source).during("start the runtime"),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", ready::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let Cli {
+        command,
+        profile,
+        root,
+        port_base,
+    } = cli;
+    let root = || checkout(root);
+    let ports = Ports::from_base(port_base).map_err(|error| Error::advice(error.to_string()))?;
+    let profiles = profile.map_or_else(|| Profile::ALL.to_vec(), |profile| vec![profile]);
+    match command {
+        Command::Up(choices) => {
+            let (settings, patience) = chosen(profile.unwrap_or(Profile::Up), ports, choices);
+            commands::up(&root()?, settings, patience).await
+        }
+        Command::Demo(choices) => {
+            let (settings, patience) = chosen(profile.unwrap_or(Profile::Demo), ports, choices);
+            commands::demo(&root()?, settings, patience).await
+        }
+        Command::Judge => {
+            let settings = Settings::of(profile.unwrap_or(Profile::Demo), ports);
+            commands::judge(&root()?, settings).await
+        }
+        Command::Down => commands::down(&root()?, &profiles).await,
+        Command::Status => commands::status(&root()?, &profiles).await,
+        Command::Logs { part, follow, lines } => {
+            commands::logs(&root()?, &profiles, part.as_deref(), lines, follow).await
+        }
+        Command::Reset => commands::reset(&root()?, &profiles).await,
+        Command::Supervise { state } => supervisor::run(&state).await,
+    }
+}
+
+fn checkout(named: Option<PathBuf>) -> Result<PathBuf> {
+    match named {
+        Some(root) => root.canonicalize().during(format!("find {}", root.display())),
+        None => Layout::find_root(&std::env::current_dir().during("find the current folder")?),
+    }
+}
+
+fn chosen(profile: Profile, ports: Ports, choices: Choices) -> (Settings, Duration) {
+    let Choices {
+        infra,
+        ttl_seconds,
+        politica_notificacion,
+        log_filter,
+        timeout,
+    } = choices;
+    let defaults = Settings::of(profile, ports);
+    let settings = Settings {
+        ttl_seconds: ttl_seconds.unwrap_or(defaults.ttl_seconds),
+        politica_notificacion: politica_notificacion.unwrap_or(defaults.politica_notificacion),
+        log_filter,
+        infrastructure_only: infra,
+        ..defaults
+    };
+    (settings, Duration::from_secs(timeout))
+}

@@ -1,0 +1,166 @@
+//! The parts of the system, as data.
+
+mod broker;
+mod cluster;
+mod services;
+mod sidecar;
+mod tracing;
+
+use std::path::PathBuf;
+
+use seedwork::contrato::App;
+
+use crate::credentials::{ServerFiles, Tokens};
+use crate::error::Result;
+use crate::layout::{self, Layout};
+use crate::part::{Part, to_json};
+use crate::render;
+use crate::settings::Settings;
+use crate::status::write_atomically;
+use crate::tools::Tools;
+
+/// What the parts are made from.
+pub struct Context {
+    /// How the system is to be.
+    pub settings: Settings,
+    /// Where things are.
+    pub layout: Layout,
+    /// Programs that are not ours.
+    pub tools: Tools,
+    /// The folder of our own binaries.
+    pub ours: PathBuf,
+    /// Secrets between the parts.
+    pub tokens: Tokens,
+    /// The API server's files.
+    pub server: ServerFiles,
+    /// What it is told, as files.
+    pub manifests: Vec<PathBuf>,
+}
+
+/// Every part, in the order people read them: what others need comes first.
+pub fn all(context: &Context) -> Vec<Part> {
+    let mut parts = vec![
+        cluster::etcd(context),
+        cluster::kube_apiserver(context),
+        broker::redis(context),
+        tracing::jaeger(context),
+    ];
+    if !context.settings.infrastructure_only {
+        parts.push(services::pasarela(context));
+        for app in App::ALL {
+            parts.push(services::app(context, app));
+            parts.push(sidecar::daprd(context, app));
+        }
+    }
+    parts
+}
+
+/// Writes what the parts read when they start, and the list itself for the supervisor.
+pub fn write(context: &Context, parts: &[Part]) -> Result<()> {
+    let layout = &context.layout;
+    let values = render::values(context.settings.ports, layout.state(), &context.tokens.redis);
+    render::render(layout, &values)?;
+    write_atomically(&layout.redis_config(), broker::config(context).as_bytes())?;
+    write_atomically(&layout::parts_file(layout.state()), &to_json(parts)?)
+}
+
+/// The URL of a local port.
+fn local_url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// `127.0.0.1:port`, as Go programs want it.
+fn local_address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::ports::Ports;
+    use crate::settings::Profile;
+
+    fn context(base: u16) -> Context {
+        let file = |name: &str| PathBuf::from(name);
+        Context {
+            settings: Settings::of(Profile::Demo, Ports::from_base(base).unwrap()),
+            layout: Layout::new(Path::new("/checkout"), Profile::Demo),
+            tools: Tools {
+                etcd: file("etcd"),
+                kube_apiserver: file("kube-apiserver"),
+                jaeger: file("jaeger"),
+                daprd: file("daprd"),
+                redis: file("redis-server"),
+            },
+            ours: file("/target/dev"),
+            tokens: Tokens {
+                dapr_api: "d".into(),
+                app_api: "a".into(),
+                redis: "r".into(),
+            },
+            server: ServerFiles {
+                ca: file("ca.crt"),
+                certificate: file("apiserver.crt"),
+                key: file("apiserver.key"),
+                service_account_key: file("service-account.key"),
+                service_account_public: file("service-account.pub"),
+            },
+            manifests: vec![file("crd.yaml")],
+        }
+    }
+
+    #[test]
+    fn every_need_is_a_part_further_up() {
+        let mut above = BTreeSet::new();
+        for part in all(&context(17000)) {
+            for need in &part.needs {
+                assert!(
+                    above.contains(need.part()),
+                    "{} needs {}, which is not above it",
+                    part.name,
+                    need.part()
+                );
+            }
+            assert!(above.insert(part.name.clone()), "{} is there twice", part.name);
+        }
+        assert_eq!(above.len(), 15);
+    }
+
+    #[test]
+    fn no_two_parts_listen_on_one_port_and_two_bases_share_none() {
+        let mut seen = BTreeSet::new();
+        for base in [17000, 17100] {
+            for part in all(&context(base)) {
+                for port in part.ports {
+                    assert!(seen.insert(port), "{} listens on {port}, which is taken", part.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_infrastructure_alone_has_none_of_our_parts() {
+        let mut context = context(17000);
+        context.settings.infrastructure_only = true;
+        let names: Vec<_> = all(&context).into_iter().map(|part| part.name).collect();
+        assert_eq!(names, ["etcd", "kube-apiserver", "redis", "jaeger"]);
+    }
+
+    #[test]
+    fn the_demo_undoes_a_payment_whose_notification_failed() {
+        let operator = all(&context(17000))
+            .into_iter()
+            .find(|part| part.name == "operator")
+            .unwrap();
+        assert_eq!(operator.env["POLITICA_NOTIFICACION"], "Compensate");
+        assert_eq!(operator.env["TTL_SECONDS"], "120");
+        assert_eq!(operator.env["KUBECONFIG"], "/checkout/.local/demo/operator.kubeconfig");
+        assert_eq!(
+            operator.env["DATABASE_URL"],
+            "sqlite:///checkout/.local/demo/data/operator.db?mode=rwc"
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! What a person may choose about a local system.
+
+use clap::ValueEnum;
+
+use crate::ports::Ports;
+
+/// A local system with a state dir of its own. Both use the same ports, so one runs at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// For working on the system: payments stay for an hour, a failed notification does not undo a payment.
+    Up,
+    /// For `make demo`: payments leave soon, a failed notification undoes the payment, as in the original system.
+    Demo,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 2] = [Self::Up, Self::Demo];
+
+    /// Its name, which is also its folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// What happens to a payment whose notification failed on every medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum PoliticaNotificacion {
+    /// It is undone.
+    Compensate,
+    /// It stands.
+    Continue,
+}
+
+impl PoliticaNotificacion {
+    /// As the operator's environment spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compensate => "Compensate",
+            Self::Continue => "Continue",
+        }
+    }
+}
+
+/// How a local system is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Which one.
+    pub profile: Profile,
+    /// Where everything listens.
+    pub ports: Ports,
+    /// How long a finished payment stays in the cluster.
+    pub ttl_seconds: u32,
+    /// What a failed notification does to its payment.
+    pub politica_notificacion: PoliticaNotificacion,
+    /// How long a client may go untold of a reversal.
+    pub aviso_deadline_seconds: u32,
+    /// Log filter of our own binaries (`RUST_LOG`).
+    pub log_filter: String,
+    /// Only the parts that are not ours: etcd, kube-apiserver, Redis, Jaeger.
+    pub infrastructure_only: bool,
+}
+
+impl Settings {
+    /// The settings of a profile, before anything a person chose.
+    pub fn of(profile: Profile, ports: Ports) -> Self {
+        let (ttl_seconds, politica_notificacion, aviso_deadline_seconds) = match profile {
+            Profile::Up => (3600, PoliticaNotificacion::Continue, 60),
+            Profile::Demo => (120, PoliticaNotificacion::Compensate, 4),
+        };
+        Self {
+            profile,
+            ports,
+            ttl_seconds,
+            politica_notificacion,
+            aviso_deadline_seconds,
+            log_filter: "info".to_owned(),
+            infrastructure_only: false,
+        }
+    }
+}

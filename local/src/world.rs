@@ -1,0 +1,234 @@
+//! A client's view of the running system: its doors, its screens, and the gateway's own ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use checker::{Accepted, Evidence, Movimiento, Seen};
+use kube::Client;
+use seedwork::contrato::App;
+use seedwork::{Dinero, IdCliente, IdCorrelacion, Moneda, Phase};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::kubernetes;
+use crate::ports::Ports;
+use crate::wait::until;
+
+/// The running system.
+#[derive(Clone)]
+pub struct World {
+    http: reqwest::Client,
+    ports: Ports,
+    kube: Client,
+}
+
+/// A payment as the BFF shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pago {
+    /// Its phase, or `Solicitado` / `Rechazado` while there is no saga.
+    pub fase: String,
+    /// How far it got: `2/4`.
+    pub step: Option<String>,
+    /// Why it did not complete: a stable code.
+    pub motivo: Option<String>,
+    /// The same as a sentence.
+    pub mensaje: Option<String>,
+    /// The trace of it.
+    pub trace_id: Option<String>,
+    /// Whether it has ended.
+    pub terminado: bool,
+    /// Its steps.
+    #[serde(default)]
+    pub pasos: Vec<Paso>,
+}
+
+/// One step of a payment as the BFF shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Paso {
+    /// Which step.
+    pub nombre: String,
+    /// Its state.
+    pub estado: String,
+}
+
+// === impl World ===
+
+impl World {
+    /// The system on these ports; the cluster through this kubeconfig.
+    pub async fn new(ports: Ports, kubeconfig: &Path) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build()
+            .map_err(|error| Error::advice(format!("the HTTP client cannot be made: {error}")))?;
+        Ok(Self { http, ports, kube: kubernetes::client(kubeconfig).await? })
+    }
+
+    /// The address of a page of one of our applications.
+    pub fn url(&self, app: App, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports.app(app))
+    }
+
+    /// The address of a page of the gateway.
+    pub fn pasarela(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports.pasarela())
+    }
+
+    /// The address of a page of Jaeger's query API.
+    pub fn jaeger(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports.jaeger_query())
+    }
+
+    /// The HTTP client.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// The cluster.
+    pub fn kube(&self) -> &Client {
+        &self.kube
+    }
+
+    /// `GET`, as JSON with the status.
+    pub async fn get(&self, url: &str) -> Result<(u16, Value)> {
+        let response = self.http.get(url).send().await.map_err(|error| unreachable_page(url, &error))?;
+        let status = response.status().as_u16();
+        let text = response.text().await.map_err(|error| unreachable_page(url, &error))?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// `POST` of JSON, with an optional `Idempotency-Key`.
+    pub async fn post(&self, url: &str, body: &Value, key: Option<&str>) -> Result<(u16, Value)> {
+        let mut request = self.http.post(url).header("content-type", "application/json").body(body.to_string());
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = request.send().await.map_err(|error| unreachable_page(url, &error))?;
+        let status = response.status().as_u16();
+        let text = response.text().await.map_err(|error| unreachable_page(url, &error))?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// A GraphQL request; errors in it are an error here.
+    pub async fn graphql(&self, query: &str, variables: Value) -> Result<Value> {
+        let url = self.url(App::Bff, "/v1");
+        let (_, answer) = self.post(&url, &json!({"query": query, "variables": variables}), None).await?;
+        match answer.get("errors") {
+            Some(errors) => Err(Error::advice(format!("GraphQL refuses: {errors}"))),
+            None => Ok(answer["data"].clone()),
+        }
+    }
+
+    /// Makes a client and answers its id. The same key gives the same client.
+    pub async fn cliente(&self, nombre: &str, correo: &str, key: &str) -> Result<IdCliente> {
+        let body = json!({"nombre": nombre, "apellidos": "Pérez", "correo": correo, "contrasena": "clave-de-prueba"});
+        let (status, answer) = self.post(&self.url(App::GestionClientes, "/clientes/cliente"), &body, Some(key)).await?;
+        let id = answer["id"].as_str().filter(|_| status == 200);
+        let id = id.ok_or_else(|| Error::advice(format!("POST /clientes/cliente answers {status}: {answer}")))?;
+        IdCliente::parse(id).map_err(|error| Error::advice(format!("a client's id {error}")))
+    }
+
+    /// Asks for a payment through the BFF, as the original's clients do.
+    pub async fn pagar(&self, id_cliente: &IdCliente, monto: &str) -> Result<Accepted> {
+        let query = "mutation($pago: RealizarPagoInput!) { realizarPago(pago: $pago) { mensaje codigo idCorrelacion } }";
+        let number: Value = serde_json::from_str(monto).unwrap_or(Value::Null);
+        let pago = json!({"medioPago": "TarjetaCredito", "idCliente": id_cliente, "monto": number});
+        let data = self.graphql(query, json!({ "pago": pago })).await?;
+        let id = data["realizarPago"]["idCorrelacion"].as_str().unwrap_or_default();
+        let id = IdCorrelacion::parse(id).map_err(|error| Error::advice(format!("an idCorrelacion {error}")))?;
+        accepted(id, id_cliente.clone(), monto)
+    }
+
+    /// A payment, if the BFF knows it.
+    pub async fn pago(&self, id: &IdCorrelacion) -> Result<Option<Pago>> {
+        let query = "query($id: String!) { pago(idCorrelacion: $id) { fase step motivo mensaje traceId terminado pasos { nombre estado } } }";
+        let data = self.graphql(query, json!({ "id": id })).await?;
+        Ok(serde_json::from_value(data["pago"].clone()).ok())
+    }
+
+    /// Waits until a payment has ended.
+    pub async fn until_ended(&self, id: &IdCorrelacion, patience: Duration) -> Result<Pago> {
+        let what = format!("the end of {id}");
+        let ended = until(&what, patience, async || match self.pago(id).await {
+            Ok(Some(pago)) if pago.terminado => Ok(pago),
+            Ok(Some(pago)) => Err(format!("it is {} {}", pago.fase, pago.step.unwrap_or_default())),
+            Ok(None) => Err("the BFF does not know it yet".to_owned()),
+            Err(error) => Err(error.to_string()),
+        });
+        ended.await.map_err(|late| Error::advice(late.to_string()))
+    }
+
+    /// The state of a payment's invoice.
+    pub async fn factura(&self, id: &IdCorrelacion) -> Result<Option<String>> {
+        let (status, body) = self.get(&self.url(App::GestionClientes, &format!("/facturacion/{id}"))).await?;
+        let estado = body["estado"].as_str().map(str::to_owned).filter(|_| status == 200);
+        // Before step 1 there is a request and no invoice.
+        Ok(estado.filter(|estado| !matches!(estado.as_str(), "SOLICITADO" | "RECHAZADO")))
+    }
+
+    /// The plan of a client.
+    pub async fn plan(&self, id: &IdCliente) -> Result<Option<String>> {
+        let (_, body) = self.get(&self.url(App::GestionClientes, &format!("/clientes/cliente/{id}"))).await?;
+        Ok(body["estadoPlan"].as_str().map(str::to_owned))
+    }
+
+    /// The types of a payment's notifications.
+    pub async fn notificaciones(&self, id: &IdCorrelacion) -> Result<Vec<String>> {
+        let url = self.url(App::Notificaciones, &format!("/notificaciones/notificacion?idCorrelacion={id}"));
+        let (_, body) = self.get(&url).await?;
+        let list = body.as_array().cloned().unwrap_or_default();
+        Ok(list.iter().filter_map(|one| one["tipo"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// The gateway's whole ledger.
+    pub async fn movimientos(&self) -> Result<Vec<Movimiento>> {
+        let mut all = Vec::new();
+        let mut from = 1;
+        loop {
+            let (_, page) = self.get(&self.pasarela(&format!("/movimientos?desde={from}&limite=1000"))).await?;
+            let lines: Vec<Movimiento> = serde_json::from_value(page["movimientos"].clone())
+                .map_err(|source| Error::Json { what: "the gateway's ledger".into(), source })?;
+            if lines.is_empty() {
+                return Ok(all);
+            }
+            all.extend(lines);
+            from = page["siguiente"].as_i64().unwrap_or(i64::MAX);
+        }
+    }
+
+    /// Gathers what a verdict is made of.
+    pub async fn evidence(&self, accepted: &[Accepted], contracargos: BTreeSet<IdCorrelacion>) -> Result<Evidence> {
+        let mut evidence = Evidence { accepted: accepted.to_vec(), contracargos, ..Evidence::default() };
+        let mut planes = BTreeMap::new();
+        for Accepted { id, id_cliente, .. } in accepted {
+            if let Some(pago) = self.pago(id).await?
+                && let Some(phase) = Phase::ALL.into_iter().find(|phase| phase.as_str() == pago.fase)
+            {
+                evidence.sagas.insert(id.clone(), Seen { phase, ended: pago.terminado });
+            }
+            if let Some(estado) = self.factura(id).await? {
+                evidence.facturas.insert(id.clone(), estado);
+            }
+            if !planes.contains_key(id_cliente) {
+                planes.insert(id_cliente.clone(), self.plan(id_cliente).await?);
+            }
+        }
+        evidence.planes = planes.into_iter().filter_map(|(id, plan)| Some((id, plan?))).collect();
+        evidence.movimientos = self.movimientos().await?;
+        Ok(evidence)
+    }
+}
+
+/// A payment that a door said yes to.
+pub fn accepted(id: IdCorrelacion, id_cliente: IdCliente, monto: &str) -> Result<Accepted> {
+    let dinero =
+        Dinero::parse(monto, Moneda::USD).map_err(|error| Error::advice(format!("monto {monto} {error}")))?;
+    Ok(Accepted { id, id_cliente, minor: dinero.minor() })
+}
+
+fn unreachable_page(url: &str, error: &reqwest::Error) -> Error {
+    Error::advice(format!("{url} does not answer: {error}; `make status` says how the parts are"))
+}

@@ -1,0 +1,99 @@
+//! Wiring: client, watch, inbox, tellers, server.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::routing::get;
+use futures::StreamExt as _;
+use kube::runtime::controller::{Config as ControllerConfig, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use seedwork::App;
+use seedwork_runtime::serve::{self, StartupError};
+use seedwork_runtime::sidecar::DaprSidecar;
+use seedwork_runtime::{Sidecar, inbox, sql, telemetry};
+
+use crate::archive::Archive;
+use crate::config::RunArgs;
+use crate::crd::PaymentSaga;
+use crate::inbox::OperatorInbox;
+use crate::memory::Memories;
+use crate::reconcile::{on_error, reconcile};
+use crate::record::Recorded;
+use crate::shell::{Shell, Watched};
+
+/// How many resources are reconciled at once.
+const CONCURRENCY: u16 = 32;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Runs until told to stop.
+pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
+    let _telemetry = telemetry::init("operator", &settings.telemetry)?;
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| StartupError::new("cannot set up metrics", error))?;
+    let args = settings.service.clone();
+    let listener = serve::bind(args.host, args.port).await?;
+    let client = Client::try_default().await.map_err(|error| {
+        StartupError::new("cannot find a Kubernetes API server; set KUBECONFIG, or run in a cluster", error)
+    })?;
+    let namespace = &settings.namespace;
+    let watched: Api<Watched> = Api::namespaced(client.clone(), namespace);
+    let api: Api<PaymentSaga> = Api::namespaced(client.clone(), namespace);
+    api.list(&kube::api::ListParams::default().limit(1)).await.map_err(|error| {
+        StartupError::new(format!("cannot list paymentsagas in namespace {namespace}; is the definition applied?"), error)
+    })?;
+    let pool = sql::open(&args.database_url, &MIGRATIONS).await?;
+    let sidecar: Arc<dyn Sidecar> = Arc::new(DaprSidecar::new(&args)?);
+    let config = ControllerConfig::default().concurrency(CONCURRENCY);
+    let controller = Controller::new(watched, watcher::Config::default()).with_config(config);
+    let shell = Arc::new(Shell {
+        api,
+        cache: controller.store(),
+        sidecar: Arc::clone(&sidecar),
+        archive: Archive::new(pool),
+        recorder: Recorder::new(client, Reporter { controller: "saga-operator".into(), instance: None }),
+        memories: Memories::new(Instant::now()),
+        settings,
+    });
+    tokio::spawn(tell_ends(Arc::clone(&shell)));
+
+    let watching = controller
+        .graceful_shutdown_on(serve::stop_signal())
+        .run(reconcile, on_error, Arc::clone(&shell))
+        .for_each(|pass| async {
+            if let Err(error) = pass {
+                tracing::debug!(%error, "a pass failed");
+            }
+        });
+    let router = inbox::router(App::Operator, &args, Arc::new(OperatorInbox(shell)));
+    let router = router.route("/metrics", get(move || async move { metrics.render() }));
+    let router = serve::dress(router, sidecar, r#"{"status":"up"}"#);
+    let serving = serve::run(listener, router, serve::stop_signal());
+    let (served, ()) = tokio::join!(serving, watching);
+    served
+}
+
+/// Tells the BFF each end until it confirms.
+async fn tell_ends(shell: Arc<Shell>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        let unconfirmed = match shell.archive.claim_unconfirmed().await {
+            Ok(unconfirmed) => unconfirmed,
+            Err(fault) => {
+                tracing::warn!(error = fault.chain(), "unable to look for unconfirmed ends");
+                continue;
+            }
+        };
+        for object in unconfirmed {
+            match Recorded::read(object) {
+                Ok(recorded) => shell.announce(&recorded).await,
+                Err(fault) => tracing::error!(error = fault.chain(), "an archived payment cannot be read"),
+            }
+        }
+    }
+}

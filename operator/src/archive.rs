@@ -1,0 +1,97 @@
+//! Finished sagas, in SQL. Also the outbox of ends: an end is told to the BFF until it confirms.
+
+use seedwork::{Fault, IdCorrelacion};
+use seedwork_runtime::{now_ms, sql};
+use sqlx::{AnyPool, Row as _};
+
+use crate::crd::PaymentSaga;
+use crate::record::Recorded;
+
+/// The archive.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    pool: AnyPool,
+}
+
+/// The first repeat of an unconfirmed end comes after this long, then each twice as late, up to the most.
+const REPEAT_FIRST_MS: i64 = 3_000;
+const REPEAT_MOST_MS: i64 = 60_000;
+
+// === impl Archive ===
+
+impl Archive {
+    /// An archive in this database, whose tables are there.
+    pub fn new(pool: AnyPool) -> Self {
+        Self { pool }
+    }
+
+    /// Stores an end. Safe to repeat; never goes back to an older state.
+    pub async fn store(&self, recorded: &Recorded) -> Result<(), Fault> {
+        let Some(saga) = recorded.saga() else { return Ok(()) };
+        let resource = serde_json::to_string(recorded.object())
+            .map_err(|error| Fault::bug("failed to write a resource for the archive", error))?;
+        sqlx::query(
+            "INSERT INTO archivo (id_correlacion, secuencia, recurso, proximo) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (id_correlacion) DO UPDATE SET secuencia = excluded.secuencia, recurso = excluded.recurso,
+                 acusado = 0, intentos = 0, proximo = excluded.proximo
+             WHERE archivo.secuencia < excluded.secuencia",
+        )
+        .bind(recorded.payment().id.as_str())
+        .bind(i64::try_from(saga.secuencia).unwrap_or(i64::MAX))
+        .bind(resource)
+        .bind(now_ms() + REPEAT_FIRST_MS)
+        .execute(&self.pool)
+        .await
+        .map_err(sql::fault("archive a saga"))?;
+        Ok(())
+    }
+
+    /// The archived resource of a payment.
+    pub async fn find(&self, id: &IdCorrelacion) -> Result<Option<PaymentSaga>, Fault> {
+        let row: Option<String> = sqlx::query_scalar("SELECT recurso FROM archivo WHERE id_correlacion = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(sql::fault("look in the archive"))?;
+        row.map(|text| read(&text)).transpose()
+    }
+
+    /// The BFF has stored the end with this `secuencia`.
+    pub async fn confirmed(&self, id: &IdCorrelacion, secuencia: u64) -> Result<(), Fault> {
+        sqlx::query("UPDATE archivo SET acusado = 1 WHERE id_correlacion = $1 AND secuencia = $2 AND acusado = 0")
+            .bind(id.as_str())
+            .bind(i64::try_from(secuencia).unwrap_or(i64::MAX))
+            .execute(&self.pool)
+            .await
+            .map_err(sql::fault("note a confirmation"))?;
+        Ok(())
+    }
+
+    /// Claims ends that are due to be told again.
+    pub async fn claim_unconfirmed(&self) -> Result<Vec<PaymentSaga>, Fault> {
+        let now = now_ms();
+        let rows = sqlx::query(
+            "UPDATE archivo SET intentos = intentos + 1, proximo = $1 + CASE WHEN intentos >= 5 THEN $2
+                 ELSE $3 * (intentos * intentos + 1) END
+             WHERE acusado = 0 AND proximo <= $1 AND id_correlacion IN (
+                 SELECT id_correlacion FROM archivo WHERE acusado = 0 AND proximo <= $1 ORDER BY proximo LIMIT 100)
+             RETURNING recurso",
+        )
+        .bind(now)
+        .bind(REPEAT_MOST_MS)
+        .bind(REPEAT_FIRST_MS)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(sql::fault("claim unconfirmed ends"))?;
+        rows.iter()
+            .map(|row| {
+                let text: String = row.try_get("recurso").map_err(|e| Fault::bug("failed to read the archive", e))?;
+                read(&text)
+            })
+            .collect()
+    }
+}
+
+fn read(text: &str) -> Result<PaymentSaga, Fault> {
+    serde_json::from_str(text).map_err(|error| Fault::bug("failed to read an archived resource", error))
+}

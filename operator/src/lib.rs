@@ -1,0 +1,33 @@
+//! The operator: one `PaymentSaga` resource per payment, reconciled by the pure engine in `saga`.
+//!
+//! ```text
+//!  requests ── SolicitarPago ──▶ create ─┐                       ┌─▶ participants' inboxes
+//!  replies ─── FacturacionCreada … ─▶ GET, saga::apply ─▶ record ─┤
+//!  reconcile ─ watch, timers ──────────▶ saga::next ────▶ record ─┴─▶ announce (BFF) ─▶ archive ─▶ leave etcd
+//! ```
+//!
+//! crd        the resource and the rules the API server enforces
+//! resource   resource ⇄ engine state, pure
+//! record     the only writer: compare-and-swap, and the proof that it happened
+//! memory     what this replica remembers of each record (monotonic clock, sends)
+//! shell      what the three paths share: publish a command, announce a state, raise an event
+//!
+//! Architecture invariants: a command is published only with a [`record::Recorded`] in hand; a reply is judged on a
+//! fresh read; losing a write race means reading again, never forcing.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod app;
+pub mod archive;
+pub mod config;
+pub mod crd;
+pub mod fault;
+pub mod inbox;
+pub mod memory;
+pub mod reconcile;
+pub mod record;
+pub mod replies;
+pub mod requests;
+pub mod resource;
+pub mod retire;
+pub mod shell;

@@ -1,0 +1,28 @@
+//! `operator` runs the operator; `operator crd` prints the custom resource definition.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use operator::config::{Args, Command};
+use seedwork_runtime::serve::{self, StartupError};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Without a word it runs: an image's entry point needs no argument.
+    let mut words: Vec<_> = std::env::args_os().collect();
+    if words.len() == 1 {
+        words.push("run".into());
+    }
+    let args = Args::parse_from(words);
+    serve::main(async {
+        match args.command {
+            Command::Crd => {
+                let yaml = operator::crd::yaml().map_err(|e| StartupError::new("cannot print the definition", e))?;
+                print!("{yaml}");
+                Ok(())
+            }
+            Command::Run(run) => operator::app::run(*run).await,
+        }
+    })
+    .await
+}

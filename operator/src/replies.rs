@@ -1,0 +1,111 @@
+//! A participant answers, or the bank takes the money back: read, apply, record.
+
+use saga::{Applied, Ignored};
+use seedwork::contrato::{Contracargo, Respuesta};
+use seedwork::{App, Fault, IdCorrelacion, Message, Reason};
+
+use crate::record::Recorded;
+use crate::requests;
+use crate::shell::Shell;
+
+/// How often a write may lose its race before the delivery is retried.
+const RACES: usize = 8;
+
+/// Applies an answer to the payment as the API server has it now.
+pub async fn respuesta(shell: &Shell, respuesta: &Respuesta) -> Result<(), Fault> {
+    for _ in 0..RACES {
+        // A fresh read: the cache may be older than the command that is being answered.
+        let Some(recorded) = shell.read(&respuesta.id_correlacion).await? else {
+            ignored("Gone");
+            return Ok(());
+        };
+        let Some(saga) = recorded.saga() else { return Ok(()) };
+        match saga::apply(saga, respuesta) {
+            Applied::Ignored(why) => {
+                ignored(name(why));
+                return Ok(());
+            }
+            Applied::Changed(changed) => match shell.record(&recorded, &changed).await {
+                Ok(_) => return Ok(()),
+                Err(Fault::Conflict(_)) => {} // read again, decide again
+                Err(fault) => return Err(fault),
+            },
+        }
+    }
+    Err(Fault::Conflict("the payment changes faster than it can be read".to_owned()))
+}
+
+/// Reverses a payment whose money the bank took back, and tells the gateway's side that it is recorded.
+pub async fn contracargo(shell: &Shell, contracargo: &Contracargo) -> Result<(), Fault> {
+    let Contracargo { id_correlacion, motivo } = contracargo;
+    let reason = Reason::new("Contracargo", motivo.clone());
+    for _ in 0..RACES {
+        let recorded = match shell.read(id_correlacion).await? {
+            Some(recorded) if recorded.object().status.is_some() => recorded,
+            Some(fresh) => match shell.archive.find(id_correlacion).await? {
+                Some(archived) => requests::restore(shell, &fresh, &archived).await?,
+                None => fresh,
+            },
+            None => match revive(shell, id_correlacion).await? {
+                Some(recorded) => recorded,
+                None => return Err(Fault::Rejected(vec![format!("a chargeback on {id_correlacion}, which is no payment")])),
+            },
+        };
+        let Some(saga) = recorded.saga() else { return Ok(()) };
+        match saga::chargeback(saga, reason.clone()) {
+            Applied::Ignored(why) => {
+                if why == Ignored::AlreadyReversed {
+                    let note = format!("the bank took back what had been returned already: {motivo}");
+                    shell.raise(recorded.object(), "Reconcile", &Reason::new("ContracargoSobreReembolso", note)).await;
+                }
+                ignored(name(why));
+                return attended(shell, id_correlacion).await;
+            }
+            Applied::Changed(changed) => match shell.record(&recorded, &changed).await {
+                Ok(_) => return attended(shell, id_correlacion).await,
+                Err(Fault::Conflict(_)) => {}
+                Err(fault) => return Err(fault),
+            },
+        }
+    }
+    Err(Fault::Conflict("the payment changes faster than it can be read".to_owned()))
+}
+
+/// Makes the resource of an archived payment again, with its state.
+async fn revive(shell: &Shell, id: &IdCorrelacion) -> Result<Option<Recorded>, Fault> {
+    let Some(archived) = shell.archive.find(id).await? else { return Ok(None) };
+    let mut object = archived.clone();
+    object.status = None;
+    object.metadata = kube::api::ObjectMeta {
+        name: archived.metadata.name.clone(),
+        annotations: archived.metadata.annotations.clone(),
+        finalizers: Some(vec![crate::resource::FINALIZER.to_owned()]),
+        ..Default::default()
+    };
+    let created = Recorded::create(&shell.api, &object).await?;
+    requests::restore(shell, &created, &archived).await.map(Some)
+}
+
+async fn attended(shell: &Shell, id: &IdCorrelacion) -> Result<(), Fault> {
+    let message = Message::ContracargoAtendido { id_correlacion: id.clone() };
+    seedwork_runtime::send(shell.sidecar.as_ref(), App::Operator, App::IntegracionPagos, &message).await
+}
+
+fn ignored(why: &'static str) {
+    metrics::counter!("operator_replies_ignored_total", "why" => why).increment(1);
+}
+
+fn name(why: Ignored) -> &'static str {
+    match why {
+        Ignored::Duplicate => "Duplicate",
+        Ignored::Late => "Late",
+        Ignored::NotIssued => "NotIssued",
+        Ignored::AfterEnd => "AfterEnd",
+        Ignored::StillFailing => "StillFailing",
+        Ignored::Contradiction => "Contradiction",
+        Ignored::Impossible => "Impossible",
+        Ignored::UnknownStep => "UnknownStep",
+        Ignored::AlreadyCompensating => "AlreadyCompensating",
+        Ignored::AlreadyReversed => "AlreadyReversed",
+    }
+}

@@ -1,0 +1,96 @@
+//! A door asks for a payment, or what became of it: one message, safe to repeat.
+
+use seedwork::contrato::SolicitarPago;
+use seedwork::{App, Fault, Message, Reason};
+
+use crate::crd::PaymentSaga;
+use crate::record::Recorded;
+use crate::resource::{self, Payment};
+use crate::shell::Shell;
+
+/// Starts the payment if it is unknown, and answers with its state if it is known.
+pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fault> {
+    let SolicitarPago { id_correlacion, solicitud, origen } = &solicitar;
+    if let Some(known) = shell.cached(id_correlacion) {
+        return answer(shell, &solicitar, &known).await;
+    }
+    if let Some(archived) = shell.archive.find(id_correlacion).await? {
+        return answer(shell, &solicitar, &Recorded::read(archived)?).await;
+    }
+    make_room(shell)?;
+    let traceparent = seedwork_runtime::telemetry::current_traceparent();
+    let object = resource::new_resource(id_correlacion, solicitud, shell.settings.politica(), *origen, traceparent);
+    match Recorded::create(&shell.api, &object).await {
+        Ok(created) => begin(shell, &created).await,
+        Err(Fault::Conflict(_)) => match shell.read(id_correlacion).await? {
+            Some(known) => answer(shell, &solicitar, &known).await,
+            None => Err(Fault::Conflict("the payment's resource was just deleted".to_owned())),
+        },
+        // The same rules stand at the door, so this is a request that no door of ours took.
+        Err(Fault::Bug { context, source }) => {
+            let why = source.map_or_else(|| context.clone(), |error| error.to_string());
+            tracing::error!(id = %id_correlacion, why, "the API server refuses a request that the door took");
+            refuse(shell, &solicitar, Reason::new("SolicitudInvalida", why)).await
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// A resource without a status: an archived payment is restored, a new one begins.
+pub async fn begin(shell: &Shell, created: &Recorded) -> Result<(), Fault> {
+    if let Some(archived) = shell.archive.find(&created.payment().id).await? {
+        return restore(shell, created, &archived).await.map(|_| ());
+    }
+    shell.follow_up(None, created).await;
+    Ok(())
+}
+
+/// Writes the archived state of a payment into its new resource; nothing runs.
+pub async fn restore(shell: &Shell, created: &Recorded, archived: &PaymentSaga) -> Result<Recorded, Fault> {
+    let old = Payment::try_from_resource(archived).map_err(|unfit| Fault::bug("failed to read an archived payment", unfit))?;
+    if old.solicitud != created.payment().solicitud {
+        let reason = Reason::new("IdentidadUsada", "another payment was made under this name; delete this resource");
+        shell.raise(created.object(), "Refuse", &reason).await;
+        return Err(Fault::Rejected(vec![reason.mensaje]));
+    }
+    let Some(saga) = old.saga else {
+        return Err(Fault::bug("failed to restore a payment", "the archive holds no state"));
+    };
+    let mut carrier = created.object().clone();
+    // The times of the old life are kept: this is the payment it was.
+    carrier.status.clone_from(&archived.status);
+    let recorded = Recorded::read(carrier)?.write(&shell.api, &saga, crate::shell::now()).await?;
+    tracing::info!(id = %recorded.payment().id, "restored from the archive; nothing runs again");
+    shell.announce(&recorded).await;
+    Ok(recorded)
+}
+
+async fn answer(shell: &Shell, solicitar: &SolicitarPago, known: &Recorded) -> Result<(), Fault> {
+    if known.payment().solicitud != solicitar.solicitud {
+        let reason = Reason::new("IdentidadUsada", "another payment exists under this idCorrelacion");
+        return refuse(shell, solicitar, reason).await;
+    }
+    shell.tell(solicitar.origen, known).await;
+    Ok(())
+}
+
+async fn refuse(shell: &Shell, solicitar: &SolicitarPago, reason: Reason) -> Result<(), Fault> {
+    let message = Message::SolicitudRechazada { id_correlacion: solicitar.id_correlacion.clone(), reason };
+    seedwork_runtime::send(shell.sidecar.as_ref(), App::Operator, solicitar.origen, &message).await
+}
+
+/// When there are too many unfinished sagas the request is left to its door, which keeps it and asks again.
+fn make_room(shell: &Shell) -> Result<(), Fault> {
+    if shell.cache.len() < shell.settings.max_live {
+        return Ok(());
+    }
+    let unfinished = |object: &&std::sync::Arc<crate::shell::Watched>| {
+        object.0.as_ref().is_ok_and(|saga| saga.status.as_ref().is_none_or(|status| status.completion_time.is_none()))
+    };
+    let live = shell.cache.state().iter().filter(unfinished).count();
+    if live < shell.settings.max_live {
+        return Ok(());
+    }
+    Err(Fault::unavailable("start another payment", format!("{live} are unfinished already")))
+}
+

@@ -1,0 +1,67 @@
+//! A finished saga leaves etcd: archived first, then the finalizer, then the resource.
+
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, Preconditions};
+use seedwork::Fault;
+
+use crate::fault;
+use crate::record::Recorded;
+use crate::resource::FINALIZER;
+use crate::shell::{Shell, now};
+
+/// Archives a finished saga and removes it once its time is up; returns when to look again.
+pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duration>, Fault> {
+    shell.store(recorded).await?;
+    let deleting = recorded.object().metadata.deletion_timestamp.is_some();
+    if !deleting {
+        let left = time_left(shell, recorded);
+        if !left.is_zero() {
+            return Ok(Some(left));
+        }
+    }
+    let mut object = recorded.object().clone();
+    object.finalizers_mut().retain(|finalizer| finalizer != FINALIZER);
+    // Carries the archived resourceVersion: if anything changed since, this loses and the new state is archived.
+    let released = match recorded.replace(&shell.api, &object).await {
+        Ok(released) => released,
+        // The last finalizer of a resource that is being deleted takes the resource with it.
+        Err(Fault::NotFound(_)) => return Ok(None),
+        Err(fault) => return Err(fault),
+    };
+    if !deleting {
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: released.object().uid(),
+                resource_version: released.object().resource_version(),
+            }),
+            ..DeleteParams::default()
+        };
+        match shell.api.delete(&object.name_any(), &params).await.map_err(fault::kube("delete a finished PaymentSaga")) {
+            Ok(_) | Err(Fault::NotFound(_)) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(None)
+}
+
+/// How long a finished saga still stays: the TTL from its end, or from when it was made again, if that came later.
+fn time_left(shell: &Shell, recorded: &Recorded) -> Duration {
+    let object = recorded.object();
+    if shell.cache.len() > shell.settings.max_finished {
+        let finished = |object: &&std::sync::Arc<crate::shell::Watched>| {
+            object.0.as_ref().is_ok_and(|saga| saga.status.as_ref().is_some_and(|s| s.completion_time.is_some()))
+        };
+        if shell.cache.state().iter().filter(finished).count() > shell.settings.max_finished {
+            return Duration::ZERO;
+        }
+    }
+    let end = object.status.as_ref().and_then(|status| status.completion_time.as_ref()?.parse().ok());
+    let made = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let Some(from): Option<jiff::Timestamp> = end.max(made) else { return Duration::ZERO };
+    let age = now().duration_since(from);
+    let ttl = Duration::from_secs(shell.settings.ttl_seconds.into());
+    let age = Duration::try_from(age).unwrap_or(Duration::ZERO);
+    ttl.saturating_sub(age)
+}

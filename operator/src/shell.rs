@@ -1,0 +1,165 @@
+//! What requests, replies and reconciliation share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::future::join_all;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Resource as _};
+use saga::Saga;
+use seedwork::{Action, App, Fault, IdCorrelacion, Message, Phase, Reason};
+use seedwork_runtime::Sidecar;
+use tracing::Instrument as _;
+
+use crate::archive::Archive;
+use crate::config::RunArgs;
+use crate::crd::PaymentSaga;
+use crate::memory::Memories;
+use crate::record::Recorded;
+use crate::resource;
+
+/// A resource as it is watched: one that cannot be read does not stop the watch.
+pub type Watched = kube::core::DeserializeGuard<PaymentSaga>;
+
+/// The operator at work.
+pub struct Shell {
+    /// The resources.
+    pub api: Api<PaymentSaga>,
+    /// Our cache of them. For counting and for answering questions; never for judging a reply.
+    pub cache: Store<Watched>,
+    /// Dapr.
+    pub sidecar: Arc<dyn Sidecar>,
+    /// Finished sagas.
+    pub archive: Archive,
+    /// Kubernetes events.
+    pub recorder: Recorder,
+    /// What this replica remembers.
+    pub memories: Memories,
+    /// What the operator was told.
+    pub settings: RunArgs,
+}
+
+/// The wall clock. Written into resources, never decided by.
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+// === impl Shell ===
+
+impl Shell {
+    /// The resource as the API server has it now.
+    pub async fn read(&self, id: &IdCorrelacion) -> Result<Option<Recorded>, Fault> {
+        let found = self.api.get_opt(&id.resource_name()).await.map_err(crate::fault::kube("read a PaymentSaga"))?;
+        found.map(Recorded::read).transpose()
+    }
+
+    /// The resource as we last saw it.
+    pub fn cached(&self, id: &IdCorrelacion) -> Option<Recorded> {
+        let key = ObjectRef::new(&id.resource_name()).within(&self.settings.namespace);
+        let object = self.cache.get(&key)?;
+        Recorded::read(object.0.clone().ok()?).ok()
+    }
+
+    /// Publishes a command that is recorded as issued.
+    pub async fn publish(&self, recorded: &Recorded, action: Action) -> Result<(), Fault> {
+        let payment = recorded.payment();
+        let command = action.command_type();
+        let name = format!("send {command}");
+        let span = tracing::info_span!("send", otel.name = name, otel.kind = "producer", id_correlacion = %payment.id);
+        // Every command hangs from the payment's root, so the steps stand side by side in the trace.
+        seedwork_runtime::telemetry::continue_trace(&span, payment.traceparent.as_deref());
+        let message = Message::Comando(payment.comando(action));
+        if let Some(saga) = recorded.saga() {
+            // Counted before it is sent: a failed publish is followed by the ordinary back-off.
+            self.memories.sent(&payment.id, saga.secuencia, Instant::now());
+        }
+        metrics::counter!("operator_commands_total", "command" => command).increment(1);
+        let sent = seedwork_runtime::send(self.sidecar.as_ref(), App::Operator, action.participant(), &message);
+        sent.instrument(span).await
+    }
+
+    /// Writes a transition and does what follows from it: the outstanding command, the news, the archive.
+    pub async fn record(&self, before: &Recorded, saga: &Saga) -> Result<Recorded, Fault> {
+        let recorded = before.write(&self.api, saga, now()).await?;
+        tracing::info!(id = %recorded.payment().id, secuencia = saga.secuencia, phase = %saga.phase(), "recorded");
+        self.follow_up(before.saga(), &recorded).await;
+        Ok(recorded)
+    }
+
+    /// What follows a write. None of it is needed for the write to count: each part has its own way to be made good.
+    pub async fn follow_up(&self, before: Option<&Saga>, recorded: &Recorded) {
+        let Some(saga) = recorded.saga() else { return };
+        if let Some(action) = saga.outstanding()
+            && !recorded.payment().controls.suspend
+            && let Err(fault) = self.publish(recorded, action).await
+        {
+            tracing::warn!(error = fault.chain(), "unable to publish a command; it is sent again soon");
+        }
+        if saga.ended()
+            && let Err(fault) = self.store(recorded).await
+        {
+            tracing::warn!(error = fault.chain(), "unable to archive now");
+        }
+        self.announce(recorded).await;
+        self.raise_events(before, recorded).await;
+    }
+
+    /// Archives an end, once per record.
+    pub async fn store(&self, recorded: &Recorded) -> Result<(), Fault> {
+        let Some(saga) = recorded.saga() else { return Ok(()) };
+        let id = &recorded.payment().id;
+        if !self.memories.is_archived(id, saga.secuencia) {
+            self.archive.store(recorded).await?;
+            self.memories.archived(id, saga.secuencia, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Tells the BFF the whole state; the door that asked is told the end.
+    pub async fn announce(&self, recorded: &Recorded) {
+        let Some(saga) = recorded.saga() else { return };
+        let mut listeners = vec![App::Bff];
+        listeners.extend(recorded.payment().origen.filter(|origen| saga.ended() && *origen != App::Bff));
+        join_all(listeners.into_iter().map(|app| self.tell(app, recorded))).await;
+    }
+
+    /// Tells one application the whole state.
+    pub async fn tell(&self, app: App, recorded: &Recorded) {
+        let Some(estado) = resource::estado(recorded.payment(), recorded.object(), now()) else { return };
+        let message = Message::SagaActualizada(Box::new(estado));
+        if let Err(fault) = seedwork_runtime::send(self.sidecar.as_ref(), App::Operator, app, &message).await {
+            tracing::warn!(%app, error = fault.chain(), "unable to tell a state; it is asked for or told again");
+        }
+    }
+
+    /// A Kubernetes event where a person should look: refusal, exhaustion, stall, cancel, chargeback.
+    async fn raise_events(&self, before: Option<&Saga>, recorded: &Recorded) {
+        let Some(saga) = recorded.saga() else { return };
+        if let Some(cause) = &saga.cause
+            && before.is_none_or(|before| before.cause.is_none())
+        {
+            let reason = saga.reason().unwrap_or_else(|| cause.reason.clone());
+            self.raise(recorded.object(), "Compensate", &reason).await;
+        }
+        if saga.phase() == Phase::Stalled && before.is_none_or(|before| before.phase() != Phase::Stalled) {
+            let message = recorded.object().status.as_ref().and_then(|status| status.message.clone());
+            let code = saga.reason().map_or_else(|| "Stalled".to_owned(), |reason| reason.motivo);
+            self.raise(recorded.object(), "Stall", &Reason::new(code, message.unwrap_or_default())).await;
+        }
+    }
+
+    /// Publishes one Warning on a resource.
+    pub async fn raise(&self, object: &PaymentSaga, action: &str, reason: &Reason) {
+        let event = Event {
+            type_: EventType::Warning,
+            reason: reason.motivo.clone(),
+            note: Some(reason.mensaje.clone()),
+            action: action.to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+            tracing::warn!(%error, "unable to publish a Kubernetes event");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Payment requests, durable before the answer. One implementation for both doors (BFF and gestión-clientes).
+//!
+//! A request is a row before it is answered, and the row closes when its saga has ended. Until then the operator is
+//! asked about it, with back-off: the question is the request itself, which starts an unknown payment and is
+//! answered with the state of a known one. So a request survives whatever is killed or lost on the way.
+
+mod worker;
+
+use std::sync::Arc;
+
+use seedwork::contrato::SolicitarPago;
+use seedwork::{App, Fault, IdCorrelacion, Reason, SolicitudPago};
+use sqlx::{AnyPool, Row as _};
+use tokio::sync::Notify;
+
+use crate::serve::StartupError;
+use crate::sidecar::Sidecar;
+use crate::sql;
+
+/// The table of requests at one door.
+pub struct Intake {
+    pool: AnyPool,
+    sidecar: Arc<dyn Sidecar>,
+    app: App,
+    wake: Arc<Notify>,
+}
+
+/// What a door may say of a request it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registro {
+    /// What was asked for.
+    pub solicitud: SolicitudPago,
+    /// How the request stands.
+    pub estado: EstadoSolicitud,
+}
+
+/// How a request stands at its door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EstadoSolicitud {
+    /// Its saga has not ended, or is not known to exist yet.
+    Abierta,
+    /// Its saga has ended.
+    Cerrada,
+    /// It can never become a payment.
+    Rechazada(Reason),
+}
+
+/// The requests a caller repeats under one `Idempotency-Key`.
+#[derive(Debug, Clone, Copy)]
+pub struct IdempotencyKey<'a> {
+    /// Whose keys these are: the caller (the token's subject; without authentication the client's id).
+    pub scope: &'a str,
+    /// The header's value, 1–255 characters.
+    pub key: &'a str,
+}
+
+const SCHEMA: &[&str] = &[
+    // Times are milliseconds since the epoch: rows outlive the process and its monotonic clock.
+    "CREATE TABLE IF NOT EXISTS solicitudes (
+        id_correlacion TEXT PRIMARY KEY,
+        solicitud TEXT NOT NULL,
+        estado TEXT NOT NULL,
+        motivo TEXT NOT NULL DEFAULT '',
+        mensaje TEXT NOT NULL DEFAULT '',
+        traceparent TEXT NOT NULL DEFAULT '',
+        contestada BIGINT NOT NULL DEFAULT 0,
+        intentos BIGINT NOT NULL DEFAULT 0,
+        proximo BIGINT NOT NULL,
+        creada BIGINT NOT NULL
+    )",
+    "CREATE INDEX IF NOT EXISTS solicitudes_proximo ON solicitudes (estado, proximo)",
+];
+
+const ABIERTA: &str = "abierta";
+const CERRADA: &str = "cerrada";
+const RECHAZADA: &str = "rechazada";
+
+// === impl IdempotencyKey ===
+
+impl<'a> IdempotencyKey<'a> {
+    /// Checks the header's value; an empty or overlong key is refused with a sentence.
+    pub fn parse(scope: &'a str, key: &'a str) -> Result<Self, Fault> {
+        if key.is_empty() || key.chars().count() > 255 {
+            return Err(Fault::Rejected(vec!["Idempotency-Key must be 1 to 255 characters long".to_owned()]));
+        }
+        Ok(Self { scope, key })
+    }
+}
+
+// === impl Intake ===
+
+impl Intake {
+    /// Opens the table and starts asking about what is in it.
+    pub async fn open(pool: AnyPool, sidecar: Arc<dyn Sidecar>, app: App) -> Result<Arc<Self>, StartupError> {
+        for statement in SCHEMA {
+            sqlx::query(*statement)
+                .execute(&pool)
+                .await
+                .map_err(|error| StartupError::new("cannot create the table of requests", error))?;
+        }
+        let wake = Arc::new(Notify::new());
+        let intake = Arc::new(Self { pool, sidecar, app, wake: Arc::clone(&wake) });
+        tokio::spawn(worker::run(Arc::downgrade(&intake), wake));
+        Ok(intake)
+    }
+
+    /// Stores a request and answers its identity; once this returns it cannot be lost. The same key with the same
+    /// body gives the same identity; with another body, [`Fault::Conflict`].
+    pub async fn accept(
+        &self,
+        solicitud: &SolicitudPago,
+        key: Option<IdempotencyKey<'_>>,
+    ) -> Result<IdCorrelacion, Fault> {
+        let id = key.map_or_else(|| crate::new_id().into(), |k| SolicitudPago::keyed_id(k.scope, k.key));
+        let body = serde_json::to_string(solicitud).map_err(|e| Fault::bug("failed to write a request", e))?;
+        let now = crate::now_ms();
+        let traceparent = crate::telemetry::current_traceparent().unwrap_or_default();
+        let inserted = sqlx::query(
+            "INSERT INTO solicitudes (id_correlacion, solicitud, estado, traceparent, proximo, creada)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id_correlacion) DO NOTHING",
+        )
+        .bind(id.as_str())
+        .bind(&body)
+        .bind(ABIERTA)
+        .bind(&traceparent)
+        .bind(now)
+        .bind(now)
+        .execute(&self.pool)
+        .await
+        .map_err(sql::fault("store a request"))?;
+        if inserted.rows_affected() == 0 {
+            let stored = self.find(&id).await?.map(|registro| registro.solicitud);
+            if stored.as_ref() != Some(solicitud) {
+                return Err(Fault::Conflict("Idempotency-Key was used before with another request".to_owned()));
+            }
+            return Ok(id);
+        }
+        self.wake.notify_one();
+        Ok(id)
+    }
+
+    /// A request by its identity.
+    pub async fn find(&self, id: &IdCorrelacion) -> Result<Option<Registro>, Fault> {
+        let row = sqlx::query("SELECT solicitud, estado, motivo, mensaje FROM solicitudes WHERE id_correlacion = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(sql::fault("read a request"))?;
+        let Some(row) = row else { return Ok(None) };
+        let read = |error| Fault::bug("failed to read a request", error);
+        let text = |column| row.try_get::<String, _>(column).map_err(read);
+        let solicitud = serde_json::from_str(&text("solicitud")?)
+            .map_err(|error| Fault::bug("failed to read a stored request", error))?;
+        let estado = match text("estado")?.as_str() {
+            RECHAZADA => EstadoSolicitud::Rechazada(Reason::new(text("motivo")?, text("mensaje")?)),
+            CERRADA => EstadoSolicitud::Cerrada,
+            _ => EstadoSolicitud::Abierta,
+        };
+        Ok(Some(Registro { solicitud, estado }))
+    }
+
+    /// The operator knows this payment. Cheap to repeat: only the first call and the end write.
+    pub async fn heard(&self, id: &IdCorrelacion, ended: bool) -> Result<(), Fault> {
+        let (statement, proximo) = if ended {
+            ("UPDATE solicitudes SET estado = 'cerrada', contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND estado = 'abierta'", crate::now_ms())
+        } else {
+            ("UPDATE solicitudes SET contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND contestada = 0", crate::now_ms() + worker::ASK_KNOWN_MS)
+        };
+        let done = sqlx::query(statement)
+            .bind(proximo)
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await
+            .map_err(sql::fault("note that a request is known"))?;
+        if done.rows_affected() > 0 {
+            self.wake.notify_one(); // a place in the window is free
+        }
+        Ok(())
+    }
+
+    /// The request can never become a payment.
+    pub async fn refused(&self, id: &IdCorrelacion, reason: &Reason) -> Result<(), Fault> {
+        sqlx::query("UPDATE solicitudes SET estado = $1, motivo = $2, mensaje = $3 WHERE id_correlacion = $4 AND estado = $5")
+            .bind(RECHAZADA)
+            .bind(&reason.motivo)
+            .bind(&reason.mensaje)
+            .bind(id.as_str())
+            .bind(ABIERTA)
+            .execute(&self.pool)
+            .await
+            .map_err(sql::fault("note that a request is refused"))?;
+        Ok(())
+    }
+
+    async fn publish(&self, solicitar: SolicitarPago) -> Result<(), Fault> {
+        let message = seedwork::Message::SolicitarPago(solicitar);
+        crate::send(self.sidecar.as_ref(), self.app, App::Operator, &message).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+use super::*;
+use crate::participant::laws::eventually;
+use crate::sidecar::MemorySidecar;
+use seedwork::{Message, Moneda};
+
+async fn door() -> (Arc<Intake>, Arc<MemorySidecar>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, sidecar) = open(folder.path()).await;
+    (intake, sidecar, folder)
+}
+
+async fn open(folder: &std::path::Path) -> (Arc<Intake>, Arc<MemorySidecar>) {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}/intake.db?mode=rwc", folder.display());
+    let pool = sqlx::any::AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+    let sidecar = Arc::new(MemorySidecar::default());
+    let intake = Intake::open(pool, Arc::clone(&sidecar) as Arc<dyn Sidecar>, App::Bff).await.unwrap();
+    (intake, sidecar)
+}
+
+fn solicitud(monto: &str) -> SolicitudPago {
+    SolicitudPago::parse("PSE", "c-1", monto, Moneda::USD).unwrap()
+}
+
+async fn next_request(sidecar: &MemorySidecar) -> SolicitarPago {
+    eventually("a published request", || async {
+        sidecar.take_messages().into_iter().find_map(|message| match message {
+            Message::SolicitarPago(solicitar) => Some(solicitar),
+            _ => None,
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_accepted_request_is_published_with_its_identity() {
+    let (intake, sidecar, _folder) = door().await;
+    let id = intake.accept(&solicitud("24"), None).await.unwrap();
+    let sent = next_request(&sidecar).await;
+    assert_eq!((sent.id_correlacion, sent.origen), (id, App::Bff));
+}
+
+#[tokio::test]
+async fn the_same_key_is_the_same_payment_and_another_body_is_refused() {
+    let (intake, _sidecar, _folder) = door().await;
+    let key = Some(IdempotencyKey::parse("c-1", "k").unwrap());
+    let first = intake.accept(&solicitud("24"), key).await.unwrap();
+    assert_eq!(intake.accept(&solicitud("24.00"), key).await.unwrap(), first);
+    assert!(matches!(intake.accept(&solicitud("25"), key).await, Err(Fault::Conflict(_))));
+    assert!(IdempotencyKey::parse("c-1", "").is_err());
+}
+
+#[tokio::test]
+async fn a_request_outlives_the_process_that_took_it() {
+    let (intake, sidecar, folder) = door().await;
+    sidecar.fail_publishes(u32::MAX);
+    let id = intake.accept(&solicitud("24"), None).await.unwrap();
+    let gone = Arc::downgrade(&intake);
+    drop(intake);
+    eventually("the end of the first process", || async { gone.upgrade().is_none().then_some(()) }).await;
+    let (intake, sidecar) = open(folder.path()).await;
+    // Time passes: the question that the first process claimed falls due again.
+    sqlx::query("UPDATE solicitudes SET proximo = 0").execute(&intake.pool).await.unwrap();
+    assert_eq!(next_request(&sidecar).await.id_correlacion, id);
+}
+
+#[tokio::test]
+async fn a_silent_request_is_asked_about_again_and_an_ended_one_is_not() {
+    let (intake, sidecar, _folder) = door().await;
+    let id = intake.accept(&solicitud("24"), None).await.unwrap();
+    next_request(&sidecar).await;
+    // Time passes: the next question falls due.
+    sqlx::query("UPDATE solicitudes SET proximo = 0").execute(&intake.pool).await.unwrap();
+    assert_eq!(next_request(&sidecar).await.id_correlacion, id);
+    intake.heard(&id, false).await.unwrap();
+    assert_eq!(intake.find(&id).await.unwrap().unwrap().estado, EstadoSolicitud::Abierta);
+    intake.heard(&id, true).await.unwrap();
+    assert_eq!(intake.find(&id).await.unwrap().unwrap().estado, EstadoSolicitud::Cerrada);
+    sqlx::query("UPDATE solicitudes SET proximo = 0").execute(&intake.pool).await.unwrap();
+    // A second request is published after the closed one would have been.
+    let other = intake.accept(&solicitud("25"), None).await.unwrap();
+    assert_eq!(next_request(&sidecar).await.id_correlacion, other);
+}
+
+#[tokio::test]
+async fn a_refusal_is_kept_with_its_reason() {
+    let (intake, _sidecar, _folder) = door().await;
+    let id = intake.accept(&solicitud("24"), None).await.unwrap();
+    let reason = Reason::new("SolicitudInvalida", "no puede ser");
+    intake.refused(&id, &reason).await.unwrap();
+    assert_eq!(intake.find(&id).await.unwrap().unwrap().estado, EstadoSolicitud::Rechazada(reason));
+}

@@ -1,0 +1,116 @@
+//! Publishes what is due, a window at a time.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use rand::Rng as _;
+use seedwork::contrato::SolicitarPago;
+use seedwork::{Fault, IdCorrelacion};
+use sqlx::Row as _;
+use tokio::sync::Notify;
+use tracing::Instrument as _;
+
+use super::{ABIERTA, Intake};
+use crate::sql;
+
+/// At most this many rows are published and unanswered; the rest wait in SQL, so a slow operator is not buried.
+const WINDOW: i64 = 256;
+
+/// How often the table is looked at when nothing wakes us, in milliseconds.
+const LOOK_MS: u64 = 500;
+
+/// The first question about a silent request comes after this long, then twice as long, up to the most.
+const ASK_FIRST_MS: i64 = 2_000;
+const ASK_MOST_MS: i64 = 60_000;
+
+/// A payment that the operator knows is asked about this often, in case its end was lost.
+pub(super) const ASK_KNOWN_MS: i64 = 20_000;
+
+/// How many publishes are under way at once.
+const PUBLISHES: usize = 16;
+
+struct Due {
+    solicitar: SolicitarPago,
+    traceparent: String,
+}
+
+/// Runs as long as somebody holds the intake.
+pub(super) async fn run(intake: Weak<Intake>, wake: Arc<Notify>) {
+    while let Some(strong) = intake.upgrade() {
+        let outcome = round(&strong).await;
+        drop(strong);
+        match outcome {
+            Ok(0) => {
+                // Either somebody stored a request or it is time to look; which one does not matter.
+                let _ = tokio::time::timeout(Duration::from_millis(LOOK_MS), wake.notified()).await;
+            }
+            Ok(_) => {}
+            Err(fault) => {
+                tracing::warn!(error = fault.chain(), "unable to publish requests now");
+                tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
+            }
+        }
+    }
+}
+
+/// Claims and publishes what is due; returns how many.
+async fn round(intake: &Intake) -> Result<usize, Fault> {
+    let due = claim(intake).await?;
+    let count = due.len();
+    futures::stream::iter(due)
+        .for_each_concurrent(PUBLISHES, |Due { solicitar, traceparent }| async move {
+            let id = solicitar.id_correlacion.clone();
+            let span = tracing::info_span!("send SolicitarPago", otel.kind = "producer", id_correlacion = %id);
+            crate::telemetry::continue_trace(&span, Some(&traceparent));
+            if let Err(fault) = intake.publish(solicitar).instrument(span).await {
+                tracing::warn!(%id, error = fault.chain(), "unable to publish a request; it will be asked again");
+            }
+        })
+        .await;
+    Ok(count)
+}
+
+/// Takes due rows for this replica by moving their next time on: another replica's claim of the same row sees the
+/// moved time and leaves it.
+async fn claim(intake: &Intake) -> Result<Vec<Due>, Fault> {
+    let now = crate::now_ms();
+    let unanswered: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM solicitudes WHERE estado = $1 AND contestada = 0 AND intentos > 0",
+    )
+    .bind(ABIERTA)
+    .fetch_one(&intake.pool)
+    .await
+    .map_err(sql::fault("count unanswered requests"))?;
+    let jitter = rand::rng().random_range(0..1_000);
+    // Repeats of unanswered rows are within the window; new rows take what is left of it.
+    let rows = sqlx::query(
+        "UPDATE solicitudes SET intentos = intentos + 1, proximo = $1 + $2 + CASE
+             WHEN contestada = 1 THEN $3
+             WHEN intentos >= 5 THEN $4
+             ELSE $5 * (intentos * intentos + 1) END
+         WHERE estado = $6 AND proximo <= $1 AND id_correlacion IN (
+             SELECT id_correlacion FROM solicitudes WHERE estado = $6 AND proximo <= $1 AND intentos > 0
+             UNION ALL
+             SELECT id_correlacion FROM (SELECT id_correlacion FROM solicitudes
+                 WHERE estado = $6 AND proximo <= $1 AND intentos = 0 ORDER BY creada LIMIT $7) AS nuevas)
+         RETURNING id_correlacion, solicitud, traceparent",
+    )
+    .bind(now)
+    .bind(i64::from(jitter))
+    .bind(ASK_KNOWN_MS)
+    .bind(ASK_MOST_MS)
+    .bind(ASK_FIRST_MS)
+    .bind(ABIERTA)
+    .bind((WINDOW - unanswered).max(0))
+    .fetch_all(&intake.pool)
+    .await
+    .map_err(sql::fault("claim due requests"))?;
+    let read = |row: sqlx::any::AnyRow| -> Option<Due> {
+        let id = IdCorrelacion::parse(row.try_get::<String, _>("id_correlacion").ok()?).ok()?;
+        let solicitud = serde_json::from_str(&row.try_get::<String, _>("solicitud").ok()?).ok()?;
+        let traceparent = row.try_get("traceparent").ok()?;
+        Some(Due { solicitar: SolicitarPago { id_correlacion: id, solicitud, origen: intake.app }, traceparent })
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}

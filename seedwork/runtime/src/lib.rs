@@ -1,0 +1,56 @@
+//! The shell of every service: everything that touches the outside, once.
+//!
+//! ```text
+//!             daprd ──POST /inbox──▶ inbox ──▶ a service's handler ──▶ participant (the laws)
+//!               ▲                                                     │
+//!               └──────────── sidecar (state, publish, invoke) ◀──────┘
+//! config      what every binary is told             serve      listen, health, stop
+//! intake      requests, durable before the answer   sql        the pool behind read models and intake
+//! problem     problem+json, the HTTP edge           telemetry  one trace per payment
+//! ```
+//!
+//! Architecture invariant: no other crate names dapr, tonic or opentelemetry (the simulated gateway, which shares no
+//! crate with us, apart).
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod config;
+pub mod inbox;
+pub mod intake;
+pub mod participant;
+pub mod problem;
+pub mod serve;
+pub mod sidecar;
+pub mod sql;
+pub mod telemetry;
+
+use seedwork::{App, Fault, Message};
+
+pub use config::{Secret, ServiceArgs};
+pub use inbox::{Delivery, Inbox};
+pub use sidecar::{Expect, Sidecar};
+
+/// Sends a message to an application's inbox. The current span becomes the receiver's parent.
+pub async fn send(sidecar: &dyn Sidecar, from: App, to: App, message: &Message) -> Result<(), Fault> {
+    let event = sidecar::Event::new(from, message)?;
+    sidecar.publish(&to.inbox(), event).await?;
+    Ok(())
+}
+
+/// Milliseconds since the Unix epoch: the clock of rows that must outlive a process.
+pub fn now_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the shell's one wall clock")]
+    chrono::Utc::now().timestamp_millis()
+}
+
+/// The current time as RFC 3339 in UTC, to the second: `2026-11-24T18:00:00Z`.
+pub fn now_text() -> String {
+    #[expect(clippy::disallowed_methods, reason = "the shell's one wall clock")]
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// A new identity, ordered by time.
+pub fn new_id() -> uuid::Uuid {
+    #[expect(clippy::disallowed_methods, reason = "the shell's one source of ids")]
+    uuid::Uuid::now_v7()
+}

@@ -1,0 +1,154 @@
+//! The shell around the laws: read, decide, write conditionally, project, reply.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use seedwork::contrato::{Comando, Respuesta};
+use seedwork::{Action, App, Fault, IdCorrelacion, Message, Outcome, Reason};
+use tokio::sync::Semaphore;
+use tracing::Instrument as _;
+
+use super::documento::{Documento, Standing};
+use super::{Move, Participant};
+use crate::sidecar::{Document, Sidecar, load, save};
+
+/// A participant at work.
+pub struct Participation<P> {
+    participant: P,
+    app: App,
+    sidecar: Arc<dyn Sidecar>,
+    in_flight: Mutex<HashSet<(IdCorrelacion, Action)>>,
+    slots: Semaphore,
+}
+
+/// How many commands of one process may be calling outside at once; the rest wait in memory, and the operator asks
+/// again for what a crash forgets.
+const SLOTS: usize = 64;
+
+/// How many commands may be accepted and unfinished; past that, deliveries are retried.
+const BACKLOG: usize = 2_000;
+
+/// How often a command may lose a race against another write of its document before it is left to the next delivery.
+const RACES: usize = 16;
+
+struct Flight<'a, P>(&'a Participation<P>, (IdCorrelacion, Action));
+
+impl<P> Drop for Flight<'_, P> {
+    fn drop(&mut self) {
+        self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
+
+// === impl Participation ===
+
+impl<P: Participant> Participation<P> {
+    /// Puts a participant to work for `app`.
+    pub fn new(participant: P, app: App, sidecar: Arc<dyn Sidecar>) -> Arc<Self> {
+        let slots = Semaphore::new(SLOTS);
+        Arc::new(Self { participant, app, sidecar, in_flight: Mutex::default(), slots })
+    }
+
+    /// The participant.
+    pub fn participant(&self) -> &P {
+        &self.participant
+    }
+
+    /// The key of a payment's document.
+    pub fn key(id: &IdCorrelacion) -> String {
+        format!("{}:{id}", P::DOCUMENT)
+    }
+
+    /// Reads a payment's document.
+    pub async fn document(&self, id: &IdCorrelacion) -> Result<Document<Documento<P::Aggregate>>, Fault> {
+        load(self.sidecar.as_ref(), &Self::key(id)).await
+    }
+
+    /// Handles a command as its delivery asks: returns when the delivery may be acknowledged.
+    pub async fn receive(self: &Arc<Self>, comando: Comando) -> Result<(), Fault> {
+        if !P::CALLS_OUTSIDE {
+            return self.run(&comando).await;
+        }
+        {
+            let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+            if in_flight.len() >= BACKLOG {
+                return Err(Fault::unavailable("accept another command", "too many are under way"));
+            }
+            if !in_flight.insert((comando.id_correlacion.clone(), comando.action)) {
+                return Ok(()); // the same command is being worked on
+            }
+        }
+        let this = Arc::clone(self);
+        let work = async move {
+            let flight = Flight(&this, (comando.id_correlacion.clone(), comando.action));
+            // The semaphore is never closed.
+            let _slot = this.slots.acquire().await;
+            if let Err(fault) = this.run(&comando).await {
+                let command = comando.action.command_type();
+                tracing::warn!(command, error = fault.chain(), "a command is left to its next delivery");
+            }
+            drop(flight);
+        };
+        tokio::spawn(work.in_current_span());
+        Ok(())
+    }
+
+    /// Works on a command until it has ended or nothing more can be done now.
+    pub async fn run(&self, comando: &Comando) -> Result<(), Fault> {
+        let key = Self::key(&comando.id_correlacion);
+        for _ in 0..RACES {
+            let Document { value, expect } = load(self.sidecar.as_ref(), &key).await?;
+            let documento: Documento<P::Aggregate> = value.unwrap_or_default();
+            let next = match documento.standing(comando.action) {
+                Standing::Answered(outcome) => {
+                    // The reply may be a repeat because the first one failed on the way to the read model.
+                    self.project(comando, &documento).await?;
+                    return self.reply(comando, outcome).await;
+                }
+                Standing::NeedsTombstone if documento.agregado.is_none() => {
+                    // Nothing was ever begun: tombstone and end are one write.
+                    let outcome = Outcome::Done;
+                    (documento.with_tombstone(comando.action).with_end(comando.action, None, &outcome), Some(outcome))
+                }
+                Standing::NeedsTombstone => (documento.with_tombstone(comando.action), None),
+                Standing::Open => match self.participant.advance(documento.agregado.as_ref(), comando).await? {
+                    Move::End { aggregate, outcome } => {
+                        let outcome = Respuesta::new(comando, outcome).outcome;
+                        (documento.with_end(comando.action, aggregate, &outcome), Some(outcome))
+                    }
+                    Move::Checkpoint(aggregate) => (documento.with_checkpoint(aggregate), None),
+                    Move::Unsettled(reason) => return self.unsettled(comando, reason).await,
+                },
+            };
+            let (documento, outcome) = next;
+            match save(self.sidecar.as_ref(), &key, &documento, expect).await {
+                Ok(()) => {}
+                Err(Fault::Conflict(_)) => continue, // read again, then decide again
+                Err(fault) => return Err(fault),
+            }
+            self.project(comando, &documento).await?;
+            if let Some(outcome) = outcome {
+                return self.reply(comando, outcome).await;
+            }
+        }
+        Err(Fault::Conflict(format!("{key} changes faster than it can be read")))
+    }
+
+    async fn project(&self, comando: &Comando, documento: &Documento<P::Aggregate>) -> Result<(), Fault> {
+        let Some(agregado) = &documento.agregado else { return Ok(()) };
+        self.participant.project(&comando.id_correlacion, agregado, documento.version).await
+    }
+
+    async fn unsettled(&self, comando: &Comando, reason: Reason) -> Result<(), Fault> {
+        let command = comando.action.command_type();
+        tracing::warn!(command, %reason, "no definite outcome yet");
+        match comando.action {
+            Action::Do(_) => Ok(()),
+            Action::Undo(_) | Action::AvisarReversion => self.reply(comando, Outcome::Failed(reason)).await,
+        }
+    }
+
+    async fn reply(&self, comando: &Comando, outcome: Outcome) -> Result<(), Fault> {
+        let message = Message::Respuesta(Respuesta::new(comando, outcome));
+        crate::send(self.sidecar.as_ref(), self.app, App::Operator, &message).await
+    }
+}

@@ -1,0 +1,83 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use seedwork::contrato::Comando;
+use seedwork::{Action, App, Fault, Outcome, Reason, Step};
+
+use super::laws::{Laws, comando, reply_to};
+use super::{Documento, Move, Participant, Participation};
+use crate::sidecar::{MemorySidecar, Sidecar};
+
+/// A participant that counts: a do takes one unit from outside, an undo gives it back.
+#[derive(Default)]
+struct Counter {
+    calls: AtomicU32,
+    silent: bool,
+}
+
+#[async_trait]
+impl Participant for Counter {
+    type Aggregate = i64;
+    const DOCUMENT: &'static str = "cuenta";
+    const CALLS_OUTSIDE: bool = true;
+
+    async fn advance(&self, aggregate: Option<&i64>, comando: &Comando) -> Result<Move<i64>, Fault> {
+        match (comando.action, aggregate) {
+            (Action::Do(_), None) => Ok(Move::Checkpoint(0)),
+            (Action::Do(_), Some(count)) => {
+                self.calls.fetch_add(1, Ordering::SeqCst);
+                if self.silent {
+                    return Ok(Move::Unsettled(Reason::new("SinRespuesta", "silence")));
+                }
+                Ok(Move::End { aggregate: Some(count + 1), outcome: Outcome::Done })
+            }
+            (_, count) => Ok(Move::End { aggregate: count.map(|_| 0), outcome: Outcome::Done }),
+        }
+    }
+}
+
+fn at_work(participant: Counter) -> (Arc<Participation<Counter>>, Arc<MemorySidecar>) {
+    let sidecar = Arc::new(MemorySidecar::default());
+    let port = Arc::clone(&sidecar) as Arc<dyn Sidecar>;
+    (Participation::new(participant, App::IntegracionPagos, port), sidecar)
+}
+
+#[tokio::test]
+async fn the_laws_hold_in_memory() {
+    let (participation, sidecar) = at_work(Counter::default());
+    let laws = Laws { participation, sidecar, run: "m".to_owned() };
+    laws.hold_for(&Step::ALL).await;
+}
+
+#[tokio::test]
+async fn a_lost_race_is_decided_anew() {
+    let (participation, sidecar) = at_work(Counter::default());
+    let order = comando(Action::Do(Step::RealizarPago), "p-1");
+    // While we decide, an undo leaves its tombstone: our write must lose and the command be refused.
+    let undo = comando(Action::Undo(Step::RealizarPago), "p-1");
+    let tombstone = Documento::<i64>::default().with_tombstone(undo.action).with_end(undo.action, None, &Outcome::Done);
+    sidecar.race_next_put("cuenta:p-1", serde_json::to_vec(&tombstone).unwrap());
+    participation.run(&order).await.unwrap();
+    let reply = reply_to(&sidecar.take_messages(), order.action).unwrap();
+    assert!(matches!(reply.outcome, Outcome::Refused(_)));
+    assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 0, "nothing was called after the tombstone");
+}
+
+#[tokio::test]
+async fn a_reply_that_could_not_be_sent_is_sent_at_the_next_delivery() {
+    let (participation, sidecar) = at_work(Counter::default());
+    let order = comando(Action::Do(Step::RealizarPago), "p-1");
+    sidecar.fail_publishes(1);
+    assert!(participation.run(&order).await.is_err());
+    participation.run(&order).await.unwrap();
+    assert_eq!(reply_to(&sidecar.take_messages(), order.action).unwrap().outcome, Outcome::Done);
+    assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn silence_outside_is_silence_to_the_operator() {
+    let (participation, sidecar) = at_work(Counter { silent: true, ..Counter::default() });
+    participation.run(&comando(Action::Do(Step::RealizarPago), "p-1")).await.unwrap();
+    assert!(sidecar.take_messages().is_empty());
+}

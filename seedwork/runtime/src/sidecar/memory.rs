@@ -1,0 +1,118 @@
+//! The in-memory double, for unit tests and simulation. It passes the same contract suite as daprd.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use seedwork::{App, Message};
+
+use super::{Event, Expect, Invoked, Sidecar, SidecarError, Stored};
+
+/// A sidecar made of maps. Faults are planted by the test.
+#[derive(Default)]
+pub struct MemorySidecar {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    values: BTreeMap<String, (Vec<u8>, u64)>,
+    versions: u64,
+    published: Vec<Published>,
+    pages: BTreeMap<(App, String), Invoked>,
+    failing_publishes: u32,
+    racing_write: Option<(String, Vec<u8>)>,
+}
+
+/// An event that was published, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Published {
+    /// The topic.
+    pub topic: String,
+    /// The event.
+    pub event: Event,
+}
+
+// === impl MemorySidecar ===
+
+impl MemorySidecar {
+    /// Takes what was published since the last call.
+    pub fn take_published(&self) -> Vec<Published> {
+        std::mem::take(&mut self.lock().published)
+    }
+
+    /// Takes what was published since the last call, as messages.
+    pub fn take_messages(&self) -> Vec<Message> {
+        let read = |p: Published| Message::decode(&p.event.event_type, p.event.data);
+        self.take_published().into_iter().filter_map(|p| read(p).ok()).collect()
+    }
+
+    /// Answers `GET path` on `app` with this from now on.
+    pub fn serve_page(&self, app: App, path: &str, status: u16, body: &serde_json::Value) {
+        let page = Invoked { status, body: body.to_string().into_bytes() };
+        self.lock().pages.insert((app, path.to_owned()), page);
+    }
+
+    /// Makes the next `count` publishes fail.
+    pub fn fail_publishes(&self, count: u32) {
+        self.lock().failing_publishes = count;
+    }
+
+    /// Just before the next conditional write, somebody else writes this: the write must lose.
+    pub fn race_next_put(&self, key: &str, value: Vec<u8>) {
+        self.lock().racing_write = Some((key.to_owned(), value));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Sidecar for MemorySidecar {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, SidecarError> {
+        let state = self.lock();
+        let stored = state.values.get(key);
+        Ok(stored.map(|(value, version)| Stored { value: value.clone(), etag: version.to_string() }))
+    }
+
+    async fn put(&self, key: &str, value: Vec<u8>, expect: Expect) -> Result<(), SidecarError> {
+        let mut state = self.lock();
+        if let Some((key, value)) = state.racing_write.take() {
+            state.versions += 1;
+            let version = state.versions;
+            state.values.insert(key, (value, version));
+        }
+        let holds = match (&expect, state.values.get(key)) {
+            (Expect::Absent, None) => true,
+            (Expect::Version(etag), Some((_, version))) => version.to_string() == *etag,
+            (Expect::Absent, Some(_)) | (Expect::Version(_), None) => false,
+        };
+        if !holds {
+            return Err(SidecarError::Conflict { key: key.to_owned() });
+        }
+        state.versions += 1;
+        let version = state.versions;
+        state.values.insert(key.to_owned(), (value, version));
+        Ok(())
+    }
+
+    async fn publish(&self, topic: &str, event: Event) -> Result<(), SidecarError> {
+        let mut state = self.lock();
+        if state.failing_publishes > 0 {
+            state.failing_publishes -= 1;
+            return Err(SidecarError::Unavailable { doing: "publish".to_owned(), source: "planted by the test".into() });
+        }
+        state.published.push(Published { topic: topic.to_owned(), event });
+        Ok(())
+    }
+
+    async fn invoke_get(&self, app: App, path: &str) -> Result<Invoked, SidecarError> {
+        let page = self.lock().pages.get(&(app, path.to_owned())).cloned();
+        Ok(page.unwrap_or(Invoked { status: 404, body: Vec::new() }))
+    }
+
+    async fn ready(&self) -> Result<(), SidecarError> {
+        Ok(())
+    }
+}

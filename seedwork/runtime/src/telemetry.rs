@@ -1,0 +1,144 @@
+//! Logs and traces. One payment is one trace: the W3C `traceparent` travels in every event and request.
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
+use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::{Instrument as _, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::serve::StartupError;
+
+/// The telemetry settings that every binary shares.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TelemetryArgs {
+    /// OTLP/gRPC endpoint of a collector; without one, spans are not exported.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+
+    /// Log filter, in the form of `tracing_subscriber::EnvFilter`.
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub log: String,
+
+    /// `text` for people, `json` for collectors.
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors.
+    Json,
+}
+
+/// Flushes spans when dropped.
+#[must_use = "dropping the guard ends the export of spans"]
+pub struct Guard(SdkTracerProvider);
+
+/// Sets up logs and traces for the process. Call once, first thing in `main`, inside the tokio runtime.
+pub fn init(name: &'static str, args: &TelemetryArgs) -> Result<Guard, StartupError> {
+    let resource = Resource::builder().with_service_name(name).build();
+    let mut builder = SdkTracerProvider::builder().with_resource(resource);
+    if let Some(endpoint) = &args.otlp_endpoint {
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .build()
+            .map_err(|error| StartupError::new("OTEL_EXPORTER_OTLP_ENDPOINT is not usable", error))?;
+        builder = builder.with_batch_exporter(exporter);
+    }
+    let provider = builder.build();
+    let filter = tracing_subscriber::EnvFilter::try_new(&args.log)
+        .map_err(|error| StartupError::new("RUST_LOG is not a log filter", error))?;
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let text = (args.log_format == LogFormat::Text).then(|| tracing_subscriber::fmt::layer().with_ansi(colours));
+    let json = (args.log_format == LogFormat::Json).then(|| tracing_subscriber::fmt::layer().json());
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(text)
+        .with(json)
+        .with(tracing_opentelemetry::layer().with_tracer(provider.tracer(name)))
+        .try_init()
+        .map_err(|error| StartupError::new("logging is already set up", error))?;
+    Ok(Guard(provider))
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Nothing can be done about a collector that does not take the last spans.
+        let _ = self.0.shutdown();
+    }
+}
+
+struct Carrier<'a>(&'a mut Option<String>);
+
+impl Injector for Carrier<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if key == "traceparent" {
+            *self.0 = Some(value);
+        }
+    }
+}
+
+impl Extractor for Carrier<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        (key == "traceparent").then_some(self.0.as_deref()).flatten()
+    }
+    fn keys(&self) -> Vec<&str> {
+        vec!["traceparent"]
+    }
+}
+
+/// The W3C `traceparent` of the current span; `None` outside of any trace.
+pub fn current_traceparent() -> Option<String> {
+    traceparent_of(&Span::current())
+}
+
+/// The W3C `traceparent` of a span.
+pub fn traceparent_of(span: &Span) -> Option<String> {
+    let mut text = None;
+    TraceContextPropagator::new().inject_context(&span.context(), &mut Carrier(&mut text));
+    text
+}
+
+/// The trace id within a `traceparent`.
+pub fn trace_id_of(traceparent: &str) -> Option<String> {
+    let id = traceparent.split('-').nth(1)?;
+    (id.len() == 32).then(|| id.to_owned())
+}
+
+/// Makes `span` the child of a remote one. An empty or malformed `traceparent` leaves it a root.
+pub fn continue_trace(span: &Span, traceparent: Option<&str>) {
+    let mut text = traceparent.map(str::to_owned);
+    let context = TraceContextPropagator::new().extract(&Carrier(&mut text));
+    if context.span().span_context().is_valid() {
+        // Fails only without the OpenTelemetry layer, when there is no trace to continue.
+        let _ = span.set_parent(context);
+    }
+}
+
+/// Middleware: one server span per request, continuing the caller's trace.
+pub async fn http_span(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    // Health checks and event deliveries: the first are noise, the second get their span from the event itself.
+    if matches!(route.as_str(), "/health" | "/inbox" | "/dapr/subscribe" | "/dapr/config") {
+        return next.run(request).await;
+    }
+    let name = format!("{} {route}", request.method());
+    let span = tracing::info_span!("http", otel.name = name, otel.kind = "server", status = tracing::field::Empty);
+    let header = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    continue_trace(&span, header);
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("status", response.status().as_u16());
+    response
+}

@@ -1,0 +1,116 @@
+//! Clients, asked of gestión-clientes by Dapr service invocation. Nothing of them is stored here.
+
+use std::sync::Arc;
+
+use seedwork::{App, Fault};
+use seedwork_runtime::Sidecar;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// A client as gestión-clientes tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Cliente {
+    pub(crate) id: String,
+    pub(crate) nombre: String,
+    pub(crate) correo: String,
+    #[serde(rename = "estadoPlan")]
+    pub(crate) estado_plan: String,
+    pub(crate) fecha_creacion: String,
+    pub(crate) fecha_actualizacion: String,
+}
+
+/// Why clients cannot be told now. The text is for whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ClientesError {
+    /// No answer, or a failure over there.
+    #[error("gestión de clientes no responde; intente de nuevo")]
+    Unavailable,
+    /// An answer that is not what we know.
+    #[error("gestión de clientes respondió algo que no se entiende")]
+    Unreadable,
+    /// It refuses the question; of what we ask, only the cursor can be wrong.
+    #[error("cursor no es válido")]
+    BadRequest,
+}
+
+/// The way to gestión-clientes.
+#[derive(Clone)]
+pub(crate) struct Clientes {
+    sidecar: Arc<dyn Sidecar>,
+}
+
+// === impl Clientes ===
+
+impl Clientes {
+    pub(crate) fn new(sidecar: Arc<dyn Sidecar>) -> Self {
+        Self { sidecar }
+    }
+
+    /// A page of clients.
+    pub(crate) async fn page(&self, limit: u8, cursor: Option<&str>) -> Result<Vec<Cliente>, ClientesError> {
+        let cursor = cursor
+            .map(|cursor| format!("&cursor={}", percent_encode(cursor)))
+            .unwrap_or_default();
+        let path = format!("/clientes/cliente-query?limite={limit}{cursor}");
+        self.get(&path).await?.ok_or(ClientesError::Unavailable)
+    }
+
+    /// A client by its id; `None` when there is no such client.
+    pub(crate) async fn find(&self, id: &str) -> Result<Option<Cliente>, ClientesError> {
+        // No client has such an id, and in a path they mean another place.
+        if matches!(id, "" | "." | "..") {
+            return Ok(None);
+        }
+        match self.get(&format!("/clientes/cliente/{}", percent_encode(id))).await {
+            Err(ClientesError::BadRequest) => Ok(None), // an id that no client can have
+            answer => answer,
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, ClientesError> {
+        let answer = self
+            .sidecar
+            .invoke_get(App::GestionClientes, path)
+            .await
+            .map_err(|error| {
+                tracing::warn!(error = Fault::from(error).chain(), "unable to ask for clients now");
+                ClientesError::Unavailable
+            })?;
+        match answer.status {
+            200 => serde_json::from_slice(&answer.body).map(Some).map_err(|error| {
+                tracing::error!(%error, path, "gestion-clientes answers what we do not understand");
+                ClientesError::Unreadable
+            }),
+            404 => Ok(None),
+            400 => Err(ClientesError::BadRequest),
+            status => {
+                tracing::warn!(status, path, "gestion-clientes cannot tell clients now");
+                Err(ClientesError::Unavailable)
+            }
+        }
+    }
+}
+
+/// A text as one segment of a path or one value of a query (RFC 3986: all but the unreserved is encoded).
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_stays_within_its_place_in_the_path() {
+        assert_eq!(percent_encode("c-1_2.3~"), "c-1_2.3~");
+        assert_eq!(percent_encode("a/../b?x=1#ñ"), "a%2F..%2Fb%3Fx%3D1%23%C3%B1");
+    }
+}

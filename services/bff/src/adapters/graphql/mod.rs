@@ -1,0 +1,54 @@
+//! The GraphQL schema of the original, and its additions.
+
+mod error;
+mod mutation;
+mod query;
+mod subscription;
+mod types;
+
+use std::sync::Arc;
+
+use async_graphql::Schema;
+use seedwork::Moneda;
+use seedwork_runtime::intake::Intake;
+
+use super::clientes::Clientes;
+use super::read_model::ReadModel;
+use super::tail::Tail;
+
+pub(crate) use mutation::IdempotencyHeader;
+
+/// The schema with what it reads from.
+pub(crate) type Esquema = Schema<query::Query, mutation::Mutation, subscription::Subscription>;
+
+/// What the resolvers read from and write to.
+pub(crate) struct Sources {
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) read_model: ReadModel,
+    pub(crate) clientes: Clientes,
+    pub(crate) tail: Arc<Tail>,
+    pub(crate) moneda: Moneda,
+}
+
+/// How deep a query may nest. Our own types are four deep; this is what the standard introspection query of the
+/// tools (fifteen deep) needs and little more, since introspection is the one thing here that nests without end.
+const DEPTH: usize = 16;
+
+/// How many fields a query may ask for, fragments counted where they are spread.
+const COMPLEXITY: usize = 500;
+
+/// The schema over `sources`.
+pub(crate) fn schema(sources: Sources) -> Esquema {
+    Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
+        .limit_depth(DEPTH)
+        .limit_complexity(COMPLEXITY)
+        .data(sources)
+        .finish()
+}
+
+/// The schema definition language of the schema.
+pub(crate) fn sdl() -> String {
+    Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
+        .finish()
+        .sdl()
+}

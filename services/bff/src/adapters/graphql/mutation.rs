@@ -1,0 +1,48 @@
+//! `realizarPago`: the door.
+
+use async_graphql::{Context, Object, Result};
+use seedwork::SolicitudPago;
+use seedwork_runtime::intake::IdempotencyKey;
+
+use super::Sources;
+use super::error::{fault, rejected};
+use super::types::{ClienteRespuesta, RealizarPagoInput};
+
+pub(crate) struct Mutation;
+
+/// The `Idempotency-Key` header of the request that carries the operation.
+pub(crate) struct IdempotencyHeader(pub(crate) String);
+
+#[Object]
+impl Mutation {
+    /// Asks for a payment. Answered once the request cannot be lost; what becomes of it is told by `pago`, by
+    /// `eventosPago` and by /stream. With the header Idempotency-Key, a repeat is the same payment.
+    async fn realizar_pago(&self, ctx: &Context<'_>, pago: RealizarPagoInput) -> Result<ClienteRespuesta> {
+        let sources = ctx.data::<Sources>()?;
+        let RealizarPagoInput {
+            medio_pago,
+            id_cliente,
+            monto,
+        } = pago;
+        // The shortest text that reads back as the same double: what the caller wrote, for every amount one can pay.
+        // A number that is not finite has no digits, and is refused as any such text.
+        let solicitud = SolicitudPago::parse(&medio_pago, &id_cliente, &monto.to_string(), sources.moneda)
+            .map_err(|errors| rejected(ctx, errors.iter().map(ToString::to_string).collect()))?;
+        // Without authentication a key belongs to the client who pays.
+        let key = ctx
+            .data_opt::<IdempotencyHeader>()
+            .map(|header| IdempotencyKey::parse(solicitud.id_cliente.as_str(), &header.0))
+            .transpose()
+            .map_err(|error| fault(ctx, error))?;
+        let id = sources
+            .intake
+            .accept(&solicitud, key)
+            .await
+            .map_err(|error| fault(ctx, error))?;
+        Ok(ClienteRespuesta {
+            mensaje: "Procesando Mensaje".to_owned(),
+            codigo: 203,
+            id_correlacion: id.into(),
+        })
+    }
+}

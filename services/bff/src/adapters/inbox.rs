@@ -1,0 +1,83 @@
+//! What the operator tells us.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use seedwork::contrato::Message;
+use seedwork::{App, EstadoPago, Fault, IdCorrelacion, Reason};
+use seedwork_runtime::intake::Intake;
+use seedwork_runtime::{Delivery, Inbox, Sidecar};
+
+use super::read_model::ReadModel;
+use crate::APP;
+use crate::domain::Pago;
+
+/// Handles the messages of `inbox-bff`.
+pub(crate) struct Desk {
+    read_model: ReadModel,
+    intake: Arc<Intake>,
+    sidecar: Arc<dyn Sidecar>,
+}
+
+// === impl Desk ===
+
+impl Desk {
+    pub(crate) fn new(read_model: ReadModel, intake: Arc<Intake>, sidecar: Arc<dyn Sidecar>) -> Self {
+        Self {
+            read_model,
+            intake,
+            sidecar,
+        }
+    }
+
+    /// A transition. The end is acknowledged every time it is told: the operator repeats it until it hears us.
+    async fn updated(&self, estado: EstadoPago) -> Result<(), Fault> {
+        let pago = Pago::from(estado);
+        self.read_model.record(&pago).await?;
+        self.intake.heard(&pago.id_correlacion, pago.ended).await?;
+        if !pago.ended {
+            return Ok(());
+        }
+        let received = Message::FinalRecibido {
+            id_correlacion: pago.id_correlacion.clone(),
+            secuencia: pago.secuencia,
+        };
+        seedwork_runtime::send(self.sidecar.as_ref(), APP, App::Operator, &received).await
+    }
+
+    /// A request that can never become a payment. A saga under the same identity, if one is known, stays as it is.
+    async fn refused(&self, id: IdCorrelacion, reason: Reason) -> Result<(), Fault> {
+        self.intake.refused(&id, &reason).await?;
+        if let Some(registro) = self.intake.find(&id).await? {
+            self.read_model
+                .record(&Pago::rechazado(id, registro.solicitud, reason))
+                .await?;
+            return Ok(());
+        }
+        // Not from this door: then we asked because it was silent.
+        if self.read_model.find(&id).await?.is_some() {
+            tracing::warn!(%id, %reason, "a payment that we know of is refused by the operator");
+            return Ok(());
+        }
+        Err(Fault::NotFound(format!("no request {id} came through this door")))
+    }
+}
+
+#[async_trait]
+impl Inbox for Desk {
+    async fn receive(&self, delivery: Delivery) -> Result<(), Fault> {
+        match delivery.message {
+            Message::SagaActualizada(estado) => self.updated(*estado).await,
+            Message::SolicitudRechazada { id_correlacion, reason } => self.refused(id_correlacion, reason).await,
+            message @ (Message::Comando(_)
+            | Message::Respuesta(_)
+            | Message::SolicitarPago(_)
+            | Message::FinalRecibido { .. }
+            | Message::ContracargoRecibido(_)
+            | Message::ContracargoAtendido { .. }) => Err(Fault::Rejected(vec![format!(
+                "{} is not for {APP}",
+                message.event_type()
+            )])),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Translation between the outside and the payments that we know of.
+
+pub(crate) mod clientes;
+pub(crate) mod eventos;
+pub(crate) mod graphql;
+pub(crate) mod http;
+pub(crate) mod inbox;
+pub(crate) mod read_model;
+pub(crate) mod silence;
+mod sse;
+pub(crate) mod tail;

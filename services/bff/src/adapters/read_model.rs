@@ -1,0 +1,241 @@
+//! The read model of payments: one row each, holding the highest state that was heard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seedwork::{Fault, IdCliente, IdCorrelacion};
+use seedwork_runtime::{now_ms, sql};
+use sqlx::any::AnyRow;
+use sqlx::{AnyPool, Row as _};
+use tokio::sync::Notify;
+
+use super::eventos;
+use crate::domain::{Fase, Pago};
+
+/// The tables `pagos` and, through [`eventos`], `eventos`.
+#[derive(Clone)]
+pub(crate) struct ReadModel {
+    pool: AnyPool,
+    silence_ms: i64,
+    changed: Arc<Notify>,
+}
+
+/// Where a page of payments goes on: after this one. Its text is opaque to callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    creado_ms: i64,
+    id: String,
+}
+
+/// Which payments a page holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    pub(crate) id_cliente: Option<IdCliente>,
+    pub(crate) fase: Option<Fase>,
+    pub(crate) after: Option<Cursor>,
+    pub(crate) limit: u8,
+}
+
+/// The longest pause between two questions about one silent payment, in milliseconds.
+const ASK_MOST_MS: i64 = 900_000;
+
+/// How many silent payments one round asks about.
+const ASK_WINDOW: i64 = 64;
+
+// === impl ReadModel ===
+
+impl ReadModel {
+    /// A read model in `pool`; a payment without a transition for `silence` counts as silent.
+    pub(crate) fn new(pool: AnyPool, silence: Duration) -> Self {
+        let silence_ms = i64::try_from(silence.as_millis()).unwrap_or(i64::MAX);
+        Self {
+            pool,
+            silence_ms,
+            changed: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Woken once after each commit of an event in this process.
+    pub(crate) fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
+    }
+
+    /// Stores a state and its event in one transaction. An older state, or one that is known, changes nothing and
+    /// makes no event; answers whether it was news.
+    pub(crate) async fn record(&self, pago: &Pago) -> Result<bool, Fault> {
+        let Pago {
+            id_correlacion,
+            secuencia,
+            solicitud,
+            fase,
+            step,
+            reason,
+            steps: _,    // in the JSON only
+            trace_id: _, // in the JSON only
+            start_time,
+            completion_time,
+            ended,
+        } = pago;
+        let estado = serde_json::to_string(pago).map_err(|error| Fault::bug("failed to write a payment", error))?;
+        let secuencia = i64::try_from(*secuencia).map_err(|error| Fault::bug("failed to count transitions", error))?;
+        let (motivo, mensaje) = reason
+            .as_ref()
+            .map_or(("", ""), |r| (r.motivo.as_str(), r.mensaje.as_str()));
+        let now = now_ms();
+        let mut transaction = self
+            .pool
+            .begin()
+            .await
+            .map_err(sql::fault("begin to store a payment"))?;
+        let stored = sqlx::query(
+            "INSERT INTO pagos (id_correlacion, secuencia, fase, id_cliente, monto, moneda, medio_pago, step, motivo,
+                 mensaje, estado, inicio, fin, ended, creado_ms, proxima_ms, preguntas)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0)
+             ON CONFLICT (id_correlacion) DO UPDATE SET
+                 secuencia = excluded.secuencia, fase = excluded.fase, id_cliente = excluded.id_cliente,
+                 monto = excluded.monto, moneda = excluded.moneda, medio_pago = excluded.medio_pago,
+                 step = excluded.step, motivo = excluded.motivo, mensaje = excluded.mensaje,
+                 estado = excluded.estado, inicio = excluded.inicio, fin = excluded.fin, ended = excluded.ended,
+                 proxima_ms = excluded.proxima_ms, preguntas = 0
+             WHERE excluded.secuencia > pagos.secuencia",
+        )
+        .bind(id_correlacion.as_str())
+        .bind(secuencia)
+        .bind(fase.as_str())
+        .bind(solicitud.id_cliente.as_str())
+        .bind(solicitud.dinero.monto())
+        .bind(solicitud.dinero.moneda().as_str().to_owned())
+        .bind(solicitud.medio_pago.as_str())
+        .bind(step)
+        .bind(motivo)
+        .bind(mensaje)
+        .bind(&estado)
+        .bind(start_time.as_deref().unwrap_or_default())
+        .bind(completion_time.as_deref().unwrap_or_default())
+        .bind(i64::from(*ended))
+        .bind(now)
+        .bind(now.saturating_add(self.silence_ms))
+        .execute(&mut *transaction)
+        .await
+        .map_err(sql::fault("store a payment"))?;
+        if stored.rows_affected() == 0 {
+            return Ok(false); // dropping the transaction ends it
+        }
+        // The counter comes last: its row is what all writers wait for, so it is held as briefly as can be.
+        eventos::append(&mut transaction, id_correlacion, &estado, now).await?;
+        transaction.commit().await.map_err(sql::fault("commit a payment"))?;
+        self.changed.notify_one();
+        Ok(true)
+    }
+
+    /// A payment by its identity.
+    pub(crate) async fn find(&self, id: &IdCorrelacion) -> Result<Option<Pago>, Fault> {
+        let row = sqlx::query("SELECT estado FROM pagos WHERE id_correlacion = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(sql::fault("read a payment"))?;
+        row.map(|row| read(&row)).transpose()
+    }
+
+    /// Payments, the newest first, and where the next page begins.
+    pub(crate) async fn page(&self, filter: &Filter) -> Result<(Vec<Pago>, Option<Cursor>), Fault> {
+        let Filter {
+            id_cliente,
+            fase,
+            after,
+            limit,
+        } = filter;
+        let (creado_ms, id) = after
+            .as_ref()
+            .map_or((i64::MAX, ""), |cursor| (cursor.creado_ms, cursor.id.as_str()));
+        // Two statements: with a client given, only its own rows are walked.
+        let query = match id_cliente {
+            Some(id_cliente) => sqlx::query(
+                "SELECT estado, creado_ms, id_correlacion FROM pagos
+                 WHERE (creado_ms < $1 OR (creado_ms = $1 AND id_correlacion < $2)) AND ($3 = '' OR fase = $3)
+                   AND id_cliente = $5
+                 ORDER BY creado_ms DESC, id_correlacion DESC LIMIT $4",
+            )
+            .bind(creado_ms)
+            .bind(id)
+            .bind(fase.map_or("", Fase::as_str))
+            .bind(i64::from(*limit) + 1)
+            .bind(id_cliente.as_str()),
+            None => sqlx::query(
+                "SELECT estado, creado_ms, id_correlacion FROM pagos
+                 WHERE (creado_ms < $1 OR (creado_ms = $1 AND id_correlacion < $2)) AND ($3 = '' OR fase = $3)
+                 ORDER BY creado_ms DESC, id_correlacion DESC LIMIT $4",
+            )
+            .bind(creado_ms)
+            .bind(id)
+            .bind(fase.map_or("", Fase::as_str))
+            .bind(i64::from(*limit) + 1),
+        };
+        let mut rows = query.fetch_all(&self.pool).await.map_err(sql::fault("list payments"))?;
+        let more = rows.len() > usize::from(*limit);
+        rows.truncate(usize::from(*limit));
+        let next = if more {
+            rows.last().map(Cursor::of).transpose()?
+        } else {
+            None
+        };
+        let pagos = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok((pagos, next))
+    }
+
+    /// Takes the payments that are due to be asked about, by moving their next time on: another replica's claim of
+    /// the same row sees the moved time and leaves it.
+    pub(crate) async fn claim_silent(&self) -> Result<Vec<Pago>, Fault> {
+        let rows = sqlx::query(
+            "UPDATE pagos SET preguntas = preguntas + 1, proxima_ms = $1 + CASE
+                 WHEN preguntas >= 30 OR $2 * (preguntas * preguntas + 1) > $3 THEN $3
+                 ELSE $2 * (preguntas * preguntas + 1) END
+             WHERE ended = 0 AND proxima_ms <= $1 AND id_correlacion IN (
+                 SELECT id_correlacion FROM pagos WHERE ended = 0 AND proxima_ms <= $1 ORDER BY proxima_ms LIMIT $4)
+             RETURNING estado",
+        )
+        .bind(now_ms())
+        .bind(self.silence_ms)
+        .bind(ASK_MOST_MS.max(self.silence_ms))
+        .bind(ASK_WINDOW)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(sql::fault("claim silent payments"))?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Pago, Fault> {
+    let estado: String = row
+        .try_get("estado")
+        .map_err(|error| Fault::bug("failed to read a payment", error))?;
+    serde_json::from_str(&estado).map_err(|error| Fault::bug("failed to read a stored payment", error))
+}
+
+// === impl Cursor ===
+
+impl Cursor {
+    /// Reads a cursor that we gave out; `None` for any other text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (creado_ms, id) = text.split_once('.')?;
+        Some(Self {
+            creado_ms: creado_ms.parse().ok()?,
+            id: IdCorrelacion::parse(id).ok()?.into(),
+        })
+    }
+
+    fn of(row: &AnyRow) -> Result<Self, Fault> {
+        let fault = |error| Fault::bug("failed to read where a page ends", error);
+        Ok(Self {
+            creado_ms: row.try_get("creado_ms").map_err(fault)?,
+            id: row.try_get("id_correlacion").map_err(fault)?,
+        })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.creado_ms, self.id)
+    }
+}

@@ -1,0 +1,194 @@
+//! Follows the table of events. One task per process reads it by number and hands each event to everybody here, so
+//! every replica streams what every replica stored.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt as _};
+use seedwork::{Fault, IdCorrelacion};
+use tokio::sync::Notify;
+use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use super::eventos::{Evento, Eventos};
+use crate::Pace;
+
+/// The task and those who listen to it.
+pub(crate) struct Tail {
+    eventos: Eventos,
+    sender: Sender<Arc<Evento>>,
+    stop: CancellationToken,
+    pace: Pace,
+}
+
+/// What a follower gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// The next event.
+    Evento(Arc<Evento>),
+    /// Events between the last and the next are not kept any more. What follows comes after `ultimo`.
+    Reset {
+        /// The number to go on from.
+        ultimo: i64,
+    },
+}
+
+/// One reader of the events, at its own pace.
+struct Follower {
+    tail: Arc<Tail>,
+    live: Receiver<Arc<Evento>>,
+    id: Option<IdCorrelacion>,
+    /// Everything up to this number was delivered, is pending, or is not for this reader.
+    last: i64,
+    pending: VecDeque<Arc<Evento>>,
+    /// The live events alone would leave a gap: read the table first.
+    behind: bool,
+}
+
+/// How many events a reader may lag behind before it reads the table again.
+const BUFFER: usize = 1024;
+
+/// How many events are read at once.
+const PAGE: u16 = 200;
+
+// === impl Tail ===
+
+impl Tail {
+    /// Starts to follow the table from its end. `changed` wakes it before the next poll is due; `stop` ends every
+    /// follower.
+    pub(crate) async fn start(
+        eventos: Eventos,
+        changed: Arc<Notify>,
+        pace: Pace,
+        stop: CancellationToken,
+    ) -> Result<Arc<Self>, Fault> {
+        let last = eventos.extent().await?.newest;
+        let (sender, _) = broadcast::channel(BUFFER);
+        let tail = Arc::new(Self {
+            eventos,
+            sender,
+            stop,
+            pace,
+        });
+        tokio::spawn(Arc::clone(&tail).read(last, changed));
+        tokio::spawn(Arc::clone(&tail).prune());
+        Ok(tail)
+    }
+
+    /// Follows the events of one payment or of all: from the one numbered `after` on, or from now.
+    pub(crate) async fn follow(
+        self: &Arc<Self>,
+        after: Option<i64>,
+        id: Option<IdCorrelacion>,
+    ) -> Result<impl Stream<Item = Followed> + Send + use<>, Fault> {
+        // Subscribed before the table is read, so that nothing falls in between.
+        let live = self.sender.subscribe();
+        let (last, behind) = match after {
+            Some(number) => (number, true),
+            None => (self.eventos.extent().await?.newest, false),
+        };
+        let follower = Follower {
+            tail: Arc::clone(self),
+            live,
+            id,
+            last,
+            pending: VecDeque::new(),
+            behind,
+        };
+        let stopped = self.stop.clone().cancelled_owned();
+        let stream = futures::stream::unfold(follower, |mut follower| async {
+            let followed = follower.next().await?;
+            Some((followed, follower))
+        });
+        Ok(stream.take_until(stopped))
+    }
+
+    async fn read(self: Arc<Self>, mut last: i64, changed: Arc<Notify>) {
+        loop {
+            match self.eventos.after(last, None, PAGE).await {
+                Ok(page) if page.is_empty() => {
+                    // Either an event was stored here or it is time to look; which one does not matter.
+                    let _ = tokio::time::timeout(self.pace.poll, changed.notified()).await;
+                }
+                Ok(page) => {
+                    for evento in page {
+                        last = evento.numero;
+                        // Nobody listening is no failure.
+                        let _ = self.sender.send(evento);
+                    }
+                }
+                Err(fault) => {
+                    tracing::warn!(error = fault.chain(), "unable to read events now");
+                    tokio::time::sleep(self.pace.poll).await;
+                }
+            }
+        }
+    }
+
+    async fn prune(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(self.pace.prune).await;
+            match self.eventos.prune(self.pace.keep_events).await {
+                Ok(0) => {}
+                Ok(count) => tracing::debug!(count, "events pruned"),
+                Err(fault) => tracing::warn!(error = fault.chain(), "unable to prune events now"),
+            }
+        }
+    }
+}
+
+// === impl Follower ===
+
+impl Follower {
+    /// The next event; `None` once the process stops. May be dropped while waiting without losing one.
+    async fn next(&mut self) -> Option<Followed> {
+        loop {
+            if let Some(evento) = self.pending.pop_front() {
+                return Some(Followed::Evento(evento));
+            }
+            if self.behind {
+                match self.catch_up().await {
+                    Ok(None) => continue,
+                    Ok(Some(reset)) => return Some(reset),
+                    Err(fault) => {
+                        tracing::warn!(error = fault.chain(), "unable to read events for a stream now");
+                        tokio::time::sleep(self.tail.pace.poll).await;
+                        continue;
+                    }
+                }
+            }
+            match self.live.recv().await {
+                Ok(evento) if evento.numero <= self.last => {}
+                Ok(evento) => {
+                    self.last = evento.numero;
+                    if self.id.as_ref().is_none_or(|id| id.as_str() == evento.id_correlacion) {
+                        return Some(Followed::Evento(evento));
+                    }
+                }
+                Err(RecvError::Lagged(_)) => self.behind = true,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// Reads the next page of the table, or finds that there is nothing to go on from.
+    async fn catch_up(&mut self) -> Result<Option<Followed>, Fault> {
+        let extent = self.tail.eventos.extent().await?;
+        if !extent.resumes_from(self.last) {
+            self.last = extent.newest;
+            self.behind = false;
+            return Ok(Some(Followed::Reset { ultimo: extent.newest }));
+        }
+        let page = self.tail.eventos.after(self.last, self.id.as_ref(), PAGE).await?;
+        if page.len() < usize::from(PAGE) {
+            // All there was is here, up to the extent's end at least; the live events go on from there.
+            self.behind = false;
+            self.last = self.last.max(extent.newest);
+        }
+        if let Some(evento) = page.last() {
+            self.last = self.last.max(evento.numero);
+        }
+        self.pending.extend(page);
+        Ok(None)
+    }
+}

@@ -1,0 +1,233 @@
+//! What `/v1` answers to each method and body, and the small routes.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Bff};
+
+async fn post(bff: &Bff, content_type: &str, body: &str) -> Answer {
+    let request = Request::post("/v1").header("content-type", content_type);
+    bff.call(request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_post_that_is_no_graphql_request_is_refused_with_the_original_texts() {
+    let bff = Bff::start().await;
+    let query = r#"{"query":"{ __typename }"}"#;
+    let no_json = "Unable to parse request body as JSON";
+    let no_query = "No GraphQL query found in the request";
+    let media_type = "Unsupported Media Type";
+    for (content_type, body, status, text) in [
+        ("application/json", "{", StatusCode::BAD_REQUEST, no_json),
+        ("application/json", "", StatusCode::BAD_REQUEST, no_json),
+        ("application/json", "{}", StatusCode::BAD_REQUEST, no_query),
+        ("application/json", "[]", StatusCode::BAD_REQUEST, no_query),
+        ("application/json", "7", StatusCode::BAD_REQUEST, no_query),
+        ("application/json", r#"{"query":""}"#, StatusCode::BAD_REQUEST, no_query),
+        (
+            "application/json",
+            r#"{"query":null}"#,
+            StatusCode::BAD_REQUEST,
+            no_query,
+        ),
+        (
+            "application/json",
+            r#"{"query":"{a}","variables":[1]}"#,
+            StatusCode::BAD_REQUEST,
+            "Variables are not a JSON object",
+        ),
+        ("text/plain", query, StatusCode::UNSUPPORTED_MEDIA_TYPE, media_type),
+        (
+            "application/graphql",
+            "{ __typename }",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            media_type,
+        ),
+        (
+            "multipart/form-data; boundary=x",
+            query,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            media_type,
+        ),
+        (
+            "application/jsonp",
+            query,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            media_type,
+        ),
+    ] {
+        let answer = post(&bff, content_type, body).await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (status, text),
+            "{content_type} {body}"
+        );
+        assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
+    }
+    let answer = bff.call(Request::post("/v1").body(Body::from(query)).unwrap()).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "no content type at all"
+    );
+    let large = json!({"query": "{ __typename }", "variables": {"x": "x".repeat(70_000)}}).to_string();
+    assert_eq!(
+        post(&bff, "application/json", &large).await.status,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+}
+
+#[tokio::test]
+async fn a_post_is_executed_with_its_variables_and_operation_name() {
+    let bff = Bff::start().await;
+    let two = "query A { __typename } query B($id: String!) { pago(idCorrelacion: $id) { fase } }";
+    let body = json!({"query": two, "operationName": "B", "variables": {"id": "nadie"}}).to_string();
+    for content_type in ["application/json", "Application/JSON; charset=utf-8"] {
+        let answer = post(&bff, content_type, &body).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.json(), json!({"data": {"pago": null}}));
+    }
+    for query in ["{", "{ nada }", "subscription { eventosPago { fase } }"] {
+        let answer = bff.graphql(query).await;
+        assert_eq!(answer["data"], Value::Null, "{query}");
+        assert!(answer["errors"][0]["message"].is_string(), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_get_executes_queries_only() {
+    let bff = Bff::start().await;
+    let answer = bff.get("/v1?query=%7B__typename%7D").await;
+    assert_eq!(
+        (answer.status, answer.json()),
+        (StatusCode::OK, json!({"data": {"__typename": "Query"}}))
+    );
+    let query = "query($id:String!){pago(idCorrelacion:$id){fase}}"
+        .replace('{', "%7B")
+        .replace('}', "%7D");
+    let answer = bff
+        .get(&format!(
+            "/v1?query={query}&variables=%7B%22id%22:%22x%22%7D&operationName="
+        ))
+        .await;
+    assert_eq!(answer.json(), json!({"data": {"pago": null}}));
+
+    let mutation = "mutation%7BrealizarPago(pago:%7BmedioPago:%22PSE%22,idCliente:%22c%22,monto:1%7D)%7Bcodigo%7D%7D";
+    let subscription = "subscription%7BeventosPago%7Bfase%7D%7D";
+    for (path, text) in [
+        (
+            format!("/v1?query={mutation}"),
+            "mutations are not allowed when using GET",
+        ),
+        (
+            format!(
+                "/v1?query=query%20A%7B__typename%7D%20{}&operationName=M",
+                mutation.replacen("mutation", "mutation%20M", 1)
+            ),
+            "mutations are not allowed when using GET",
+        ),
+        (
+            format!("/v1?query={subscription}"),
+            "subscriptions are not allowed when using GET",
+        ),
+        (
+            "/v1?query=%7Ba%7D&variables=%7B".to_owned(),
+            "Unable to parse request body as JSON",
+        ),
+        (
+            "/v1?query=%7Ba%7D&variables=7".to_owned(),
+            "Variables are not a JSON object",
+        ),
+        (
+            "/v1?operationName=A".to_owned(),
+            "No GraphQL query found in the request",
+        ),
+        ("/v1?query=".to_owned(), "No GraphQL query found in the request"),
+    ] {
+        let answer = bff.get(&path).await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (StatusCode::BAD_REQUEST, text),
+            "{path}"
+        );
+    }
+    let answer = bff.get("/v1?query=%7B").await;
+    assert_eq!(
+        answer.status,
+        StatusCode::OK,
+        "what cannot be parsed is a GraphQL error"
+    );
+    assert!(answer.json()["errors"].is_array());
+    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes")
+        .fetch_one(&bff.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(stored, 0, "no payment was asked for by GET");
+}
+
+#[tokio::test]
+async fn a_browser_gets_a_page_that_loads_nothing_from_elsewhere() {
+    let bff = Bff::start().await;
+    let answer = bff.get("/v1").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
+    let page = answer.text();
+    assert!(page.contains("GraphiQL"));
+    assert!(page.contains("input RealizarPagoInput"), "the schema is on the page");
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("src=\"//"));
+}
+
+#[tokio::test]
+async fn the_address_with_a_slash_leads_to_the_one_without() {
+    let bff = Bff::start().await;
+    for (method, path, location) in [
+        ("GET", "/v1/", "/v1"),
+        ("POST", "/v1/", "/v1"),
+        ("GET", "/v1/?query=%7Ba%7D", "/v1?query=%7Ba%7D"),
+    ] {
+        let answer = bff
+            .call(Request::builder().method(method).uri(path).body(Body::empty()).unwrap())
+            .await;
+        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
+        assert_eq!(answer.headers["location"], location);
+    }
+}
+
+#[tokio::test]
+async fn other_methods_and_paths_are_problems() {
+    let bff = Bff::start().await;
+    for (method, path, status) in [
+        ("DELETE", "/v1", StatusCode::METHOD_NOT_ALLOWED),
+        ("PUT", "/v1", StatusCode::METHOD_NOT_ALLOWED),
+        ("POST", "/stream", StatusCode::METHOD_NOT_ALLOWED),
+        ("POST", "/health", StatusCode::METHOD_NOT_ALLOWED),
+        ("GET", "/nada", StatusCode::NOT_FOUND),
+        ("GET", "/stream?idCorrelacion=NO", StatusCode::BAD_REQUEST),
+    ] {
+        let answer = bff
+            .call(Request::builder().method(method).uri(path).body(Body::empty()).unwrap())
+            .await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(
+            answer.headers["content-type"], "application/problem+json",
+            "{method} {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_is_the_originals_and_the_spec_names_only_what_is_served() {
+    let bff = Bff::start().await;
+    let answer = bff.get("/health").await;
+    assert_eq!(
+        (answer.status, answer.json()),
+        (StatusCode::OK, json!({"status": "ok"}))
+    );
+    let spec = bff.get("/spec").await.json();
+    let paths: Vec<_> = spec["paths"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(paths, ["/health", "/spec", "/stream", "/v1"]);
+    for path in paths.iter().filter(|path| *path != "/stream") {
+        assert_eq!(bff.get(path).await.status, StatusCode::OK, "{path}");
+    }
+}

@@ -1,0 +1,188 @@
+//! `realizarPago`.
+
+use axum::http::StatusCode;
+use seedwork::contrato::SolicitarPago;
+use seedwork::{App, Message};
+use seedwork_runtime::participant::laws::eventually;
+use serde_json::{Value, json};
+
+use crate::support::Bff;
+
+const PAY: &str = "mutation($pago: RealizarPagoInput!) { realizarPago(pago: $pago) { mensaje codigo } }";
+const PAY_FOR_ID: &str = "mutation($pago: RealizarPagoInput!) { realizarPago(pago: $pago) { idCorrelacion } }";
+
+fn variables(monto: &Value) -> Value {
+    json!({"pago": {"medioPago": "TarjetaCredito", "idCliente": "abcd-1234", "monto": monto}})
+}
+
+async fn asked(bff: &Bff) -> SolicitarPago {
+    let read = |message| {
+        if let Message::SolicitarPago(solicitar) = message {
+            Some(solicitar)
+        } else {
+            None
+        }
+    };
+    let published = || async { bff.sidecar.take_messages().into_iter().find_map(read) };
+    eventually("a published request", published).await
+}
+
+#[tokio::test]
+async fn the_three_fields_are_answered_exactly_as_by_the_original() {
+    let bff = Bff::start().await;
+    let query = r#"mutation { realizarPago(pago: {medioPago: "TarjetaCredito", idCliente: "123", monto: 24.1}) {
+        mensaje codigo } }"#;
+    let answer = bff.graphql(query).await;
+    assert_eq!(
+        answer,
+        json!({"data": {"realizarPago": {"mensaje": "Procesando Mensaje", "codigo": 203}}})
+    );
+    let sent = asked(&bff).await;
+    assert_eq!(sent.origen, App::Bff);
+    assert_eq!(sent.solicitud.dinero.to_string(), "24.10 USD");
+}
+
+#[tokio::test]
+async fn the_identity_that_is_answered_is_the_one_that_is_asked_for_and_can_be_looked_up_at_once() {
+    let bff = Bff::start().await;
+    let answer = bff.graphql_with(PAY_FOR_ID, &variables(&json!(24)), None).await;
+    let id = answer["data"]["realizarPago"]["idCorrelacion"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(asked(&bff).await.id_correlacion.as_str(), id);
+    let query = "query($id: String!) { pago(idCorrelacion: $id) {
+        idCorrelacion fase secuencia idCliente monto montoTexto moneda medioPago step motivo pasos { nombre } inicio fin
+        traceId terminado } }";
+    let answer = bff.graphql_with(query, &json!({"id": id}), None).await;
+    let expected = json!({
+        "idCorrelacion": id, "fase": "Solicitado", "secuencia": 0, "idCliente": "abcd-1234", "monto": 24.0,
+        "montoTexto": "24.00", "moneda": "USD", "medioPago": "TarjetaCredito", "step": "0/4", "motivo": null,
+        "pasos": [], "inicio": null, "fin": null, "traceId": null, "terminado": false,
+    });
+    assert_eq!(answer["data"]["pago"], expected);
+}
+
+#[tokio::test]
+async fn an_amount_is_taken_as_it_was_written() {
+    let bff = Bff::start().await;
+    for (monto, text) in [
+        (json!(24), "24.00"),
+        (json!(24.10), "24.10"),
+        (json!(0.01), "0.01"),
+        (json!(1_000_000.0), "1000000.00"),
+        (json!(0.29), "0.29"),
+    ] {
+        let answer = bff.graphql_with(PAY, &variables(&monto), None).await;
+        assert_eq!(answer["errors"], Value::Null, "{monto}");
+        assert_eq!(asked(&bff).await.solicitud.dinero.monto(), text);
+    }
+}
+
+#[tokio::test]
+async fn what_the_request_shows_to_be_wrong_is_refused_with_an_error_per_rule() {
+    let bff = Bff::start().await;
+    let table = [
+        ("PSE", "c-1", json!(0), vec!["monto"]),
+        ("PSE", "c-1", json!(-5), vec!["monto"]),
+        ("PSE", "c-1", json!(24.105), vec!["monto"]),
+        ("PSE", "c-1", json!(1_000_000.01), vec!["monto"]),
+        ("PSE", "c-1", json!(1e300), vec!["monto"]),
+        ("PSE", "c-1", json!(1e-7), vec!["monto"]),
+        ("Efectivo", "c-1", json!(24), vec!["medioPago"]),
+        ("", "c-1", json!(24), vec!["medioPago"]),
+        ("PSE", "", json!(24), vec!["idCliente"]),
+        ("PSE", "a\nb", json!(24), vec!["idCliente"]),
+        ("Efectivo", " ", json!(-0.0), vec!["medioPago", "idCliente", "monto"]),
+    ];
+    for (medio_pago, id_cliente, monto, fields) in table {
+        let pago = json!({"medioPago": medio_pago, "idCliente": id_cliente, "monto": monto});
+        let answer = bff.graphql_with(PAY, &json!({"pago": pago}), None).await;
+        assert_eq!(answer["data"], Value::Null, "{pago}");
+        let errors = answer["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), fields.len(), "{pago}: {errors:?}");
+        for (error, field) in errors.iter().zip(fields) {
+            assert!(error["message"].as_str().unwrap().starts_with(field), "{pago}: {error}");
+            assert_eq!(error["path"], json!(["realizarPago"]), "{pago}");
+            assert_eq!(error["extensions"]["codigo"], "SolicitudInvalida", "{pago}");
+            assert!(error["locations"][0]["line"].is_number(), "{pago}");
+        }
+    }
+    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes")
+        .fetch_one(&bff.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(stored, 0, "nothing of it is stored");
+}
+
+#[tokio::test]
+async fn a_request_of_the_wrong_types_is_a_graphql_error() {
+    let bff = Bff::start().await;
+    for pago in [
+        json!({"medioPago": "PSE", "idCliente": "c"}),
+        json!({"medioPago": "PSE", "idCliente": "c", "monto": "24"}),
+        json!({"medioPago": "PSE", "idCliente": "c", "monto": null}),
+        json!({"medioPago": "PSE", "idCliente": 7, "monto": 24}),
+        json!({"medioPago": "PSE", "idCliente": "c", "monto": 24, "moneda": "USD"}),
+        json!(null),
+        json!([]),
+    ] {
+        let answer = bff.graphql_with(PAY, &json!({"pago": pago}), None).await;
+        assert_eq!(answer["data"], Value::Null, "{pago}");
+        assert_eq!(answer["errors"].as_array().unwrap().len(), 1, "{pago}");
+    }
+    // JSON has no numbers that are not finite; a literal that overflows a double is the nearest to it.
+    let query = r#"mutation { realizarPago(pago: {medioPago: "PSE", idCliente: "c", monto: 1e400}) { codigo } }"#;
+    assert!(bff.graphql(query).await["errors"].is_array());
+}
+
+#[tokio::test]
+async fn the_same_key_of_the_same_client_is_the_same_payment() {
+    let bff = Bff::start().await;
+    let pay = async |id_cliente: &str, monto: f64, key: Option<&str>| {
+        let pago = json!({"pago": {"medioPago": "PSE", "idCliente": id_cliente, "monto": monto}});
+        bff.graphql_with(PAY_FOR_ID, &pago, key).await
+    };
+    let id = |answer: &Value| {
+        answer["data"]["realizarPago"]["idCorrelacion"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let first = id(&pay("c-1", 24.0, Some("k-1")).await);
+    assert_eq!(id(&pay("c-1", 24.0, Some("k-1")).await), first);
+    assert_ne!(id(&pay("c-1", 24.0, Some("k-2")).await), first);
+    assert_ne!(
+        id(&pay("c-2", 24.0, Some("k-1")).await),
+        first,
+        "another client's key is another key"
+    );
+    assert_ne!(id(&pay("c-1", 24.0, None).await), id(&pay("c-1", 24.0, None).await));
+
+    let conflict = pay("c-1", 25.0, Some("k-1")).await;
+    assert_eq!(conflict["data"], Value::Null);
+    assert_eq!(conflict["errors"][0]["extensions"]["codigo"], "Conflicto");
+    assert_eq!(
+        conflict["errors"][0]["message"],
+        "la Idempotency-Key ya se usó con otra solicitud"
+    );
+
+    for key in ["", &"k".repeat(256)] {
+        let refused = pay("c-1", 24.0, Some(key)).await;
+        assert_eq!(refused["errors"][0]["extensions"]["codigo"], "SolicitudInvalida");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_fails_is_told_without_its_inside() {
+    let bff = Bff::start().await;
+    bff.database.execute("DROP TABLE solicitudes").await;
+    let answer = bff.graphql_with(PAY, &variables(&json!(24)), None).await;
+    assert_eq!(answer["errors"][0]["extensions"]["codigo"], "NoDisponible");
+    assert_eq!(
+        answer["errors"][0]["message"],
+        "una parte del sistema no responde; intente de nuevo"
+    );
+    assert!(!answer.to_string().contains("solicitudes"));
+    assert_eq!(bff.get("/health").await.status, StatusCode::OK);
+}

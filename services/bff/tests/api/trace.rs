@@ -1,0 +1,42 @@
+//! One payment is one trace, from the browser's request on.
+
+use axum::body::Body;
+use axum::http::Request;
+use clap::Parser;
+use seedwork_runtime::participant::laws::eventually;
+use seedwork_runtime::telemetry::{self, TelemetryArgs};
+
+use crate::support::Bff;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
+}
+
+#[tokio::test]
+async fn the_trace_of_the_request_goes_on_in_the_message_to_the_operator() {
+    let _guard = telemetry::init("bff", &Cli::parse_from(["test"]).telemetry).unwrap();
+    let bff = Bff::start().await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let body =
+        r#"{"query":"mutation { realizarPago(pago: {medioPago: \"PSE\", idCliente: \"c\", monto: 1}) { codigo } }"}"#;
+    let request = Request::post("/v1")
+        .header("content-type", "application/json")
+        .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+    bff.call(request.body(Body::from(body)).unwrap()).await;
+    let event = eventually("the published request", || async {
+        bff.sidecar
+            .take_published()
+            .into_iter()
+            .find(|published| published.event.event_type == "SolicitarPago")
+    })
+    .await
+    .event;
+    let traceparent = event.traceparent.unwrap();
+    assert_eq!(
+        telemetry::trace_id_of(&traceparent).as_deref(),
+        Some(trace),
+        "{traceparent}"
+    );
+}

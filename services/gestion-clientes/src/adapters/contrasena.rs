@@ -1,0 +1,96 @@
+//! Passwords: kept as Argon2id, never read back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use argon2::password_hash::PasswordHasher as _;
+use argon2::{Algorithm, Argon2, Params, Version};
+use seedwork::Fault;
+use seedwork_runtime::Secret;
+use seedwork_runtime::serve::StartupError;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+/// What is kept of a password: its hash with salt and parameters, in the PHC string format.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Huella(String);
+
+/// Makes hashes, a few at a time.
+pub(crate) struct Hasher {
+    argon2: Argon2<'static>,
+    turns: Arc<Semaphore>,
+}
+
+/// Memory of one hash in KiB, passes over it, lanes: the OWASP minimum for Argon2id.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// How many hashes are made at once: each takes 19 MiB, so registrations must not be able to take all memory.
+const TURNS: usize = 4;
+
+// === impl Huella ===
+
+impl fmt::Debug for Huella {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Huella(…)")
+    }
+}
+
+// === impl Hasher ===
+
+impl Hasher {
+    pub(crate) fn new() -> Result<Self, StartupError> {
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
+            .map_err(|error| StartupError::new("the parameters of the password hash are not usable", error))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        Ok(Self {
+            argon2,
+            turns: Arc::new(Semaphore::new(TURNS)),
+        })
+    }
+
+    /// Hashes with a new random salt, off the threads that serve requests.
+    pub(crate) async fn hash(&self, contrasena: Secret) -> Result<Huella, Fault> {
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| Fault::bug("failed to hash a password", error);
+        let turn = Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(|error| failed(error.into()))?;
+        let argon2 = self.argon2.clone();
+        let work = move || {
+            let hash = argon2
+                .hash_password(contrasena.expose().as_bytes())
+                .map(|hash| Huella(hash.to_string()));
+            drop(turn); // held by the work, not by the request: a caller who hangs up frees no memory
+            hash
+        };
+        let hash = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        hash.map_err(|error| failed(error.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::password_hash::PasswordVerifier as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_is_kept_as_argon2id_with_its_own_salt() {
+        let hasher = Hasher::new().unwrap();
+        let secret = || Secret::from("abcd".to_owned());
+        let (one, two) = (
+            hasher.hash(secret()).await.unwrap(),
+            hasher.hash(secret()).await.unwrap(),
+        );
+        assert!(one.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", one.0);
+        assert_ne!(one, two);
+        assert!(Argon2::default().verify_password(b"abcd", one.0.as_str()).is_ok());
+        assert!(Argon2::default().verify_password(b"abce", one.0.as_str()).is_err());
+        assert!(!format!("{one:?}").contains("argon2"));
+    }
+}

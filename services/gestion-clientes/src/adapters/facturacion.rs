@@ -1,0 +1,85 @@
+//! Steps 1 and 3 of a payment: the invoice is issued, the invoice is marked paid. One document per payment.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use seedwork::contrato::Comando;
+use seedwork::{Action, Fault, IdCorrelacion, Outcome, Step};
+use seedwork_runtime::Sidecar;
+use seedwork_runtime::participant::{Move, Participant};
+
+use super::facturas::Facturas;
+use super::{ahora, clientes};
+use crate::domain::factura::{self, Factura};
+
+/// The participant for `CrearFacturacion` and `ConfirmarFacturacion`.
+pub struct Facturacion {
+    sidecar: Arc<dyn Sidecar>,
+    facturas: Facturas,
+}
+
+// === impl Facturacion ===
+
+impl Facturacion {
+    /// The participant: it asks `sidecar` whether a client exists, and keeps `facturas` up to date.
+    pub fn new(sidecar: Arc<dyn Sidecar>, facturas: Facturas) -> Self {
+        Self { sidecar, facturas }
+    }
+
+    /// Whether an action is ours to do.
+    pub(crate) fn handles(action: Action) -> bool {
+        match action {
+            Action::Do(step) | Action::Undo(step) => {
+                matches!(step, Step::CrearFacturacion | Step::ConfirmarFacturacion)
+            }
+            Action::AvisarReversion => false,
+        }
+    }
+}
+
+#[async_trait]
+impl Participant for Facturacion {
+    type Aggregate = Factura;
+    const DOCUMENT: &'static str = "factura";
+    const CALLS_OUTSIDE: bool = false;
+
+    async fn advance(&self, actual: Option<&Factura>, comando: &Comando) -> Result<Move<Factura>, Fault> {
+        let Comando {
+            action,
+            id_correlacion: id,
+            solicitud,
+            reason: _,
+        } = comando;
+        let decided = match action {
+            Action::Do(Step::CrearFacturacion) => {
+                let existe = clientes::exists(self.sidecar.as_ref(), &solicitud.id_cliente).await?;
+                factura::crear(id, solicitud, existe).map(Some)
+            }
+            Action::Undo(Step::CrearFacturacion) => Ok(actual.cloned().map(factura::revertir)),
+            Action::Do(Step::ConfirmarFacturacion) => factura::confirmar(actual, id, ahora()).map(Some),
+            Action::Undo(Step::ConfirmarFacturacion) => Ok(actual.cloned().map(factura::revertir_confirmacion)),
+            Action::Do(Step::RealizarPago | Step::CrearNotificacion)
+            | Action::Undo(Step::RealizarPago | Step::CrearNotificacion)
+            | Action::AvisarReversion => {
+                return Err(Fault::Rejected(vec![format!(
+                    "{} is not for us",
+                    action.command_type()
+                )]));
+            }
+        };
+        Ok(match decided {
+            Ok(aggregate) => Move::End {
+                aggregate,
+                outcome: Outcome::Done,
+            },
+            Err(reason) => Move::End {
+                aggregate: actual.cloned(),
+                outcome: Outcome::Refused(reason),
+            },
+        })
+    }
+
+    async fn project(&self, _id: &IdCorrelacion, factura: &Factura, version: u64) -> Result<(), Fault> {
+        self.facturas.project(factura, version).await
+    }
+}

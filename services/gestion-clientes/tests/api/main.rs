@@ -1,0 +1,13 @@
+//! The whole service through its router: callers and daprd outside, the in-memory sidecar and a fresh SQLite inside.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod clientes;
+mod crashes;
+mod entradas;
+mod facturas;
+mod fixture;
+mod leyes;
+mod pagos;
+mod plan;
+mod solicitudes;

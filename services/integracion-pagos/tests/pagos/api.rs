@@ -1,0 +1,220 @@
+//! The service from outside: its routes and its inbox.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use seedwork::contrato::SolicitarPago;
+use seedwork::{Action, App, Message, Outcome, Step};
+use seedwork_runtime::participant::laws::eventually;
+use serde_json::{Value, json};
+
+use crate::servicio::{DO, Servicio, UNDO, id, order};
+
+const DOOR: &str = "/pagos/simular-evento-de-compensacion";
+
+#[tokio::test]
+async fn a_payment_is_read_as_it_stands() {
+    let servicio = Servicio::new().await;
+    servicio.settle(&order(DO, "p-1", "24.10")).await;
+    let answer = servicio.get("/pagos/p-1").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let Value::Object(mut body) = answer.body else {
+        panic!("an object")
+    };
+    for volatile in ["fecha_creacion", "fecha_actualizacion", "autorizacion", "cargo"] {
+        assert!(
+            body.remove(volatile)
+                .unwrap()
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{volatile}"
+        );
+    }
+    let expected = json!({
+        "estado": "CONFIRMADO", "id": "p-1", "idCliente": "c-1", "medioPago": "TarjetaCredito", "moneda": "USD",
+        "monto": 24.10, "montoCobrado": 24.10, "pasarela": "SIMULADA",
+    });
+    assert_eq!(Value::Object(body), expected);
+}
+
+#[tokio::test]
+async fn a_payment_shows_how_it_ended() {
+    let servicio = Servicio::new().await;
+    for (name, monto, undone, estado, motivo) in [
+        ("declined", "24.01", false, "RECHAZADO", "FondosInsuficientes"),
+        ("declined-undone", "24.01", true, "RECHAZADO", "FondosInsuficientes"),
+        ("refunded", "24.00", true, "REEMBOLSADO", ""),
+        ("wrong", "24.18", true, "REEMBOLSADO", ""),
+        ("stuck", "24.21", false, "CONFIRMADO", ""),
+    ] {
+        servicio.settle(&order(DO, name, monto)).await;
+        if undone {
+            assert_eq!(servicio.settle(&order(UNDO, name, monto)).await, Outcome::Done);
+        }
+        let seen = servicio.get(&format!("/pagos/{name}")).await.body;
+        assert_eq!(
+            (&seen["estado"], seen["motivo"].as_str().unwrap_or_default()),
+            (&estado.into(), motivo),
+            "{name}"
+        );
+    }
+    servicio.deliver(&order(DO, "voided", "24.14")).await;
+    servicio.settle(&order(UNDO, "voided", "24.14")).await;
+    assert_eq!(servicio.get("/pagos/voided").await.body["estado"], "ANULADO");
+}
+
+#[tokio::test]
+async fn an_id_that_names_no_payment_is_not_found() {
+    let servicio = Servicio::new().await;
+    for path in ["/pagos/nobody", "/pagos/No%20Es", "/pagos/%FF"] {
+        let answer = servicio.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+}
+
+#[tokio::test]
+async fn a_clients_payments_are_paged_newest_first() {
+    let servicio = Servicio::new().await;
+    for number in 0..5 {
+        servicio.settle(&order(DO, &format!("p-{number}"), "24.00")).await;
+        // Two of each moment: the id must tell them apart.
+        servicio.pass(if number % 2 == 0 { 1_000 } else { 0 });
+    }
+    let mut seen = Vec::new();
+    let mut path = "/pagos?idCliente=c-1&limite=2".to_owned();
+    loop {
+        let answer = servicio.get(&path).await;
+        let page = answer.body.as_array().unwrap().clone();
+        assert!(!page.is_empty() && page.len() <= 2);
+        seen.extend(page.iter().map(|pago| pago["id"].as_str().unwrap().to_owned()));
+        let Some(next) = answer.headers.get("x-next-cursor") else {
+            break;
+        };
+        path = format!("/pagos?idCliente=c-1&limite=2&cursor={}", next.to_str().unwrap());
+    }
+    assert_eq!(seen, ["p-4", "p-3", "p-2", "p-1", "p-0"]);
+    assert_eq!(servicio.get("/pagos").await.body.as_array().unwrap().len(), 5);
+    assert_eq!(servicio.get("/pagos?idCliente=c-2").await.body, json!([]));
+    let refused = servicio.get("/pagos?limite=0&idCliente=&cursor=x").await;
+    assert_eq!(
+        (refused.status, refused.body["errors"].as_array().unwrap().len()),
+        (StatusCode::BAD_REQUEST, 3)
+    );
+}
+
+#[tokio::test]
+async fn an_older_state_never_overwrites_a_newer_one() {
+    let servicio = Servicio::new().await;
+    servicio.deliver(&order(DO, "p-1", "24.12")).await;
+    let before = servicio.documento(&id("p-1")).await;
+    servicio.deliver(&order(DO, "p-1", "24.12")).await;
+    let read_model = servicio.participation.participant().read_model();
+    read_model
+        .project(&before.agregado.unwrap(), before.version)
+        .await
+        .unwrap();
+    assert_eq!(servicio.get("/pagos/p-1").await.body["estado"], "CONFIRMADO");
+}
+
+#[tokio::test]
+async fn the_door_answers_as_the_original_and_reverses_nothing_without_an_id() {
+    let servicio = Servicio::new().await;
+    servicio.settle(&order(DO, "p-1", "24.00")).await;
+    let bare = servicio.ask(Request::post(DOOR).body(Body::empty()).unwrap()).await;
+    for answer in [bare, servicio.post(DOOR, "{}").await] {
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.body, json!({"mensaje": "Evento de compensación emitido"}));
+    }
+    assert!(servicio.pago(&id("p-1")).await.contracargo.is_none());
+    assert_eq!(servicio.get(DOOR).await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_malformed_chargeback_is_refused_with_its_rules() {
+    let servicio = Servicio::new().await;
+    for body in [
+        "{",
+        "[]",
+        r#"{"idCorrelacion": 5}"#,
+        r#"{"idCorrelacion": ""}"#,
+        r#"{"idCorrelacion": "No Es"}"#,
+    ] {
+        let answer = servicio.post(DOOR, body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(!answer.body["error"].as_str().unwrap().is_empty(), "{body}");
+    }
+    let huge = servicio.post(DOOR, "x".repeat(100 * 1024)).await;
+    assert_eq!(huge.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_command_frees_its_delivery_and_is_answered_later() {
+    let servicio = Servicio::new().await;
+    let held = servicio
+        .pasarela
+        .retener(integracion_pagos::domain::Operacion::Capturar);
+    let order = order(DO, "p-1", "24.00");
+    assert_eq!(servicio.receive(&Message::Comando(order.clone())).await, "SUCCESS");
+    held.llego().await;
+    assert_eq!(
+        servicio.receive(&Message::Comando(order)).await,
+        "SUCCESS",
+        "the gateway blocks nobody"
+    );
+    assert_eq!(servicio.replied(DO), None);
+    held.seguir();
+    let outcome = eventually("the reply", || async { servicio.replied(DO) }).await;
+    assert_eq!(outcome, Outcome::Done);
+}
+
+#[tokio::test]
+async fn what_is_not_ours_goes_to_the_dead_letters() {
+    let servicio = Servicio::new().await;
+    let foreign = order(Action::Do(Step::CrearFacturacion), "p-1", "24.00");
+    let solicitar = SolicitarPago {
+        id_correlacion: id("p-1"),
+        solicitud: foreign.solicitud.clone(),
+        origen: App::Bff,
+    };
+    for message in [
+        Message::Comando(order(Action::AvisarReversion, "p-1", "24.00")),
+        Message::Comando(foreign),
+        Message::SolicitarPago(solicitar),
+        Message::FinalRecibido {
+            id_correlacion: id("p-1"),
+            secuencia: 1,
+        },
+    ] {
+        assert_eq!(servicio.receive(&message).await, "DROP", "{}", message.event_type());
+    }
+    assert_eq!(servicio.pasarela.llamadas(), 0);
+}
+
+#[tokio::test]
+async fn the_inbox_is_subscribed_with_dead_letters() {
+    let servicio = Servicio::new().await;
+    let body = servicio.get("/dapr/subscribe").await.body;
+    assert_eq!(body[0]["topic"], "inbox-integracion-pagos");
+    assert_eq!(body[0]["deadLetterTopic"], "dead-letter-integracion-pagos");
+    assert_eq!(servicio.get("/health").await.body, json!({"status": "up"}));
+}
+
+#[tokio::test]
+async fn the_spec_lists_what_is_served() {
+    let servicio = Servicio::new().await;
+    let spec = servicio.get("/spec").await.body;
+    let mut operations = 0;
+    for (path, methods) in spec["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let path = path.replace("{id}", "nobody");
+            let request = Request::builder().method(method.to_uppercase().as_str()).uri(&path);
+            let answer = servicio.ask(request.body(Body::empty()).unwrap()).await;
+            assert!(
+                answer.status != StatusCode::METHOD_NOT_ALLOWED && answer.body["detail"] != "no such path",
+                "{method} {path}: {answer:?}"
+            );
+            operations += 1;
+        }
+    }
+    assert_eq!(operations, 5);
+}

@@ -1,0 +1,12 @@
+//! The service from outside: its state machine, its laws, its gateways and its routes. One binary, so that it is linked
+//! once.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod api;
+mod banco;
+mod contracargos;
+mod contrato;
+mod leyes;
+mod servicio;
+mod transiciones;

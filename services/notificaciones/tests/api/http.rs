@@ -1,0 +1,283 @@
+//! The routes that callers use.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use notificaciones::domain::{Cual, Notificacion};
+use seedwork::{Action, IdCorrelacion, Step};
+use seedwork_runtime::participant::laws::comando;
+use serde_json::{Value, json};
+
+use crate::arnes::{Answer, Arnes};
+
+const CREAR: &str = "/notificaciones/notificacion";
+const COMANDO: &str = "/notificaciones/notificacion-comando";
+const BUENA: &str = r#"{"tipo":"ALERTA","medio":"sms","valor":"pepe@gmail.com"}"#;
+
+fn keys(body: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn ids(answer: &Answer) -> Vec<String> {
+    answer
+        .body
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_notification_is_made_and_read_back_by_every_route() {
+    let arnes = Arnes::new().await;
+    let made = arnes.post(CREAR, BUENA).await;
+    assert_eq!(made.status, StatusCode::OK);
+    assert_eq!(
+        keys(&made.body),
+        ["fecha_actualizacion", "fecha_creacion", "id", "medio", "tipo", "valor"]
+    );
+    assert_eq!(
+        [&made.body["tipo"], &made.body["medio"], &made.body["valor"]],
+        ["ALERTA", "sms", "pepe@gmail.com"]
+    );
+    let date = made.body["fecha_creacion"].as_str().unwrap();
+    let shape: String = date.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    assert_eq!(shape, "9999-99-99T99:99:99Z", "{date}");
+    let id = made.body["id"].as_str().unwrap();
+    for path in [
+        format!("{CREAR}/{id}"),
+        format!("/notificaciones/notificacion-query/{id}"),
+    ] {
+        let read = arnes.get(&path).await;
+        assert_eq!((read.status, read.body), (StatusCode::OK, made.body.clone()), "{path}");
+    }
+    for path in [CREAR, "/notificaciones/notificacion-query"] {
+        let list = arnes.get(path).await;
+        assert_eq!((list.status, list.body), (StatusCode::OK, json!([made.body])), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_is_accepted_and_says_where_its_notification_is() {
+    let arnes = Arnes::new().await;
+    let accepted = arnes.post(COMANDO, BUENA).await;
+    assert_eq!((accepted.status, accepted.body), (StatusCode::ACCEPTED, json!({})));
+    let location = accepted.headers["location"].to_str().unwrap();
+    let read = arnes.get(location).await;
+    assert_eq!(
+        (read.status, &read.body["valor"]),
+        (StatusCode::OK, &json!("pepe@gmail.com"))
+    );
+    assert_eq!(read.body["id"], accepted.headers["x-correlation-id"].to_str().unwrap());
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept() {
+    let arnes = Arnes::new().await;
+    let medio = "medio must be one of correo, sms, push";
+    let long = format!(r#"{{"tipo":"{}","medio":"sms","valor":"v"}}"#, "x".repeat(65));
+    let table: [(&str, &[&str]); 10] = [
+        (r#"{"tipo":"t","medio":"fax","valor":"v"}"#, &[medio]),
+        (r#"{"tipo":"t","medio":"SMS","valor":"v"}"#, &[medio]),
+        (r#"{"tipo":"t","valor":"v"}"#, &[medio]),
+        (r#"{"tipo":"t","medio":7,"valor":"v"}"#, &["medio must be a text"]),
+        (
+            r#"{"tipo":"","medio":"sms","valor":"  "}"#,
+            &["tipo must not be empty", "valor must not be empty"],
+        ),
+        (
+            r#"{"tipo":null,"medio":"sms","valor":["v"]}"#,
+            &["valor must be a text", "tipo must not be empty"],
+        ),
+        ("{}", &["tipo must not be empty", medio, "valor must not be empty"]),
+        (&long, &["tipo must be at most 64 characters long"]),
+        (
+            r#"{"tipo":"t","medio":"sms","valor":"\u0000"}"#,
+            &["valor must hold printable characters only"],
+        ),
+        (
+            r#"{"tipo":"a\u0007","medio":"sms","valor":"v"}"#,
+            &["tipo must hold printable characters only"],
+        ),
+    ];
+    for (body, sentences) in table {
+        for path in [CREAR, COMANDO] {
+            let answer = arnes.post(path, body).await;
+            assert_eq!(
+                (answer.status, &answer.body["errors"]),
+                (StatusCode::BAD_REQUEST, &json!(sentences)),
+                "{body}"
+            );
+            assert_eq!(answer.body["error"], sentences.join("; "));
+            assert_eq!(answer.headers["content-type"], "application/problem+json");
+        }
+    }
+    for body in ["", "{", "[]", "7", "null"] {
+        let answer = arnes.post(CREAR, body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(!answer.body["error"].as_str().unwrap().is_empty(), "{body}");
+    }
+    assert_eq!(arnes.get(CREAR).await.body, json!([]));
+}
+
+#[tokio::test]
+async fn what_is_no_json_or_too_large_has_its_own_status() {
+    let arnes = Arnes::new().await;
+    let plain = Request::post(CREAR).body(Body::from(BUENA)).unwrap();
+    assert_eq!(arnes.ask(plain).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let large = format!(r#"{{"tipo":"t","medio":"sms","valor":"{}"}}"#, "x".repeat(70_000));
+    assert_eq!(arnes.post(CREAR, &large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let put = Request::put(CREAR).body(Body::empty()).unwrap();
+    assert_eq!(arnes.ask(put).await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn an_unknown_id_is_not_found_whatever_it_looks_like() {
+    let arnes = Arnes::new().await;
+    for id in [
+        "00000000-0000-0000-0000-000000000000",
+        "abc",
+        "%00",
+        "%FF",
+        "..%2F",
+        "x'--",
+    ] {
+        for path in [
+            format!("{CREAR}/{id}"),
+            format!("/notificaciones/notificacion-query/{id}"),
+        ] {
+            let answer = arnes.get(&path).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(answer.headers["content-type"], "application/problem+json", "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_and_miss_nothing() {
+    let arnes = Arnes::new().await;
+    let mut made = BTreeSet::new();
+    for _ in 0..5 {
+        made.insert(arnes.post(CREAR, BUENA).await.body["id"].as_str().unwrap().to_owned());
+    }
+    let mut seen = Vec::new();
+    let mut sizes = Vec::new();
+    let mut path = Some(format!("{CREAR}?limite=2"));
+    while let Some(page) = path {
+        let answer = arnes.get(&page).await;
+        assert_eq!(answer.status, StatusCode::OK, "{page}");
+        sizes.push(ids(&answer).len());
+        seen.extend(ids(&answer));
+        let next = answer
+            .headers
+            .get("x-next-cursor")
+            .map(|cursor| cursor.to_str().unwrap());
+        path = next.map(|cursor| format!("{CREAR}?limite=2&cursor={cursor}"));
+    }
+    assert_eq!(sizes, [2, 2, 1], "a page ends the list when nothing comes after it");
+    assert_eq!((seen.len(), seen.into_iter().collect::<BTreeSet<_>>()), (5, made));
+    let whole = arnes.get(&format!("{CREAR}?limite=5")).await;
+    assert!(
+        !whole.headers.contains_key("x-next-cursor"),
+        "nothing comes after the fifth"
+    );
+}
+
+#[tokio::test]
+async fn the_notifications_of_a_payment_are_found_by_it_and_tell_where_they_stand() {
+    let arnes = Arnes::new().await;
+    arnes.post(CREAR, BUENA).await;
+    arnes.run(&comando(Action::Do(Step::CrearNotificacion), "p-1")).await;
+    arnes.run(&comando(Action::Do(Step::CrearNotificacion), "p-2")).await;
+    arnes.run(&comando(Action::AvisarReversion, "p-1")).await;
+    assert_eq!(ids(&arnes.get(CREAR).await).len(), 4);
+    let of_p1 = arnes.get(&format!("{CREAR}?idCorrelacion=p-1")).await;
+    let id = |cual: Cual| Notificacion::id_de(&IdCorrelacion::parse("p-1").unwrap(), &cual.tipo()).to_string();
+    let expected = BTreeSet::from([id(Cual::Alerta), id(Cual::Reversion)]);
+    assert_eq!(ids(&of_p1).into_iter().collect::<BTreeSet<_>>(), expected);
+    for one in of_p1.body.as_array().unwrap() {
+        assert_eq!(
+            (&one["idCorrelacion"], &one["estado"]),
+            (&json!("p-1"), &json!("ENTREGADA"))
+        );
+        assert!(
+            !one.to_string().contains("ana@saludtech.co"),
+            "the address is not served: {one}"
+        );
+    }
+    // The filter goes on over the pages.
+    let first = arnes.get(&format!("{CREAR}?idCorrelacion=p-1&limite=1")).await;
+    let cursor = first.headers["x-next-cursor"].to_str().unwrap();
+    let second = arnes
+        .get(&format!("{CREAR}?idCorrelacion=p-1&limite=1&cursor={cursor}"))
+        .await;
+    assert_eq!([ids(&first), ids(&second)].concat(), ids(&of_p1));
+    assert!(!second.headers.contains_key("x-next-cursor"));
+    assert_eq!(arnes.get(&format!("{CREAR}?idCorrelacion=nadie")).await.body, json!([]));
+}
+
+#[tokio::test]
+async fn a_bad_page_is_refused_with_a_sentence_for_each_rule() {
+    let arnes = Arnes::new().await;
+    let limite = "limite must be a number from 1 to 100";
+    let cursor = "cursor must be the id of a notification";
+    let table: [(&str, &[&str]); 8] = [
+        ("limite=0", &[limite]),
+        ("limite=101", &[limite]),
+        ("limite=-1", &[limite]),
+        ("limite=x", &[limite]),
+        ("cursor=x", &[cursor]),
+        ("cursor=00000000-0000-0000-0000-000000000000", &[cursor]),
+        ("limite=&cursor=", &[limite, cursor]),
+        (
+            "idCorrelacion=A&limite=9.5",
+            &[
+                limite,
+                "idCorrelacion must be made of lower-case letters, digits and inner hyphens",
+            ],
+        ),
+    ];
+    for (query, sentences) in table {
+        let answer = arnes.get(&format!("{CREAR}?{query}")).await;
+        assert_eq!(
+            (answer.status, &answer.body["errors"]),
+            (StatusCode::BAD_REQUEST, &json!(sentences)),
+            "{query}"
+        );
+    }
+    assert_eq!(
+        arnes.get(&format!("{CREAR}?limite=1&limite=2")).await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn the_service_is_up_only_while_its_sidecar_is() {
+    let arnes = Arnes::new().await;
+    let up = arnes.get("/health").await;
+    assert_eq!((up.status, up.body), (StatusCode::OK, json!({"status": "up"})));
+    arnes.puerta.close(true);
+    assert_eq!(arnes.get("/health").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn what_the_spec_names_is_served() {
+    let arnes = Arnes::new().await;
+    let spec = arnes.get("/spec").await.body;
+    let mut operations = 0;
+    for (path, methods) in spec["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let path = path.replace("{id}", "00000000-0000-0000-0000-000000000000");
+            let request = Request::builder().method(method.to_uppercase().as_str()).uri(&path);
+            let answer = arnes.ask(request.body(Body::empty()).unwrap()).await;
+            let missing = answer.status == StatusCode::METHOD_NOT_ALLOWED || answer.body["detail"] == "no such path";
+            assert!(!missing, "{method} {path}");
+            operations += 1;
+        }
+    }
+    assert_eq!(operations, 8);
+}

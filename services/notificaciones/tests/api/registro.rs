@@ -1,0 +1,81 @@
+//! The notifications made over HTTP: row first, then the document.
+
+use notificaciones::adapters::registro::{Documento, Registro};
+use notificaciones::domain::Nueva;
+use seedwork_runtime::participant::laws::eventually;
+use seedwork_runtime::sidecar::{Sidecar as _, load};
+use uuid::Uuid;
+
+use crate::arnes::Arnes;
+
+/// Later than any row is due.
+const LATE: i64 = i64::MAX / 2;
+
+fn nueva() -> Nueva {
+    Nueva::parse("Recordatorio", "sms", "Su plan vence mañana").unwrap()
+}
+
+async fn stored(arnes: &Arnes, id: &Uuid) -> Option<Documento> {
+    load(arnes.sidecar.as_ref(), &Registro::key(id)).await.unwrap().value
+}
+
+#[tokio::test]
+async fn a_notification_is_stored_as_it_was_answered_and_never_delivered() {
+    let arnes = Arnes::new().await;
+    let kept = arnes.app.registro.guardar(nueva()).await.unwrap();
+    assert_eq!(stored(&arnes, &kept.id).await.unwrap().notificacion, kept);
+    assert_eq!(
+        arnes.app.registro.barrer(LATE).await.unwrap(),
+        0,
+        "nothing is left to settle"
+    );
+    assert!(arnes.mensajeria.llamadas().is_empty());
+    assert!(arnes.sidecar.take_published().is_empty());
+}
+
+#[tokio::test]
+async fn a_notification_outlives_a_store_that_was_away() {
+    let arnes = Arnes::new().await;
+    arnes.puerta.close(true);
+    let kept = arnes.app.registro.guardar(nueva()).await.unwrap();
+    assert_eq!(stored(&arnes, &kept.id).await, None);
+    assert!(arnes.app.registro.barrer(LATE).await.is_err());
+    arnes.puerta.close(false);
+    // The failed row waits its turn; later it is settled, once.
+    assert_eq!(arnes.app.registro.barrer(LATE).await.unwrap(), 0);
+    assert_eq!(arnes.app.registro.barrer(i64::MAX).await.unwrap(), 1);
+    assert_eq!(stored(&arnes, &kept.id).await.unwrap().notificacion, kept);
+    assert_eq!(arnes.app.registro.barrer(i64::MAX).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_row_that_a_request_is_still_working_on_is_left_to_it() {
+    let arnes = Arnes::new().await;
+    arnes.puerta.close(true);
+    arnes.app.registro.guardar(nueva()).await.unwrap();
+    arnes.puerta.close(false);
+    assert_eq!(arnes.app.registro.barrer(seedwork_runtime::now_ms()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_document_that_is_there_already_settles_its_row_and_is_not_written_again() {
+    let arnes = Arnes::new().await;
+    let id = arnes.app.registro.aceptar(nueva()).await.unwrap();
+    let theirs = br#"{"version":1,"notificacion":"of another replica"}"#.to_vec();
+    arnes.sidecar.race_next_put(&Registro::key(&id), theirs.clone());
+    assert_eq!(arnes.app.registro.barrer(LATE).await.unwrap(), 1);
+    assert_eq!(
+        arnes.sidecar.get(&Registro::key(&id)).await.unwrap().unwrap().value,
+        theirs
+    );
+    assert_eq!(arnes.app.registro.barrer(LATE).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_sweep_stores_what_a_command_left() {
+    let arnes = Arnes::new().await;
+    arnes.app.registro.vigilar();
+    let id = arnes.app.registro.aceptar(nueva()).await.unwrap();
+    let documento = eventually("the document", || stored(&arnes, &id)).await;
+    assert_eq!(documento.notificacion.id, id);
+}
