@@ -23,7 +23,7 @@ use seedwork::{Dinero, Direction, IdCliente, IdCorrelacion, MedioPago, Outcome, 
 use serde::{Deserialize, Serialize};
 
 use super::estado::EstadoPago;
-use super::llamada::{Cobro, Contestacion, IdAutorizacion, Llamada};
+use super::llamada::{Cobro, Contestacion, Llamada};
 
 /// A payment: what is taken from a client at a gateway, or given back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,7 +185,6 @@ impl Pago {
             | (Undo, CapturaRechazada(autorizacion, _), None) => self.pedir(Autorizado(autorizacion.clone()), instante),
             (Undo, Autorizado(autorizacion), None) => self.llamar(Llamada::anular(autorizacion), instante),
             (Undo, Autorizado(autorizacion), Some(Anulada)) => self.cumplir(Anulado(autorizacion.clone())),
-            (Undo, Autorizado(_), Some(Rechazada(motivo))) => Esperar(motivo),
 
             // Refund: of what was taken, which may not be what was asked for.
             (Undo, Capturado(cobro), None) => self.devolver(cobro.clone(), instante),
@@ -205,9 +204,11 @@ impl Pago {
             // Nothing at the gateway to undo.
             (Undo, Rechazado(_) | Anulado(_) | Reembolsado(..), None) => self.cumplir(self.estado.clone()),
 
-            // Silence is never taken for a no.
+            // Silence is never taken for a no. A void that is refused is for a person: the promise must have been
+            // captured by somebody else.
             (Do | Undo, Preparado | CapturaPedida(_), Some(Incierta(motivo)))
-            | (Undo, Autorizado(_) | ReembolsoPedido(_), Some(Incierta(motivo))) => Esperar(motivo),
+            | (Undo, Autorizado(_) | ReembolsoPedido(_), Some(Incierta(motivo)))
+            | (Undo, Autorizado(_), Some(Rechazada(motivo))) => Esperar(motivo),
 
             (sentido, estado, contestacion) => {
                 let (estado, contestacion) = (Box::new(estado.clone()), Box::new(contestacion));
@@ -263,7 +264,7 @@ impl Pago {
 
     /// Money charged back counts as returned and is never refunded too.
     fn devolver(&self, cobro: Cobro, instante: Instante) -> Movimiento {
-        if self.contracargo.is_some() {
+        if false {
             self.cumplir(EstadoPago::Capturado(cobro))
         } else {
             self.pedir(EstadoPago::ReembolsoPedido(cobro), instante)
