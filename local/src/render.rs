@@ -8,7 +8,7 @@ use seedwork::contrato::App;
 
 use crate::error::{During, Error, Result};
 use crate::layout::Layout;
-use crate::ports::Ports;
+use crate::settings::Settings;
 use crate::status::write_atomically;
 
 /// The file that is a Configuration, not a resource.
@@ -32,8 +32,10 @@ pub fn fill_in(text: &str, values: &BTreeMap<String, String>) -> std::result::Re
 }
 
 /// What the placeholders stand for.
-pub fn values(ports: Ports, state: &Path, redis_password: &str) -> BTreeMap<String, String> {
+pub fn values(settings: &Settings, state: &Path, redis_password: &str) -> BTreeMap<String, String> {
+    let ports = settings.ports;
     let mut values = BTreeMap::from([
+        ("SAMPLING_RATE".to_owned(), settings.sampling_rate.to_owned()),
         ("REDIS_PORT".to_owned(), ports.redis().to_string()),
         ("REDIS_PASSWORD".to_owned(), redis_password.to_owned()),
         ("OTLP_GRPC_PORT".to_owned(), ports.otlp_grpc().to_string()),
@@ -82,6 +84,7 @@ mod tests {
     use serde_yaml_ng::Value;
 
     use super::*;
+    use crate::ports::Ports;
     use crate::settings::Profile;
 
     fn known(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -116,8 +119,8 @@ mod tests {
         std::os::unix::fs::symlink(source.canonicalize().unwrap(), checkout.path().join("dapr-components")).unwrap();
         let layout = Layout::new(checkout.path(), Profile::Up);
         layout.create().unwrap();
-        let ports = Ports::from_base(17000).unwrap();
-        render(&layout, &values(ports, layout.state(), "secreto")).unwrap();
+        let settings = Settings::of(Profile::Up, Ports::from_base(17000).unwrap());
+        render(&layout, &values(&settings, layout.state(), "secreto")).unwrap();
         (checkout, layout)
     }
 

@@ -11,17 +11,20 @@ pub enum Profile {
     Up,
     /// For `make demo`: payments leave soon, a failed notification undoes the payment, as in the original system.
     Demo,
+    /// For the tests of the whole system: everything that is waited for comes soon.
+    Test,
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Self; 2] = [Self::Up, Self::Demo];
+    pub const ALL: [Self; 3] = [Self::Up, Self::Demo, Self::Test];
 
     /// Its name, which is also its folder.
     pub fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Demo => "demo",
+            Self::Test => "test",
         }
     }
 }
@@ -59,6 +62,10 @@ pub struct Settings {
     pub politica_notificacion: PoliticaNotificacion,
     /// How long a client may go untold of a reversal.
     pub aviso_deadline_seconds: u32,
+    /// How long an undo may fail before its payment is shown as Stalled.
+    pub stall_after_seconds: u32,
+    /// Which part of the traces that nobody decided about the sidecars keep, `0` to `1`.
+    pub sampling_rate: &'static str,
     /// Log filter of our own binaries (`RUST_LOG`).
     pub log_filter: String,
     /// Only the parts that are not ours: etcd, kube-apiserver, Redis, Jaeger.
@@ -68,9 +75,10 @@ pub struct Settings {
 impl Settings {
     /// The settings of a profile, before anything a person chose.
     pub fn of(profile: Profile, ports: Ports) -> Self {
-        let (ttl_seconds, politica_notificacion, aviso_deadline_seconds) = match profile {
-            Profile::Up => (3600, PoliticaNotificacion::Continue, 60),
-            Profile::Demo => (120, PoliticaNotificacion::Compensate, 4),
+        let (ttl_seconds, politica_notificacion, aviso_deadline_seconds, stall_after_seconds) = match profile {
+            Profile::Up => (3600, PoliticaNotificacion::Continue, 60, 600),
+            Profile::Demo => (120, PoliticaNotificacion::Compensate, 4, 600),
+            Profile::Test => (3, PoliticaNotificacion::Compensate, 4, 3),
         };
         Self {
             profile,
@@ -78,6 +86,8 @@ impl Settings {
             ttl_seconds,
             politica_notificacion,
             aviso_deadline_seconds,
+            stall_after_seconds,
+            sampling_rate: "1",
             log_filter: "info".to_owned(),
             infrastructure_only: false,
         }

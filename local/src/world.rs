@@ -113,9 +113,9 @@ impl World {
     }
 
     /// A GraphQL request; errors in it are an error here.
-    pub async fn graphql(&self, query: &str, variables: Value) -> Result<Value> {
+    pub async fn graphql(&self, query: &str, variables: Value, key: Option<&str>) -> Result<Value> {
         let url = self.url(App::Bff, "/v1");
-        let (_, answer) = self.post(&url, &json!({"query": query, "variables": variables}), None).await?;
+        let (_, answer) = self.post(&url, &json!({"query": query, "variables": variables}), key).await?;
         match answer.get("errors") {
             Some(errors) => Err(Error::advice(format!("GraphQL refuses: {errors}"))),
             None => Ok(answer["data"].clone()),
@@ -133,10 +133,19 @@ impl World {
 
     /// Asks for a payment through the BFF, as the original's clients do.
     pub async fn pagar(&self, id_cliente: &IdCliente, monto: &str) -> Result<Accepted> {
+        self.mutate(id_cliente, monto, None).await
+    }
+
+    /// The same under an `Idempotency-Key`: a repeat is the same payment.
+    pub async fn pagar_with_key(&self, id_cliente: &IdCliente, monto: &str, key: &str) -> Result<Accepted> {
+        self.mutate(id_cliente, monto, Some(key)).await
+    }
+
+    async fn mutate(&self, id_cliente: &IdCliente, monto: &str, key: Option<&str>) -> Result<Accepted> {
         let query = "mutation($pago: RealizarPagoInput!) { realizarPago(pago: $pago) { mensaje codigo idCorrelacion } }";
         let number: Value = serde_json::from_str(monto).unwrap_or(Value::Null);
         let pago = json!({"medioPago": "TarjetaCredito", "idCliente": id_cliente, "monto": number});
-        let data = self.graphql(query, json!({ "pago": pago })).await?;
+        let data = self.graphql(query, json!({ "pago": pago }), key).await?;
         let id = data["realizarPago"]["idCorrelacion"].as_str().unwrap_or_default();
         let id = IdCorrelacion::parse(id).map_err(|error| Error::advice(format!("an idCorrelacion {error}")))?;
         accepted(id, id_cliente.clone(), monto)
@@ -145,7 +154,7 @@ impl World {
     /// A payment, if the BFF knows it.
     pub async fn pago(&self, id: &IdCorrelacion) -> Result<Option<Pago>> {
         let query = "query($id: String!) { pago(idCorrelacion: $id) { fase step motivo mensaje traceId terminado pasos { nombre estado } } }";
-        let data = self.graphql(query, json!({ "id": id })).await?;
+        let data = self.graphql(query, json!({ "id": id }), None).await?;
         Ok(serde_json::from_value(data["pago"].clone()).ok())
     }
 

@@ -29,6 +29,7 @@ struct Remembered {
     sends: u32,
     last_send: Option<Duration>,
     archived: bool,
+    leaving: bool,
 }
 
 // === impl Memories ===
@@ -94,6 +95,21 @@ impl Memories {
         entry.archived = entry.secuencia == secuencia;
     }
 
+    /// Claims the removal of this record; false when it is being removed already, which its own events would otherwise
+    /// start again.
+    pub fn begin_leaving(&self, id: &IdCorrelacion, secuencia: u64, now: Instant) -> bool {
+        let mut by_payment = self.lock();
+        let entry = by_payment.entry(id.clone()).or_insert_with(|| Remembered::new(secuencia, now, false));
+        !std::mem::replace(&mut entry.leaving, true)
+    }
+
+    /// The removal failed: it is tried again at the next pass.
+    pub fn stay(&self, id: &IdCorrelacion) {
+        if let Some(entry) = self.lock().get_mut(id) {
+            entry.leaving = false;
+        }
+    }
+
     /// The resource is gone.
     pub fn forget(&self, id: &IdCorrelacion) {
         self.lock().remove(id);
@@ -117,6 +133,7 @@ impl Remembered {
             sends,
             last_send,
             archived: false,
+            leaving: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! A finished saga leaves etcd: archived first, then the finalizer, then the resource.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Preconditions};
@@ -21,29 +21,46 @@ pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duratio
             return Ok(Some(left));
         }
     }
+    let payment = recorded.payment();
+    let secuencia = recorded.saga().map_or(0, |saga| saga.secuencia);
+    if !shell.memories.begin_leaving(&payment.id, secuencia, Instant::now()) {
+        return Ok(None);
+    }
+    let left = leave(shell, recorded).await;
+    if left.is_err() {
+        shell.memories.stay(&payment.id);
+    }
+    left.map(|()| None)
+}
+
+/// Finalizer, then resource. What is gone already has left.
+async fn leave(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
     let mut object = recorded.object().clone();
     object.finalizers_mut().retain(|finalizer| finalizer != FINALIZER);
-    // Carries the archived resourceVersion: if anything changed since, this loses and the new state is archived.
-    let released = match recorded.replace(&shell.api, &object).await {
-        Ok(released) => released,
-        // The last finalizer of a resource that is being deleted takes the resource with it.
-        Err(Fault::NotFound(_)) => return Ok(None),
-        Err(fault) => return Err(fault),
-    };
-    if !deleting {
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: released.object().uid(),
-                resource_version: released.object().resource_version(),
-            }),
-            ..DeleteParams::default()
-        };
-        match shell.api.delete(&object.name_any(), &params).await.map_err(fault::kube("delete a finished PaymentSaga")) {
-            Ok(_) | Err(Fault::NotFound(_)) => {}
+    let released = if object.finalizers() == recorded.object().finalizers() {
+        recorded.clone() // somebody died between the two writes
+    } else {
+        // Carries the archived resourceVersion: if anything changed since, this loses and the new state is archived.
+        match recorded.replace(&shell.api, &object).await {
+            Ok(released) => released,
+            Err(Fault::NotFound(_)) => return Ok(()),
             Err(fault) => return Err(fault),
         }
+    };
+    if released.object().metadata.deletion_timestamp.is_some() {
+        return Ok(()); // without its last finalizer it goes by itself
     }
-    Ok(None)
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: released.object().uid(),
+            resource_version: released.object().resource_version(),
+        }),
+        ..DeleteParams::default()
+    };
+    match shell.api.delete(&object.name_any(), &params).await.map_err(fault::kube("delete a finished PaymentSaga")) {
+        Ok(_) | Err(Fault::NotFound(_)) => Ok(()),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// How long a finished saga still stays: the TTL from its end, or from when it was made again, if that came later.

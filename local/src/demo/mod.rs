@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::world::World;
 
 pub use paint::Paint;
-pub use trace::{Span, spans, tree};
+pub use trace::{Span, spans, tree, without_sidecars};
 
 /// What the demo knows so far.
 pub(crate) struct Stage {

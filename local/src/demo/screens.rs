@@ -8,7 +8,7 @@ use kube::api::Request;
 use serde_json::Value;
 
 use super::Stage;
-use super::trace::{spans, tree};
+use super::trace::{spans, tree, without_sidecars};
 use crate::error::{Error, Result};
 use crate::kubernetes::NAMESPACE;
 use crate::settings::Settings;
@@ -72,8 +72,11 @@ pub(super) async fn trace(stage: &Stage, payment: &Accepted) -> Result<()> {
         if whole { Ok(found) } else { Err(format!("{} spans so far", found.len())) }
     });
     let found = found.await.map_err(|late| Error::advice(late.to_string()))?;
+    let shown = without_sidecars(&found);
+    let folded = found.len() - shown.len();
     println!("\n{}", stage.paint.strong(format!("the trace of payment 2: GET {url}")));
-    tree(&found).iter().for_each(|line| println!("{line}"));
+    tree(&shown).iter().for_each(|line| println!("{line}"));
+    println!("{}", stage.paint.faint(format!("({folded} spans of the sidecars are folded away)")));
     Ok(())
 }
 

@@ -40,6 +40,23 @@ pub fn spans(answer: &Value) -> Vec<Span> {
     spans
 }
 
+/// Without the sidecars' own spans (publishing, delivering, saving): what hung from one hangs from its parent.
+pub fn without_sidecars(spans: &[Span]) -> Vec<Span> {
+    let is_sidecar = |span: &Span| ["/dapr.", "pubsub/", "CallLocal/"].iter().any(|start| span.name.starts_with(start));
+    let hidden: BTreeMap<&str, Option<&str>> =
+        spans.iter().filter(|span| is_sidecar(span)).map(|span| (span.id.as_str(), span.parent.as_deref())).collect();
+    let shown = spans.iter().filter(|span| !hidden.contains_key(span.id.as_str()));
+    shown
+        .map(|span| {
+            let mut parent = span.parent.as_deref();
+            while let Some(above) = parent.and_then(|parent| hidden.get(parent)) {
+                parent = *above;
+            }
+            Span { parent: parent.map(str::to_owned), ..span.clone() }
+        })
+        .collect()
+}
+
 /// The spans as a tree, one line each.
 pub fn tree(spans: &[Span]) -> Vec<String> {
     let known: BTreeMap<&str, &Span> = spans.iter().map(|span| (span.id.as_str(), span)).collect();
@@ -81,6 +98,27 @@ fn branch(
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_hangs_from_a_sidecar_hangs_from_who_asked_it() {
+        let span = |id: &str, parent: Option<&str>, name: &str| Span {
+            id: id.into(),
+            parent: parent.map(str::to_owned),
+            service: "bff".into(),
+            name: name.into(),
+            start: 0,
+            micros: 0,
+        };
+        let all = [
+            span("a", None, "send RealizarPago"),
+            span("b", Some("a"), "/dapr.proto.runtime.v1.Dapr/PublishEvent"),
+            span("c", Some("b"), "pubsub/inbox-integracion-pagos"),
+            span("d", Some("c"), "receive RealizarPago"),
+        ];
+        let shown = without_sidecars(&all);
+        let edges: Vec<_> = shown.iter().map(|span| (span.id.as_str(), span.parent.as_deref())).collect();
+        assert_eq!(edges, [("a", None), ("d", Some("a"))]);
+    }
 
     #[test]
     fn spans_are_drawn_under_their_parents_in_the_order_they_began() {

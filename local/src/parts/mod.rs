@@ -58,7 +58,7 @@ pub fn all(context: &Context) -> Vec<Part> {
 /// Writes what the parts read when they start, and the list itself for the supervisor.
 pub fn write(context: &Context, parts: &[Part]) -> Result<()> {
     let layout = &context.layout;
-    let values = render::values(context.settings.ports, layout.state(), &context.tokens.redis);
+    let values = render::values(&context.settings, layout.state(), &context.tokens.redis);
     render::render(layout, &values)?;
     write_atomically(&layout.redis_config(), broker::config(context).as_bytes())?;
     write_atomically(&layout::parts_file(layout.state()), &to_json(parts)?)

@@ -36,6 +36,7 @@ pub(super) fn app(context: &Context, app: App) -> Part {
             .env("NAMESPACE", NAMESPACE)
             .env("TTL_SECONDS", settings.ttl_seconds.to_string())
             .env("AVISO_DEADLINE_SECONDS", settings.aviso_deadline_seconds.to_string())
+            .env("STALL_AFTER_SECONDS", settings.stall_after_seconds.to_string())
             .env("POLITICA_NOTIFICACION", settings.politica_notificacion.name())
             .needs(Need::Ready("kube-apiserver".to_owned())),
         App::IntegracionPagos => part

@@ -92,7 +92,7 @@ async fn deliver(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> R
     let CloudEvent { event_type, source, traceparent, data } = event;
     let name = format!("receive {event_type}");
     let span = tracing::info_span!("inbox", otel.name = name, otel.kind = "consumer", id_correlacion = tracing::field::Empty);
-    let header = headers.get("traceparent").and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
+    let header = crate::telemetry::traceparent_in(&headers);
     crate::telemetry::continue_trace(&span, header.or(traceparent.as_deref()));
     handle(&desk, &event_type, source, data).instrument(span).await.into_response()
 }

@@ -127,17 +127,24 @@ pub fn continue_trace(span: &Span, traceparent: Option<&str>) {
     }
 }
 
-/// Middleware: one server span per request, continuing the caller's trace.
+/// The trace context that a caller sent.
+pub fn traceparent_in(headers: &axum::http::HeaderMap) -> Option<&str> {
+    let header = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    header.filter(|text| !text.is_empty())
+}
+
+/// Middleware: one server span per request, continuing the caller's trace. A read that nobody traces begins no trace of
+/// its own: a page that polls would bury the payments. Health checks are noise likewise, deliveries get their span
+/// from the event itself, and GraphQL knows better than its path what is being asked.
 pub async fn http_span(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    // Health checks and event deliveries: the first are noise, the second get their span from the event itself.
-    if matches!(route.as_str(), "/health" | "/inbox" | "/dapr/subscribe" | "/dapr/config") {
+    let untraced_read = request.method() == axum::http::Method::GET && traceparent_in(request.headers()).is_none();
+    if untraced_read || matches!(route.as_str(), "/health" | "/inbox" | "/v1") {
         return next.run(request).await;
     }
     let name = format!("{} {route}", request.method());
     let span = tracing::info_span!("http", otel.name = name, otel.kind = "server", status = tracing::field::Empty);
-    let header = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
-    continue_trace(&span, header);
+    continue_trace(&span, traceparent_in(request.headers()));
     let response = next.run(request).instrument(span.clone()).await;
     span.record("status", response.status().as_u16());
     response

@@ -16,8 +16,10 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use seedwork_runtime::serve::BODY_LIMIT;
+use seedwork_runtime::telemetry;
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::{Instrument as _, Span};
 
 use super::graphql::{Esquema, IdempotencyHeader};
 use super::sse::{self, Streams};
@@ -129,8 +131,23 @@ async fn by_post(
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     };
     let (query, variables, operation_name) = (take("query"), take("variables"), take("operationName"));
-    let request = graphql_request(text(query), variables, text(operation_name), &headers)?;
-    Ok(Json(schema.execute(request).await).into_response())
+    let mut request = graphql_request(text(query), variables, text(operation_name), &headers)?;
+    let span = server_span(&mut request, &headers);
+    Ok(Json(schema.execute(request).instrument(span).await).into_response())
+}
+
+/// The span of a request: a payment's trace begins here. A query that nobody traces has none, or every page that polls
+/// would bury the payments.
+fn server_span(request: &mut Request, headers: &HeaderMap) -> Span {
+    let traceparent = telemetry::traceparent_in(headers);
+    let kind = not_a_query(request).map_or("query", |_| "mutation");
+    if kind == "query" && traceparent.is_none() {
+        return Span::none();
+    }
+    let name = format!("POST /v1 {kind}");
+    let span = tracing::info_span!("graphql", otel.name = name, otel.kind = "server");
+    telemetry::continue_trace(&span, traceparent);
+    span
 }
 
 fn graphql_request(

@@ -264,7 +264,7 @@ impl Pago {
 
     /// Money charged back counts as returned and is never refunded too.
     fn devolver(&self, cobro: Cobro, instante: Instante) -> Movimiento {
-        if false {
+        if self.contracargo.is_some() {
             self.cumplir(EstadoPago::Capturado(cobro))
         } else {
             self.pedir(EstadoPago::ReembolsoPedido(cobro), instante)

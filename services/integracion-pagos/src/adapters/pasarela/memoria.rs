@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use seedwork::{Dinero, IdCorrelacion, MedioPago, Reason};
@@ -72,9 +73,12 @@ impl Drop for EnCurso<'_> {
 // === impl Retencion ===
 
 impl Retencion {
-    /// Waits until the call is recorded and held.
+    /// Waits, at most ten seconds, until the call is recorded and held.
     pub async fn llego(&self) {
-        self.llego.notified().await;
+        let patience = tokio::time::timeout(Duration::from_secs(10), self.llego.notified());
+        patience
+            .await
+            .unwrap_or_else(|_| panic!("the call to be held was never made"));
     }
 
     /// Lets the call be answered.

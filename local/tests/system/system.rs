@@ -1,0 +1,188 @@
+//! The system under test, and what every check needs of it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use checker::{Accepted, Verdict, judge};
+use kube::api::{Api, DynamicObject};
+use kube::core::{ApiResource, GroupVersionKind};
+use local::layout::Layout;
+use local::ports::Ports;
+use local::process::Identity;
+use local::settings::{Profile, Settings};
+use local::status::{State, Status};
+use local::wait::until;
+use local::world::World;
+use nix::sys::signal::Signal;
+use seedwork::{IdCliente, IdCorrelacion};
+
+/// Holds, or why not.
+pub(crate) type Outcome<T = ()> = Result<T, String>;
+
+/// How long anything that must come may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The namespace of the payments.
+pub(crate) const NAMESPACE: &str = "pagos";
+
+/// The running system.
+pub(crate) struct System {
+    /// Its doors and screens.
+    pub(crate) world: World,
+    /// Its files.
+    pub(crate) layout: Layout,
+    /// Its ports.
+    pub(crate) ports: Ports,
+    /// A client who can pay.
+    pub(crate) cliente: IdCliente,
+    root: PathBuf,
+}
+
+/// Turns any error into a sentence.
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Fails with a sentence unless it holds.
+pub(crate) fn ensure(holds: bool, why: impl FnOnce() -> String) -> Outcome {
+    if holds { Ok(()) } else { Err(why()) }
+}
+
+/// Waits for a condition; an `Err` of `check` says what stands in the way.
+pub(crate) async fn eventually<T>(what: &str, check: impl AsyncFnMut() -> Outcome<T>) -> Outcome<T> {
+    until(what, PATIENCE, check).await.map_err(text)
+}
+
+// === impl System ===
+
+impl System {
+    /// A system with nothing in it.
+    pub(crate) async fn fresh() -> Outcome<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().map_err(text)?;
+        let base = std::env::var("TEST_PORT_BASE").map_or(Ok(19000), |base| base.parse()).map_err(text)?;
+        let ports = Ports::from_base(base).map_err(text)?;
+        let layout = Layout::new(&root, Profile::Test);
+        local(&root, base, &["reset"])?;
+        local(&root, base, &["up"])?;
+        let world = World::new(ports, &layout.admin_kubeconfig()).await.map_err(text)?;
+        let cliente = world.cliente("Ana", "ana@example.com", "ana").await.map_err(text)?;
+        Ok(Self { world, layout, ports, cliente, root })
+    }
+
+    /// Runs `local` on this system.
+    pub(crate) fn local(&self, words: &[&str]) -> Outcome {
+        local(&self.root, self.ports.base(), words)
+    }
+
+    /// Stops it; its data stays.
+    pub(crate) async fn down(&self) {
+        // Nothing can be done about a system that does not stop; the next `up` ends what is left.
+        let _ = self.local(&["down"]);
+    }
+
+    /// What a person types to look at it.
+    pub(crate) fn how_to_look(&self) -> String {
+        format!("PORT_BASE={} {} status --profile test", self.ports.base(), binary("local").display())
+    }
+
+    /// The settings it runs with.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::of(Profile::Test, self.ports)
+    }
+
+    /// The process of a part, while it has one.
+    pub(crate) fn process(&self, part: &str) -> Option<Identity> {
+        let status = Status::of_running(self.layout.state()).ok()??;
+        status.parts.into_iter().find(|known| known.part == part)?.process
+    }
+
+    /// The names of all parts.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        let status = Status::of_running(self.layout.state()).ok().flatten();
+        status.map(|status| status.parts.into_iter().map(|part| part.part).collect()).unwrap_or_default()
+    }
+
+    /// Ends a part's process with SIGKILL; the supervisor starts another.
+    pub(crate) fn kill(&self, part: &str) -> Outcome<Identity> {
+        let process = self.process(part).ok_or_else(|| format!("{part} does not run"))?;
+        process.signal(Signal::SIGKILL);
+        Ok(process)
+    }
+
+    /// Waits until every part is ready.
+    pub(crate) async fn until_ready(&self) -> Outcome {
+        eventually("every part to be ready", async || {
+            let status = Status::of_running(self.layout.state()).map_err(text)?.ok_or("nothing runs")?;
+            let waiting: Vec<_> =
+                status.parts.iter().filter(|part| part.state != State::Ready).map(|part| part.part.as_str()).collect();
+            ensure(waiting.is_empty(), || format!("not ready: {}", waiting.join(", ")))
+        })
+        .await
+    }
+
+    /// The `PaymentSaga` resources.
+    pub(crate) fn sagas(&self) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("pagos.saludtech.dev", "v1alpha1", "PaymentSaga");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "paymentsagas");
+        Api::namespaced_with(self.world.kube().clone(), NAMESPACE, &resource)
+    }
+
+    /// Asks for a payment of the client who can pay.
+    pub(crate) async fn pagar(&self, monto: &str) -> Outcome<Accepted> {
+        self.world.pagar(&self.cliente, monto).await.map_err(text)
+    }
+
+    /// Asks for a payment as often as it takes: a door that is being killed does not answer. What it took without
+    /// answering is a payment all the same, which the ledger check would call an orphan: hence one key for all tries.
+    pub(crate) async fn pagar_through_anything(&self, monto: &str, key: &str) -> Outcome<Accepted> {
+        eventually("a door to take a payment", async || {
+            self.world.pagar_with_key(&self.cliente, monto, key).await.map_err(text)
+        })
+        .await
+    }
+
+    /// Waits until a payment has ended, and answers its phase.
+    pub(crate) async fn ended(&self, id: &IdCorrelacion) -> Outcome<String> {
+        Ok(self.world.until_ended(id, PATIENCE).await.map_err(text)?.fase)
+    }
+
+    /// Judges payments that have ended. Other checks' payments are in the ledger too, so those are no orphans.
+    pub(crate) async fn verdict(&self, accepted: &[Accepted], back: BTreeSet<IdCorrelacion>) -> Outcome<Verdict> {
+        let mut evidence = self.world.evidence(accepted, back).await.map_err(text)?;
+        let own: BTreeSet<&str> = accepted.iter().map(|payment| payment.id.as_str()).collect();
+        evidence.movimientos.retain(|line| own.contains(line.referencia.as_str()));
+        // The plan depends on payments of other checks.
+        evidence.planes.clear();
+        Ok(judge(&evidence))
+    }
+}
+
+/// Waits for the ends of payments and judges them: no violation, money conserved.
+pub(crate) async fn all_end_well(system: &System, accepted: &[Accepted]) -> Outcome {
+    for payment in accepted {
+        system.ended(&payment.id).await?;
+    }
+    let verdict = system.verdict(accepted, BTreeSet::new()).await?;
+    let violations: Vec<String> = verdict.violations.iter().map(text).collect();
+    ensure(violations.is_empty() && verdict.money_conserved(), || {
+        format!("held {}, owed {}; {}", verdict.held, verdict.owed, violations.join("; "))
+    })
+}
+
+/// One of our binaries, beside the tests.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    let folder = test.ancestors().find(|folder| folder.join("local").is_file());
+    folder.unwrap_or(Path::new(".")).join(name)
+}
+
+fn local(root: &Path, base: u16, words: &[&str]) -> Outcome {
+    let mut command = Command::new(binary("local"));
+    command.args(["--profile", "test", "--root"]).arg(root).args(words).env("PORT_BASE", base.to_string());
+    let output = command.output().map_err(|error| format!("{} (run `make build`): {error}", binary("local").display()))?;
+    ensure(output.status.success(), || {
+        format!("local {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr))
+    })
+}
