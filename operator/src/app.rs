@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use kube::runtime::controller::{Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use seedwork::App;
 use seedwork_runtime::serve::{self, StartupError};
@@ -77,11 +77,13 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     served
 }
 
-/// Tells the BFF each end until it confirms.
+/// Tells the BFF each end until it confirms, and forgets what is gone.
 async fn tell_ends(shell: Arc<Shell>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
+        let present = shell.cache.state().iter().filter_map(|object| object.uid()).collect();
+        shell.memories.keep(&present, Instant::now());
         let unconfirmed = match shell.archive.claim_unconfirmed().await {
             Ok(unconfirmed) => unconfirmed,
             Err(fault) => {

@@ -3,21 +3,23 @@
 //! Nothing here is needed for correctness. A replica that forgets sends once more than needed, and counts deadlines
 //! from when it looks again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use saga::Memory;
-use seedwork::IdCorrelacion;
 
 /// For how long after the start a record is taken for one whose writer is gone.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
-/// The memories of one replica.
+/// A resource that was seen this recently may not be in the cache yet.
+const LATELY: Duration = Duration::from_secs(60);
+
+/// The memories of one replica, by the uid of the resource: one that is deleted and made again is remembered anew.
 #[derive(Debug)]
 pub struct Memories {
     started: Instant,
-    by_payment: Mutex<HashMap<IdCorrelacion, Remembered>>,
+    by_uid: Mutex<HashMap<String, Remembered>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,17 +39,17 @@ struct Remembered {
 impl Memories {
     /// None yet.
     pub fn new(now: Instant) -> Self {
-        Self { started: now, by_payment: Mutex::default() }
+        Self { started: now, by_uid: Mutex::default() }
     }
 
     /// What is remembered of this record. `None` for a record older than one already seen: a stale read.
     ///
     /// A record that appears while we run was published by whoever wrote it, so it counts as sent once; one that is
     /// found at the start has perhaps lost its writer, so it is sent at once.
-    pub fn of(&self, id: &IdCorrelacion, secuencia: u64, suspended: bool, now: Instant) -> Option<Memory> {
-        let mut by_payment = self.lock();
+    pub fn of(&self, uid: &str, secuencia: u64, suspended: bool, now: Instant) -> Option<Memory> {
+        let mut by_uid = self.lock();
         let found_at_start = now.duration_since(self.started) < FIRST_LOOK;
-        let entry = by_payment.entry(id.clone()).or_insert_with(|| Remembered::new(secuencia, now, found_at_start));
+        let entry = by_uid.entry(uid.to_owned()).or_insert_with(|| Remembered::new(secuencia, now, found_at_start));
         if secuencia < entry.secuencia {
             return None;
         }
@@ -66,9 +68,9 @@ impl Memories {
     }
 
     /// The outstanding command of this record was published now.
-    pub fn sent(&self, id: &IdCorrelacion, secuencia: u64, now: Instant) {
-        let mut by_payment = self.lock();
-        let entry = by_payment.entry(id.clone()).or_insert_with(|| Remembered::new(secuencia, now, true));
+    pub fn sent(&self, uid: &str, secuencia: u64, now: Instant) {
+        let mut by_uid = self.lock();
+        let entry = by_uid.entry(uid.to_owned()).or_insert_with(|| Remembered::new(secuencia, now, true));
         if secuencia < entry.secuencia {
             return;
         }
@@ -81,14 +83,14 @@ impl Memories {
     }
 
     /// Whether this record is known to be in the archive.
-    pub fn is_archived(&self, id: &IdCorrelacion, secuencia: u64) -> bool {
-        self.lock().get(id).is_some_and(|entry| entry.archived && entry.secuencia == secuencia)
+    pub fn is_archived(&self, uid: &str, secuencia: u64) -> bool {
+        self.lock().get(uid).is_some_and(|entry| entry.archived && entry.secuencia == secuencia)
     }
 
     /// This record is in the archive.
-    pub fn archived(&self, id: &IdCorrelacion, secuencia: u64, now: Instant) {
-        let mut by_payment = self.lock();
-        let entry = by_payment.entry(id.clone()).or_insert_with(|| Remembered::new(secuencia, now, false));
+    pub fn archived(&self, uid: &str, secuencia: u64, now: Instant) {
+        let mut by_uid = self.lock();
+        let entry = by_uid.entry(uid.to_owned()).or_insert_with(|| Remembered::new(secuencia, now, false));
         if secuencia > entry.secuencia {
             *entry = Remembered::new(secuencia, now, false);
         }
@@ -97,26 +99,26 @@ impl Memories {
 
     /// Claims the removal of this record; false when it is being removed already, which its own events would otherwise
     /// start again.
-    pub fn begin_leaving(&self, id: &IdCorrelacion, secuencia: u64, now: Instant) -> bool {
-        let mut by_payment = self.lock();
-        let entry = by_payment.entry(id.clone()).or_insert_with(|| Remembered::new(secuencia, now, false));
+    pub fn begin_leaving(&self, uid: &str, secuencia: u64, now: Instant) -> bool {
+        let mut by_uid = self.lock();
+        let entry = by_uid.entry(uid.to_owned()).or_insert_with(|| Remembered::new(secuencia, now, false));
         !std::mem::replace(&mut entry.leaving, true)
     }
 
     /// The removal failed: it is tried again at the next pass.
-    pub fn stay(&self, id: &IdCorrelacion) {
-        if let Some(entry) = self.lock().get_mut(id) {
+    pub fn stay(&self, uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
             entry.leaving = false;
         }
     }
 
-    /// The resource is gone.
-    pub fn forget(&self, id: &IdCorrelacion) {
-        self.lock().remove(id);
+    /// Forgets the resources that are gone: those neither in `present` nor seen lately.
+    pub fn keep(&self, present: &HashSet<String>, now: Instant) {
+        self.lock().retain(|uid, entry| present.contains(uid) || now.duration_since(entry.seen) < LATELY);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdCorrelacion, Remembered>> {
-        self.by_payment.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,28 +149,23 @@ impl Remembered {
 mod tests {
     use super::*;
 
-    fn id() -> IdCorrelacion {
-        IdCorrelacion::parse("p-1").unwrap()
-    }
-
     #[test]
     fn a_record_found_at_the_start_is_sent_at_once_and_a_later_one_was_sent_by_its_writer() {
         let start = Instant::now();
         let memories = Memories::new(start);
-        assert_eq!(memories.of(&id(), 3, false, start).unwrap().sends, 0);
+        assert_eq!(memories.of("u-1", 3, false, start).unwrap().sends, 0);
         let later = start + Duration::from_secs(60);
-        assert_eq!(memories.of(&id(), 4, false, later).unwrap().sends, 1);
-        let other = IdCorrelacion::parse("p-2").unwrap();
-        assert_eq!(memories.of(&other, 1, false, later).unwrap().sends, 1);
+        assert_eq!(memories.of("u-1", 4, false, later).unwrap().sends, 1);
+        assert_eq!(memories.of("u-2", 1, false, later).unwrap().sends, 1);
     }
 
     #[test]
     fn a_stale_read_is_recognised() {
         let start = Instant::now();
         let memories = Memories::new(start);
-        memories.sent(&id(), 4, start);
-        assert_eq!(memories.of(&id(), 3, false, start), None);
-        assert_eq!(memories.of(&id(), 4, false, start).unwrap().sends, 1);
+        memories.sent("u-1", 4, start);
+        assert_eq!(memories.of("u-1", 3, false, start), None);
+        assert_eq!(memories.of("u-1", 4, false, start).unwrap().sends, 1);
     }
 
     #[test]
@@ -176,10 +173,32 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let memories = Memories::new(start);
-        memories.of(&id(), 1, false, at(0));
-        memories.of(&id(), 1, true, at(10));
-        assert_eq!(memories.of(&id(), 1, true, at(100)).unwrap().elapsed, Duration::from_secs(10));
-        memories.of(&id(), 1, false, at(110));
-        assert_eq!(memories.of(&id(), 1, false, at(115)).unwrap().elapsed, Duration::from_secs(15));
+        memories.of("u-1", 1, false, at(0));
+        memories.of("u-1", 1, true, at(10));
+        assert_eq!(memories.of("u-1", 1, true, at(100)).unwrap().elapsed, Duration::from_secs(10));
+        memories.of("u-1", 1, false, at(110));
+        assert_eq!(memories.of("u-1", 1, false, at(115)).unwrap().elapsed, Duration::from_secs(15));
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(61);
+        let memories = Memories::new(start);
+        memories.sent("gone", 4, start);
+        memories.sent("there", 4, start);
+        memories.sent("new", 4, later);
+        memories.keep(&HashSet::from(["there".to_owned()]), later);
+        let known: HashSet<String> = memories.lock().keys().cloned().collect();
+        assert_eq!(known, HashSet::from(["there".to_owned(), "new".to_owned()]));
+    }
+
+    #[test]
+    fn a_removal_is_begun_once() {
+        let memories = Memories::new(Instant::now());
+        assert!(memories.begin_leaving("u-1", 5, Instant::now()));
+        assert!(!memories.begin_leaving("u-1", 5, Instant::now()));
+        memories.stay("u-1");
+        assert!(memories.begin_leaving("u-1", 5, Instant::now()));
     }
 }

@@ -37,7 +37,7 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
     }
     let payment = recorded.payment();
     let suspended = payment.controls.suspend;
-    let Some(memory) = shell.memories.of(&payment.id, saga.secuencia, suspended, Instant::now()) else {
+    let Some(memory) = shell.memories.of(recorded.uid(), saga.secuencia, suspended, Instant::now()) else {
         return Ok(Requeue::await_change()); // a stale read: the newer one is on its way
     };
     match saga::next(saga, &payment.controls, &memory) {

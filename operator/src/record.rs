@@ -37,6 +37,11 @@ impl Recorded {
         &self.object
     }
 
+    /// The identity of this very resource, which another one of the same name does not have.
+    pub fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
     /// What is recorded; a resource that was never given a policy records nothing.
     pub fn saga(&self) -> Option<&Saga> {
         self.payment.saga.as_ref()

@@ -21,14 +21,13 @@ pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duratio
             return Ok(Some(left));
         }
     }
-    let payment = recorded.payment();
     let secuencia = recorded.saga().map_or(0, |saga| saga.secuencia);
-    if !shell.memories.begin_leaving(&payment.id, secuencia, Instant::now()) {
+    if !shell.memories.begin_leaving(recorded.uid(), secuencia, Instant::now()) {
         return Ok(None);
     }
     let left = leave(shell, recorded).await;
     if left.is_err() {
-        shell.memories.stay(&payment.id);
+        shell.memories.stay(recorded.uid());
     }
     left.map(|()| None)
 }

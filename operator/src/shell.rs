@@ -72,7 +72,7 @@ impl Shell {
         let message = Message::Comando(payment.comando(action));
         if let Some(saga) = recorded.saga() {
             // Counted before it is sent: a failed publish is followed by the ordinary back-off.
-            self.memories.sent(&payment.id, saga.secuencia, Instant::now());
+            self.memories.sent(recorded.uid(), saga.secuencia, Instant::now());
         }
         metrics::counter!("operator_commands_total", "command" => command).increment(1);
         let sent = seedwork_runtime::send(self.sidecar.as_ref(), App::Operator, action.participant(), &message);
@@ -108,10 +108,9 @@ impl Shell {
     /// Archives an end, once per record.
     pub async fn store(&self, recorded: &Recorded) -> Result<(), Fault> {
         let Some(saga) = recorded.saga() else { return Ok(()) };
-        let id = &recorded.payment().id;
-        if !self.memories.is_archived(id, saga.secuencia) {
+        if !self.memories.is_archived(recorded.uid(), saga.secuencia) {
             self.archive.store(recorded).await?;
-            self.memories.archived(id, saga.secuencia, Instant::now());
+            self.memories.archived(recorded.uid(), saga.secuencia, Instant::now());
         }
         Ok(())
     }
