@@ -11,7 +11,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use local::layout::Layout;
 use local::ports::Ports;
 use local::process::Identity;
-use local::settings::{Profile, Settings};
+use local::settings::Profile;
 use local::status::{State, Status};
 use local::wait::until;
 use local::world::World;
@@ -60,7 +60,9 @@ pub(crate) async fn eventually<T>(what: &str, check: impl AsyncFnMut() -> Outcom
 impl System {
     /// A system with nothing in it.
     pub(crate) async fn fresh() -> Outcome<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().map_err(text)?;
+        // Another root holds another system: two runs side by side need one each, and a TEST_PORT_BASE each.
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let root = std::env::var_os("TEST_ROOT").map_or(here, PathBuf::from).canonicalize().map_err(text)?;
         let base = std::env::var("TEST_PORT_BASE").map_or(Ok(19000), |base| base.parse()).map_err(text)?;
         let ports = Ports::from_base(base).map_err(text)?;
         let layout = Layout::new(&root, Profile::Test);
@@ -85,11 +87,6 @@ impl System {
     /// What a person types to look at it.
     pub(crate) fn how_to_look(&self) -> String {
         format!("PORT_BASE={} {} status --profile test", self.ports.base(), binary("local").display())
-    }
-
-    /// The settings it runs with.
-    pub(crate) fn settings(&self) -> Settings {
-        Settings::of(Profile::Test, self.ports)
     }
 
     /// The process of a part, while it has one.
