@@ -62,7 +62,14 @@ impl Verdict {
 
 /// Judges a run that has come to rest.
 pub fn judge(evidence: &Evidence) -> Verdict {
-    let Evidence { accepted, sagas, movimientos, facturas, planes, contracargos } = evidence;
+    let Evidence {
+        accepted,
+        sagas,
+        movimientos,
+        facturas,
+        planes,
+        contracargos,
+    } = evidence;
     let saldos = saldos(movimientos);
     let mut violations = Vec::new();
     let (mut completed, mut compensated, mut owed) = (0, 0, 0);
@@ -97,15 +104,32 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         violations.extend(money(id, phase, expected, &saldo, contracargos.contains(id)));
     }
     let known: BTreeSet<&str> = accepted.iter().map(|a| a.id.as_str()).collect();
-    violations.extend(saldos.keys().filter(|id| !known.contains(id.as_str())).cloned().map(Violation::Orphan));
+    violations.extend(
+        saldos
+            .keys()
+            .filter(|id| !known.contains(id.as_str()))
+            .cloned()
+            .map(Violation::Orphan),
+    );
     for (id_cliente, plan) in planes {
-        let expected = if paid.contains(id_cliente) { "PAGADO" } else { "PENDIENTE" };
+        let expected = if paid.contains(id_cliente) {
+            "PAGADO"
+        } else {
+            "PENDIENTE"
+        };
         if plan != expected {
             violations.push(Violation::WrongPlan(id_cliente.clone(), plan.clone()));
         }
     }
     let held = saldos.values().map(Saldo::neto).sum();
-    Verdict { payments: accepted.len(), completed, compensated, held, owed, violations }
+    Verdict {
+        payments: accepted.len(),
+        completed,
+        compensated,
+        held,
+        owed,
+        violations,
+    }
 }
 
 fn money(id: &IdCorrelacion, phase: Phase, owed: i64, saldo: &Saldo, charged_back: bool) -> Vec<Violation> {
@@ -115,7 +139,11 @@ fn money(id: &IdCorrelacion, phase: Phase, owed: i64, saldo: &Saldo, charged_bac
     }
     // A chargeback that came after the end is the bank's doing, not ours.
     if saldo.neto() != owed && !(charged_back && saldo.neto() + saldo.contracargado == owed) {
-        violations.push(Violation::WrongMoney { id: id.clone(), held: saldo.neto(), owed });
+        violations.push(Violation::WrongMoney {
+            id: id.clone(),
+            held: saldo.neto(),
+            owed,
+        });
     }
     // An authorisation is used up by its capture; every other one must have been let go.
     let open = saldo.autorizaciones > saldo.anulaciones + saldo.capturas;
@@ -151,7 +179,12 @@ mod tests {
     }
 
     fn movimiento(tipo: TipoMovimiento, referencia: &str, monto: i64) -> Movimiento {
-        Movimiento { tipo, referencia: referencia.into(), clave: format!("{referencia}/{tipo:?}"), monto }
+        Movimiento {
+            tipo,
+            referencia: referencia.into(),
+            clave: format!("{referencia}/{tipo:?}"),
+            monto,
+        }
     }
 
     /// One payment completed, one undone after its capture; everything fits.
@@ -162,15 +195,29 @@ mod tests {
             ("p-2", "c-2", Phase::Compensated, "CANCELADO"),
         ] {
             let id_cliente = IdCliente::parse(client).unwrap();
-            evidence.accepted.push(Accepted { id: id(payment), id_cliente: id_cliente.clone(), minor: 2400 });
+            evidence.accepted.push(Accepted {
+                id: id(payment),
+                id_cliente: id_cliente.clone(),
+                minor: 2400,
+            });
             evidence.sagas.insert(id(payment), Seen { phase, ended: true });
             evidence.facturas.insert(id(payment), invoice.to_owned());
-            let plan = if phase == Phase::Completed { "PAGADO" } else { "PENDIENTE" };
+            let plan = if phase == Phase::Completed {
+                "PAGADO"
+            } else {
+                "PENDIENTE"
+            };
             evidence.planes.insert(id_cliente, plan.to_owned());
-            evidence.movimientos.push(movimiento(TipoMovimiento::Autorizacion, payment, 2400));
-            evidence.movimientos.push(movimiento(TipoMovimiento::Captura, payment, 2400));
+            evidence
+                .movimientos
+                .push(movimiento(TipoMovimiento::Autorizacion, payment, 2400));
+            evidence
+                .movimientos
+                .push(movimiento(TipoMovimiento::Captura, payment, 2400));
         }
-        evidence.movimientos.push(movimiento(TipoMovimiento::Reembolso, "p-2", 2400));
+        evidence
+            .movimientos
+            .push(movimiento(TipoMovimiento::Reembolso, "p-2", 2400));
         evidence
     }
 
@@ -192,8 +239,14 @@ mod tests {
     fn every_broken_promise_is_found() {
         use TipoMovimiento::{Anulacion, Autorizacion, Captura, Contracargo};
         let cliente = |text| IdCliente::parse(text).unwrap();
-        assert_eq!(violations(|e| drop(e.sagas.remove(&id("p-1"))))[0], Violation::Lost(id("p-1")));
-        let running = Seen { phase: Phase::Running, ended: false };
+        assert_eq!(
+            violations(|e| drop(e.sagas.remove(&id("p-1"))))[0],
+            Violation::Lost(id("p-1"))
+        );
+        let running = Seen {
+            phase: Phase::Running,
+            ended: false,
+        };
         assert_eq!(
             violations(|e| drop(e.sagas.insert(id("p-1"), running)))[0],
             Violation::NotEnded(id("p-1"), Phase::Running)
@@ -204,7 +257,11 @@ mod tests {
         );
         assert_eq!(
             violations(|e| drop(e.movimientos.pop())),
-            [Violation::WrongMoney { id: id("p-2"), held: 2400, owed: 0 }]
+            [Violation::WrongMoney {
+                id: id("p-2"),
+                held: 2400,
+                owed: 0
+            }]
         );
         assert_eq!(
             violations(|e| e.movimientos.push(movimiento(Autorizacion, "p-2", 2400))),
@@ -225,7 +282,10 @@ mod tests {
             violations(|e| drop(e.facturas.insert(id("p-2"), "CONFIRMADO".into()))),
             [Violation::WrongInvoice(id("p-2"), Some("CONFIRMADO".into()))]
         );
-        assert_eq!(violations(|e| drop(e.facturas.remove(&id("p-1")))), [Violation::WrongInvoice(id("p-1"), None)]);
+        assert_eq!(
+            violations(|e| drop(e.facturas.remove(&id("p-1")))),
+            [Violation::WrongInvoice(id("p-1"), None)]
+        );
         assert_eq!(
             violations(|e| drop(e.planes.insert(cliente("c-1"), "PENDIENTE".into()))),
             [Violation::WrongPlan(cliente("c-1"), "PENDIENTE".into())]
@@ -234,7 +294,11 @@ mod tests {
         let back = movimiento(Contracargo, "p-1", 2400);
         assert_eq!(
             violations(|e| e.movimientos.push(back.clone())),
-            [Violation::WrongMoney { id: id("p-1"), held: 0, owed: 2400 }]
+            [Violation::WrongMoney {
+                id: id("p-1"),
+                held: 0,
+                owed: 2400
+            }]
         );
         assert_eq!(
             violations(|e| {

@@ -64,7 +64,13 @@ impl Saldo {
 /// Adds the ledger up by payment.
 pub fn saldos(movimientos: &[Movimiento]) -> BTreeMap<String, Saldo> {
     let mut saldos: BTreeMap<String, Saldo> = BTreeMap::new();
-    for Movimiento { tipo, referencia, clave, monto } in movimientos {
+    for Movimiento {
+        tipo,
+        referencia,
+        clave,
+        monto,
+    } in movimientos
+    {
         let saldo = saldos.entry(referencia.clone()).or_default();
         saldo.claves.insert(clave.clone());
         match tipo {

@@ -64,7 +64,11 @@ impl World {
             .timeout(Duration::from_secs(10))
             .build()
             .map_err(|error| Error::advice(format!("the HTTP client cannot be made: {error}")))?;
-        Ok(Self { http, ports, kube: kubernetes::client(kubeconfig).await? })
+        Ok(Self {
+            http,
+            ports,
+            kube: kubernetes::client(kubeconfig).await?,
+        })
     }
 
     /// The address of a page of one of our applications.
@@ -94,7 +98,12 @@ impl World {
 
     /// `GET`, as JSON with the status.
     pub async fn get(&self, url: &str) -> Result<(u16, Value)> {
-        let response = self.http.get(url).send().await.map_err(|error| unreachable_page(url, &error))?;
+        let response = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .map_err(|error| unreachable_page(url, &error))?;
         let status = response.status().as_u16();
         let text = response.text().await.map_err(|error| unreachable_page(url, &error))?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
@@ -102,7 +111,11 @@ impl World {
 
     /// `POST` of JSON, with an optional `Idempotency-Key`.
     pub async fn post(&self, url: &str, body: &Value, key: Option<&str>) -> Result<(u16, Value)> {
-        let mut request = self.http.post(url).header("content-type", "application/json").body(body.to_string());
+        let mut request = self
+            .http
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body.to_string());
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -115,7 +128,9 @@ impl World {
     /// A GraphQL request; errors in it are an error here.
     pub async fn graphql(&self, query: &str, variables: Value, key: Option<&str>) -> Result<Value> {
         let url = self.url(App::Bff, "/v1");
-        let (_, answer) = self.post(&url, &json!({"query": query, "variables": variables}), key).await?;
+        let (_, answer) = self
+            .post(&url, &json!({"query": query, "variables": variables}), key)
+            .await?;
         match answer.get("errors") {
             Some(errors) => Err(Error::advice(format!("GraphQL refuses: {errors}"))),
             None => Ok(answer["data"].clone()),
@@ -125,7 +140,9 @@ impl World {
     /// Makes a client and answers its id. The same key gives the same client.
     pub async fn cliente(&self, nombre: &str, correo: &str, key: &str) -> Result<IdCliente> {
         let body = json!({"nombre": nombre, "apellidos": "Pérez", "correo": correo, "contrasena": "clave-de-prueba"});
-        let (status, answer) = self.post(&self.url(App::GestionClientes, "/clientes/cliente"), &body, Some(key)).await?;
+        let (status, answer) = self
+            .post(&self.url(App::GestionClientes, "/clientes/cliente"), &body, Some(key))
+            .await?;
         let id = answer["id"].as_str().filter(|_| status == 200);
         let id = id.ok_or_else(|| Error::advice(format!("POST /clientes/cliente answers {status}: {answer}")))?;
         IdCliente::parse(id).map_err(|error| Error::advice(format!("a client's id {error}")))
@@ -142,7 +159,8 @@ impl World {
     }
 
     async fn mutate(&self, id_cliente: &IdCliente, monto: &str, key: Option<&str>) -> Result<Accepted> {
-        let query = "mutation($pago: RealizarPagoInput!) { realizarPago(pago: $pago) { mensaje codigo idCorrelacion } }";
+        let query =
+            "mutation($pago: RealizarPagoInput!) { realizarPago(pago: $pago) { mensaje codigo idCorrelacion } }";
         let number: Value = serde_json::from_str(monto).unwrap_or(Value::Null);
         let pago = json!({"medioPago": "TarjetaCredito", "idCliente": id_cliente, "monto": number});
         let data = self.graphql(query, json!({ "pago": pago }), key).await?;
@@ -172,7 +190,9 @@ impl World {
 
     /// The state of a payment's invoice.
     pub async fn factura(&self, id: &IdCorrelacion) -> Result<Option<String>> {
-        let (status, body) = self.get(&self.url(App::GestionClientes, &format!("/facturacion/{id}"))).await?;
+        let (status, body) = self
+            .get(&self.url(App::GestionClientes, &format!("/facturacion/{id}")))
+            .await?;
         let estado = body["estado"].as_str().map(str::to_owned).filter(|_| status == 200);
         // Before step 1 there is a request and no invoice.
         Ok(estado.filter(|estado| !matches!(estado.as_str(), "SOLICITADO" | "RECHAZADO")))
@@ -180,16 +200,24 @@ impl World {
 
     /// The plan of a client.
     pub async fn plan(&self, id: &IdCliente) -> Result<Option<String>> {
-        let (_, body) = self.get(&self.url(App::GestionClientes, &format!("/clientes/cliente/{id}"))).await?;
+        let (_, body) = self
+            .get(&self.url(App::GestionClientes, &format!("/clientes/cliente/{id}")))
+            .await?;
         Ok(body["estadoPlan"].as_str().map(str::to_owned))
     }
 
     /// The types of a payment's notifications.
     pub async fn notificaciones(&self, id: &IdCorrelacion) -> Result<Vec<String>> {
-        let url = self.url(App::Notificaciones, &format!("/notificaciones/notificacion?idCorrelacion={id}"));
+        let url = self.url(
+            App::Notificaciones,
+            &format!("/notificaciones/notificacion?idCorrelacion={id}"),
+        );
         let (_, body) = self.get(&url).await?;
         let list = body.as_array().cloned().unwrap_or_default();
-        Ok(list.iter().filter_map(|one| one["tipo"].as_str().map(str::to_owned)).collect())
+        Ok(list
+            .iter()
+            .filter_map(|one| one["tipo"].as_str().map(str::to_owned))
+            .collect())
     }
 
     /// The gateway's whole ledger.
@@ -197,9 +225,14 @@ impl World {
         let mut all = Vec::new();
         let mut from = 1;
         loop {
-            let (_, page) = self.get(&self.pasarela(&format!("/movimientos?desde={from}&limite=1000"))).await?;
-            let lines: Vec<Movimiento> = serde_json::from_value(page["movimientos"].clone())
-                .map_err(|source| Error::Json { what: "the gateway's ledger".into(), source })?;
+            let (_, page) = self
+                .get(&self.pasarela(&format!("/movimientos?desde={from}&limite=1000")))
+                .await?;
+            let lines: Vec<Movimiento> =
+                serde_json::from_value(page["movimientos"].clone()).map_err(|source| Error::Json {
+                    what: "the gateway's ledger".into(),
+                    source,
+                })?;
             if lines.is_empty() {
                 return Ok(all);
             }
@@ -210,13 +243,23 @@ impl World {
 
     /// Gathers what a verdict is made of.
     pub async fn evidence(&self, accepted: &[Accepted], contracargos: BTreeSet<IdCorrelacion>) -> Result<Evidence> {
-        let mut evidence = Evidence { accepted: accepted.to_vec(), contracargos, ..Evidence::default() };
+        let mut evidence = Evidence {
+            accepted: accepted.to_vec(),
+            contracargos,
+            ..Evidence::default()
+        };
         let mut planes = BTreeMap::new();
         for Accepted { id, id_cliente, .. } in accepted {
             if let Some(pago) = self.pago(id).await?
                 && let Some(phase) = Phase::ALL.into_iter().find(|phase| phase.as_str() == pago.fase)
             {
-                evidence.sagas.insert(id.clone(), Seen { phase, ended: pago.terminado });
+                evidence.sagas.insert(
+                    id.clone(),
+                    Seen {
+                        phase,
+                        ended: pago.terminado,
+                    },
+                );
             }
             if let Some(estado) = self.factura(id).await? {
                 evidence.facturas.insert(id.clone(), estado);
@@ -233,11 +276,16 @@ impl World {
 
 /// A payment that a door said yes to.
 pub fn accepted(id: IdCorrelacion, id_cliente: IdCliente, monto: &str) -> Result<Accepted> {
-    let dinero =
-        Dinero::parse(monto, Moneda::USD).map_err(|error| Error::advice(format!("monto {monto} {error}")))?;
-    Ok(Accepted { id, id_cliente, minor: dinero.minor() })
+    let dinero = Dinero::parse(monto, Moneda::USD).map_err(|error| Error::advice(format!("monto {monto} {error}")))?;
+    Ok(Accepted {
+        id,
+        id_cliente,
+        minor: dinero.minor(),
+    })
 }
 
 fn unreachable_page(url: &str, error: &reqwest::Error) -> Error {
-    Error::advice(format!("{url} does not answer: {error}; `make status` says how the parts are"))
+    Error::advice(format!(
+        "{url} does not answer: {error}; `make status` says how the parts are"
+    ))
 }

@@ -38,14 +38,22 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     let args = settings.service.clone();
     let listener = serve::bind(args.host, args.port).await?;
     let client = Client::try_default().await.map_err(|error| {
-        StartupError::new("cannot find a Kubernetes API server; set KUBECONFIG, or run in a cluster", error)
+        StartupError::new(
+            "cannot find a Kubernetes API server; set KUBECONFIG, or run in a cluster",
+            error,
+        )
     })?;
     let namespace = &settings.namespace;
     let watched: Api<Watched> = Api::namespaced(client.clone(), namespace);
     let api: Api<PaymentSaga> = Api::namespaced(client.clone(), namespace);
-    api.list(&kube::api::ListParams::default().limit(1)).await.map_err(|error| {
-        StartupError::new(format!("cannot list paymentsagas in namespace {namespace}; is the definition applied?"), error)
-    })?;
+    api.list(&kube::api::ListParams::default().limit(1))
+        .await
+        .map_err(|error| {
+            StartupError::new(
+                format!("cannot list paymentsagas in namespace {namespace}; is the definition applied?"),
+                error,
+            )
+        })?;
     let pool = sql::open(&args.database_url, &MIGRATIONS).await?;
     let sidecar: Arc<dyn Sidecar> = Arc::new(DaprSidecar::new(&args)?);
     let config = ControllerConfig::default().concurrency(CONCURRENCY);
@@ -55,7 +63,13 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
         cache: controller.store(),
         sidecar: Arc::clone(&sidecar),
         archive: Archive::new(pool),
-        recorder: Recorder::new(client, Reporter { controller: "saga-operator".into(), instance: None }),
+        recorder: Recorder::new(
+            client,
+            Reporter {
+                controller: "saga-operator".into(),
+                instance: None,
+            },
+        ),
         memories: Memories::new(Instant::now()),
         settings,
     });

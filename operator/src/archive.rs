@@ -85,7 +85,9 @@ impl Archive {
         .map_err(sql::fault("claim unconfirmed ends"))?;
         rows.iter()
             .map(|row| {
-                let text: String = row.try_get("recurso").map_err(|e| Fault::bug("failed to read the archive", e))?;
+                let text: String = row
+                    .try_get("recurso")
+                    .map_err(|e| Fault::bug("failed to read the archive", e))?;
                 read(&text)
             })
             .collect()

@@ -211,24 +211,41 @@ fn add_rules(schema: &mut Value) {
         r"self.matches('^[^\\x00-\\x1f\\x7f]*[^\\s\\x00-\\x1f\\x7f][^\\x00-\\x1f\\x7f]*$')",
         "idCliente must be 1 to 128 printable characters",
     )]);
-    merge(&mut properties["monto"], json!({"maxLength": 11, "pattern": r"^[0-9]{1,7}(\.[0-9]{1,3})?$"}));
-    merge(&mut properties["moneda"], json!({"minLength": 3, "maxLength": 3, "enum": Moneda::all().collect::<Vec<_>>()}));
-    merge(&mut properties["politica"]["properties"]["pasos"], json!({"minItems": 1, "maxItems": Step::ALL.len()}));
+    merge(
+        &mut properties["monto"],
+        json!({"maxLength": 11, "pattern": r"^[0-9]{1,7}(\.[0-9]{1,3})?$"}),
+    );
+    merge(
+        &mut properties["moneda"],
+        json!({"minLength": 3, "maxLength": 3, "enum": Moneda::all().collect::<Vec<_>>()}),
+    );
+    merge(
+        &mut properties["politica"]["properties"]["pasos"],
+        json!({"minItems": 1, "maxItems": Step::ALL.len()}),
+    );
 
     let moves = phase_rule();
     schema["properties"]["status"]["x-kubernetes-validations"] = json!([
-        rule(moves, "the phase moves only as the engine's table allows; Compensated is final"),
+        rule(
+            moves,
+            "the phase moves only as the engine's table allows; Compensated is final"
+        ),
         rule("self.secuencia >= oldSelf.secuencia", "secuencia never goes back"),
     ]);
     let status = &mut schema["properties"]["status"]["properties"];
     merge(&mut status["steps"], json!({"maxItems": Step::ALL.len()}));
-    merge(&mut status["conditions"], json!({"maxItems": 8, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}));
+    merge(
+        &mut status["conditions"],
+        json!({"maxItems": 8, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    );
 }
 
 /// The decimals of each currency, as CEL.
 fn decimals_rule() -> String {
     let listed = |decimals| {
-        let codes = Moneda::all().filter(|moneda| moneda.decimals() == decimals).map(|moneda| format!("'{moneda}'"));
+        let codes = Moneda::all()
+            .filter(|moneda| moneda.decimals() == decimals)
+            .map(|moneda| format!("'{moneda}'"));
         format!("self.moneda in [{}]", codes.collect::<Vec<_>>().join(","))
     };
     format!(
@@ -241,11 +258,16 @@ fn decimals_rule() -> String {
 /// The engine's own table of phase moves, as CEL.
 fn phase_rule() -> String {
     let moves = Phase::ALL.into_iter().filter_map(|from| {
-        let to: Vec<_> = Phase::ALL.into_iter().filter(|to| saga::allowed(Some(from), *to)).collect();
+        let to: Vec<_> = Phase::ALL
+            .into_iter()
+            .filter(|to| saga::allowed(Some(from), *to))
+            .collect();
         let names: Vec<_> = to.iter().map(|to| format!("'{to}'")).collect();
         (!to.is_empty()).then(|| format!("(oldSelf.phase == '{from}' && self.phase in [{}])", names.join(", ")))
     });
-    let table: Vec<_> = std::iter::once("self.phase == oldSelf.phase".to_owned()).chain(moves).collect();
+    let table: Vec<_> = std::iter::once("self.phase == oldSelf.phase".to_owned())
+        .chain(moves)
+        .collect();
     table.join(" || ")
 }
 

@@ -19,16 +19,18 @@ impl Inbox for OperatorInbox {
         match delivery.message {
             Message::Respuesta(respuesta) => replies::respuesta(shell, &respuesta).await,
             Message::SolicitarPago(solicitar) => requests::solicitar(shell, solicitar).await,
-            Message::FinalRecibido { id_correlacion, secuencia } => {
-                shell.archive.confirmed(&id_correlacion, secuencia).await
-            }
+            Message::FinalRecibido {
+                id_correlacion,
+                secuencia,
+            } => shell.archive.confirmed(&id_correlacion, secuencia).await,
             Message::ContracargoRecibido(contracargo) => replies::contracargo(shell, &contracargo).await,
             message @ (Message::Comando(_)
             | Message::SolicitudRechazada { .. }
             | Message::SagaActualizada(_)
-            | Message::ContracargoAtendido { .. }) => {
-                Err(Fault::Rejected(vec![format!("{} is not for the operator", message.event_type())]))
-            }
+            | Message::ContracargoAtendido { .. }) => Err(Fault::Rejected(vec![format!(
+                "{} is not for the operator",
+                message.event_type()
+            )])),
         }
     }
 }

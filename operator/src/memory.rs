@@ -39,7 +39,10 @@ struct Remembered {
 impl Memories {
     /// None yet.
     pub fn new(now: Instant) -> Self {
-        Self { started: now, by_uid: Mutex::default() }
+        Self {
+            started: now,
+            by_uid: Mutex::default(),
+        }
     }
 
     /// What is remembered of this record. `None` for a record older than one already seen: a stale read.
@@ -49,7 +52,9 @@ impl Memories {
     pub fn of(&self, uid: &str, secuencia: u64, suspended: bool, now: Instant) -> Option<Memory> {
         let mut by_uid = self.lock();
         let found_at_start = now.duration_since(self.started) < FIRST_LOOK;
-        let entry = by_uid.entry(uid.to_owned()).or_insert_with(|| Remembered::new(secuencia, now, found_at_start));
+        let entry = by_uid
+            .entry(uid.to_owned())
+            .or_insert_with(|| Remembered::new(secuencia, now, found_at_start));
         if secuencia < entry.secuencia {
             return None;
         }
@@ -64,13 +69,19 @@ impl Memories {
             }
             (true, Some(_)) | (false, None) => {}
         }
-        Some(Memory { elapsed: entry.elapsed(now), sends: entry.sends, last_send: entry.last_send })
+        Some(Memory {
+            elapsed: entry.elapsed(now),
+            sends: entry.sends,
+            last_send: entry.last_send,
+        })
     }
 
     /// The outstanding command of this record was published now.
     pub fn sent(&self, uid: &str, secuencia: u64, now: Instant) {
         let mut by_uid = self.lock();
-        let entry = by_uid.entry(uid.to_owned()).or_insert_with(|| Remembered::new(secuencia, now, true));
+        let entry = by_uid
+            .entry(uid.to_owned())
+            .or_insert_with(|| Remembered::new(secuencia, now, true));
         if secuencia < entry.secuencia {
             return;
         }
@@ -84,13 +95,17 @@ impl Memories {
 
     /// Whether this record is known to be in the archive.
     pub fn is_archived(&self, uid: &str, secuencia: u64) -> bool {
-        self.lock().get(uid).is_some_and(|entry| entry.archived && entry.secuencia == secuencia)
+        self.lock()
+            .get(uid)
+            .is_some_and(|entry| entry.archived && entry.secuencia == secuencia)
     }
 
     /// This record is in the archive.
     pub fn archived(&self, uid: &str, secuencia: u64, now: Instant) {
         let mut by_uid = self.lock();
-        let entry = by_uid.entry(uid.to_owned()).or_insert_with(|| Remembered::new(secuencia, now, false));
+        let entry = by_uid
+            .entry(uid.to_owned())
+            .or_insert_with(|| Remembered::new(secuencia, now, false));
         if secuencia > entry.secuencia {
             *entry = Remembered::new(secuencia, now, false);
         }
@@ -101,7 +116,9 @@ impl Memories {
     /// start again.
     pub fn begin_leaving(&self, uid: &str, secuencia: u64, now: Instant) -> bool {
         let mut by_uid = self.lock();
-        let entry = by_uid.entry(uid.to_owned()).or_insert_with(|| Remembered::new(secuencia, now, false));
+        let entry = by_uid
+            .entry(uid.to_owned())
+            .or_insert_with(|| Remembered::new(secuencia, now, false));
         !std::mem::replace(&mut entry.leaving, true)
     }
 
@@ -114,7 +131,8 @@ impl Memories {
 
     /// Forgets the resources that are gone: those neither in `present` nor seen lately.
     pub fn keep(&self, present: &HashSet<String>, now: Instant) {
-        self.lock().retain(|uid, entry| present.contains(uid) || now.duration_since(entry.seen) < LATELY);
+        self.lock()
+            .retain(|uid, entry| present.contains(uid) || now.duration_since(entry.seen) < LATELY);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
@@ -126,7 +144,11 @@ impl Memories {
 
 impl Remembered {
     fn new(secuencia: u64, now: Instant, writer_gone: bool) -> Self {
-        let (sends, last_send) = if writer_gone { (0, None) } else { (1, Some(Duration::ZERO)) };
+        let (sends, last_send) = if writer_gone {
+            (0, None)
+        } else {
+            (1, Some(Duration::ZERO))
+        };
         Self {
             secuencia,
             seen: now,
@@ -175,9 +197,15 @@ mod tests {
         let memories = Memories::new(start);
         memories.of("u-1", 1, false, at(0));
         memories.of("u-1", 1, true, at(10));
-        assert_eq!(memories.of("u-1", 1, true, at(100)).unwrap().elapsed, Duration::from_secs(10));
+        assert_eq!(
+            memories.of("u-1", 1, true, at(100)).unwrap().elapsed,
+            Duration::from_secs(10)
+        );
         memories.of("u-1", 1, false, at(110));
-        assert_eq!(memories.of("u-1", 1, false, at(115)).unwrap().elapsed, Duration::from_secs(15));
+        assert_eq!(
+            memories.of("u-1", 1, false, at(115)).unwrap().elapsed,
+            Duration::from_secs(15)
+        );
     }
 
     #[test]

@@ -37,7 +37,10 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
     }
     let payment = recorded.payment();
     let suspended = payment.controls.suspend;
-    let Some(memory) = shell.memories.of(recorded.uid(), saga.secuencia, suspended, Instant::now()) else {
+    let Some(memory) = shell
+        .memories
+        .of(recorded.uid(), saga.secuencia, suspended, Instant::now())
+    else {
         return Ok(Requeue::await_change()); // a stale read: the newer one is on its way
     };
     match saga::next(saga, &payment.controls, &memory) {
@@ -86,8 +89,14 @@ async fn adopt(shell: &Shell, recorded: &Recorded) -> Result<Requeue, Fault> {
 /// A resource that no rule of ours would have let in. Nothing was issued for it; a person is told.
 async fn unfit(shell: &Shell, object: &PaymentSaga, fault: &Fault) -> Result<Requeue, Fault> {
     let name = object.name_any();
-    tracing::warn!(name, error = fault.chain(), "a resource that is no payment is left alone");
-    shell.raise(object, "Refuse", &Reason::new("EspecificacionInvalida", fault.chain())).await;
+    tracing::warn!(
+        name,
+        error = fault.chain(),
+        "a resource that is no payment is left alone"
+    );
+    shell
+        .raise(object, "Refuse", &Reason::new("EspecificacionInvalida", fault.chain()))
+        .await;
     Ok(Requeue::await_change())
 }
 

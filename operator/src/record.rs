@@ -22,8 +22,7 @@ pub struct Recorded {
 impl Recorded {
     /// A resource as it was read. Not from a cache when a reply is judged on it.
     pub fn read(object: PaymentSaga) -> Result<Self, Fault> {
-        let payment =
-            Payment::try_from_resource(&object).map_err(|unfit| Fault::Rejected(vec![unfit.to_string()]))?;
+        let payment = Payment::try_from_resource(&object).map_err(|unfit| Fault::Rejected(vec![unfit.to_string()]))?;
         Ok(Self { payment, object })
     }
 
@@ -61,8 +60,10 @@ impl Recorded {
 
     /// Creates the resource; [`Fault::Conflict`] if there is one of that name.
     pub async fn create(api: &Api<PaymentSaga>, object: &PaymentSaga) -> Result<Self, Fault> {
-        let created =
-            api.create(&PostParams::default(), object).await.map_err(fault::kube("create a PaymentSaga"))?;
+        let created = api
+            .create(&PostParams::default(), object)
+            .await
+            .map_err(fault::kube("create a PaymentSaga"))?;
         Self::read(created)
     }
 

@@ -32,7 +32,9 @@ pub async fn respuesta(shell: &Shell, respuesta: &Respuesta) -> Result<(), Fault
             },
         }
     }
-    Err(Fault::Conflict("the payment changes faster than it can be read".to_owned()))
+    Err(Fault::Conflict(
+        "the payment changes faster than it can be read".to_owned(),
+    ))
 }
 
 /// Reverses a payment whose money the bank took back, and tells the gateway's side that it is recorded.
@@ -48,7 +50,11 @@ pub async fn contracargo(shell: &Shell, contracargo: &Contracargo) -> Result<(),
             },
             None => match revive(shell, id_correlacion).await? {
                 Some(recorded) => recorded,
-                None => return Err(Fault::Rejected(vec![format!("a chargeback on {id_correlacion}, which is no payment")])),
+                None => {
+                    return Err(Fault::Rejected(vec![format!(
+                        "a chargeback on {id_correlacion}, which is no payment"
+                    )]));
+                }
             },
         };
         let Some(saga) = recorded.saga() else { return Ok(()) };
@@ -56,7 +62,13 @@ pub async fn contracargo(shell: &Shell, contracargo: &Contracargo) -> Result<(),
             Applied::Ignored(why) => {
                 if why == Ignored::AlreadyReversed {
                     let note = format!("the bank took back what had been returned already: {motivo}");
-                    shell.raise(recorded.object(), "Reconcile", &Reason::new("ContracargoSobreReembolso", note)).await;
+                    shell
+                        .raise(
+                            recorded.object(),
+                            "Reconcile",
+                            &Reason::new("ContracargoSobreReembolso", note),
+                        )
+                        .await;
                 }
                 ignored(name(why));
                 return attended(shell, id_correlacion).await;
@@ -68,12 +80,16 @@ pub async fn contracargo(shell: &Shell, contracargo: &Contracargo) -> Result<(),
             },
         }
     }
-    Err(Fault::Conflict("the payment changes faster than it can be read".to_owned()))
+    Err(Fault::Conflict(
+        "the payment changes faster than it can be read".to_owned(),
+    ))
 }
 
 /// Makes the resource of an archived payment again, with its state.
 async fn revive(shell: &Shell, id: &IdCorrelacion) -> Result<Option<Recorded>, Fault> {
-    let Some(archived) = shell.archive.find(id).await? else { return Ok(None) };
+    let Some(archived) = shell.archive.find(id).await? else {
+        return Ok(None);
+    };
     let mut object = archived.clone();
     object.status = None;
     object.metadata = kube::api::ObjectMeta {
@@ -87,7 +103,9 @@ async fn revive(shell: &Shell, id: &IdCorrelacion) -> Result<Option<Recorded>, F
 }
 
 async fn attended(shell: &Shell, id: &IdCorrelacion) -> Result<(), Fault> {
-    let message = Message::ContracargoAtendido { id_correlacion: id.clone() };
+    let message = Message::ContracargoAtendido {
+        id_correlacion: id.clone(),
+    };
     seedwork_runtime::send(shell.sidecar.as_ref(), App::Operator, App::IntegracionPagos, &message).await
 }
 

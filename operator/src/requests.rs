@@ -10,7 +10,11 @@ use crate::shell::Shell;
 
 /// Starts the payment if it is unknown, and answers with its state if it is known.
 pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fault> {
-    let SolicitarPago { id_correlacion, solicitud, origen } = &solicitar;
+    let SolicitarPago {
+        id_correlacion,
+        solicitud,
+        origen,
+    } = &solicitar;
     if let Some(known) = shell.cached(id_correlacion) {
         return answer(shell, &solicitar, &known).await;
     }
@@ -19,7 +23,13 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
     }
     make_room(shell)?;
     let traceparent = seedwork_runtime::telemetry::current_traceparent();
-    let object = resource::new_resource(id_correlacion, solicitud, shell.settings.politica(), *origen, traceparent);
+    let object = resource::new_resource(
+        id_correlacion,
+        solicitud,
+        shell.settings.politica(),
+        *origen,
+        traceparent,
+    );
     match Recorded::create(&shell.api, &object).await {
         Ok(created) => begin(shell, &created).await,
         Err(Fault::Conflict(_)) => match shell.read(id_correlacion).await? {
@@ -47,9 +57,13 @@ pub async fn begin(shell: &Shell, created: &Recorded) -> Result<(), Fault> {
 
 /// Writes the archived state of a payment into its new resource; nothing runs.
 pub async fn restore(shell: &Shell, created: &Recorded, archived: &PaymentSaga) -> Result<Recorded, Fault> {
-    let old = Payment::try_from_resource(archived).map_err(|unfit| Fault::bug("failed to read an archived payment", unfit))?;
+    let old = Payment::try_from_resource(archived)
+        .map_err(|unfit| Fault::bug("failed to read an archived payment", unfit))?;
     if old.solicitud != created.payment().solicitud {
-        let reason = Reason::new("IdentidadUsada", "another payment was made under this name; delete this resource");
+        let reason = Reason::new(
+            "IdentidadUsada",
+            "another payment was made under this name; delete this resource",
+        );
         shell.raise(created.object(), "Refuse", &reason).await;
         return Err(Fault::Rejected(vec![reason.mensaje]));
     }
@@ -59,7 +73,9 @@ pub async fn restore(shell: &Shell, created: &Recorded, archived: &PaymentSaga) 
     let mut carrier = created.object().clone();
     // The times of the old life are kept: this is the payment it was.
     carrier.status.clone_from(&archived.status);
-    let recorded = Recorded::read(carrier)?.write(&shell.api, &saga, crate::shell::now()).await?;
+    let recorded = Recorded::read(carrier)?
+        .write(&shell.api, &saga, crate::shell::now())
+        .await?;
     tracing::info!(id = %recorded.payment().id, "restored from the archive; nothing runs again");
     shell.announce(&recorded).await;
     Ok(recorded)
@@ -75,7 +91,10 @@ async fn answer(shell: &Shell, solicitar: &SolicitarPago, known: &Recorded) -> R
 }
 
 async fn refuse(shell: &Shell, solicitar: &SolicitarPago, reason: Reason) -> Result<(), Fault> {
-    let message = Message::SolicitudRechazada { id_correlacion: solicitar.id_correlacion.clone(), reason };
+    let message = Message::SolicitudRechazada {
+        id_correlacion: solicitar.id_correlacion.clone(),
+        reason,
+    };
     seedwork_runtime::send(shell.sidecar.as_ref(), App::Operator, solicitar.origen, &message).await
 }
 
@@ -85,12 +104,18 @@ fn make_room(shell: &Shell) -> Result<(), Fault> {
         return Ok(());
     }
     let unfinished = |object: &&std::sync::Arc<crate::shell::Watched>| {
-        object.0.as_ref().is_ok_and(|saga| saga.status.as_ref().is_none_or(|status| status.completion_time.is_none()))
+        object.0.as_ref().is_ok_and(|saga| {
+            saga.status
+                .as_ref()
+                .is_none_or(|status| status.completion_time.is_none())
+        })
     };
     let live = shell.cache.state().iter().filter(unfinished).count();
     if live < shell.settings.max_live {
         return Ok(());
     }
-    Err(Fault::unavailable("start another payment", format!("{live} are unfinished already")))
+    Err(Fault::unavailable(
+        "start another payment",
+        format!("{live} are unfinished already"),
+    ))
 }
-

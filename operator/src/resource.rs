@@ -60,7 +60,15 @@ impl Payment {
     /// Reads a resource.
     pub fn try_from_resource(object: &PaymentSaga) -> Result<Self, Unfit> {
         let id = IdCorrelacion::from_resource_name(&object.name_any()).ok_or(Unfit::Name)?;
-        let PaymentSagaSpec { id_cliente, medio_pago, monto, moneda, politica, suspend, cancel } = &object.spec;
+        let PaymentSagaSpec {
+            id_cliente,
+            medio_pago,
+            monto,
+            moneda,
+            politica,
+            suspend,
+            cancel,
+        } = &object.spec;
         let moneda = Moneda::parse(moneda).map_err(|error| Unfit::Fields(vec![error.into()]))?;
         let solicitud = SolicitudPago::parse(medio_pago.as_str(), id_cliente, monto, moneda).map_err(Unfit::Fields)?;
         if let Some(politica) = politica {
@@ -79,30 +87,51 @@ impl Payment {
             retry_requested: annotation(RETRY),
             resolved_by: annotation(RESOLVED_BY),
         };
-        let saga = politica.as_ref().map(|politica| saga_of(politica, object.status.as_ref()));
+        let saga = politica
+            .as_ref()
+            .map(|politica| saga_of(politica, object.status.as_ref()));
         let origen = annotation(ORIGEN).as_deref().and_then(App::from_id);
-        Ok(Self { id, solicitud, saga, controls, origen, traceparent: annotation(TRACEPARENT) })
+        Ok(Self {
+            id,
+            solicitud,
+            saga,
+            controls,
+            origen,
+            traceparent: annotation(TRACEPARENT),
+        })
     }
 
     /// The command that asks for `action`.
     pub fn comando(&self, action: Action) -> Comando {
         let reason = match action {
             Action::Do(_) => None,
-            Action::Undo(_) | Action::AvisarReversion => {
-                self.saga.as_ref().and_then(|saga| saga.cause.as_ref()).map(|cause| cause.reason.clone())
-            }
+            Action::Undo(_) | Action::AvisarReversion => self
+                .saga
+                .as_ref()
+                .and_then(|saga| saga.cause.as_ref())
+                .map(|cause| cause.reason.clone()),
         };
-        Comando { action, id_correlacion: self.id.clone(), solicitud: self.solicitud.clone(), reason }
+        Comando {
+            action,
+            id_correlacion: self.id.clone(),
+            solicitud: self.solicitud.clone(),
+            reason,
+        }
     }
 }
 
 /// The engine's state: a resource with a policy and no status is a payment whose first step is issued.
 fn saga_of(politica: &Politica, status: Option<&PaymentSagaStatus>) -> Saga {
-    let Some(status) = status else { return Saga::start(politica.clone()) };
+    let Some(status) = status else {
+        return Saga::start(politica.clone());
+    };
     let pasos = status.steps.iter().map(|step| Paso {
         nombre: step.name,
         estado: step.state,
-        motivo: step.reason.as_ref().map(|code| Reason::new(code, step.message.clone().unwrap_or_default())),
+        motivo: step
+            .reason
+            .as_ref()
+            .map(|code| Reason::new(code, step.message.clone().unwrap_or_default())),
     });
     Saga {
         politica: politica.clone(),
@@ -124,7 +153,11 @@ pub fn new_resource(
     origen: App,
     traceparent: Option<String>,
 ) -> PaymentSaga {
-    let SolicitudPago { id_cliente, medio_pago, dinero } = solicitud;
+    let SolicitudPago {
+        id_cliente,
+        medio_pago,
+        dinero,
+    } = solicitud;
     let spec = PaymentSagaSpec {
         id_cliente: id_cliente.to_string(),
         medio_pago: *medio_pago,
@@ -136,7 +169,9 @@ pub fn new_resource(
     };
     let mut object = PaymentSaga::new(&id.resource_name(), spec);
     object.finalizers_mut().push(FINALIZER.to_owned());
-    object.annotations_mut().insert(ORIGEN.to_owned(), origen.id().to_owned());
+    object
+        .annotations_mut()
+        .insert(ORIGEN.to_owned(), origen.id().to_owned());
     if let Some(traceparent) = traceparent {
         object.annotations_mut().insert(TRACEPARENT.to_owned(), traceparent);
     }
@@ -151,7 +186,9 @@ pub fn status(object: &PaymentSaga, saga: &Saga, now: jiff::Timestamp) -> Paymen
     let start_time = before.map_or_else(|| text(began), |status| status.start_time.clone());
     let ended = saga.ended();
     let completion_time = ended.then(|| {
-        before.and_then(|s| s.completion_time.clone().filter(|_| s.phase == saga.phase())).unwrap_or_else(|| text(now))
+        before
+            .and_then(|s| s.completion_time.clone().filter(|_| s.phase == saga.phase()))
+            .unwrap_or_else(|| text(now))
     });
     let duration = completion_time.as_ref().and_then(|end| {
         let (start, end): (jiff::Timestamp, jiff::Timestamp) = (start_time.parse().ok()?, end.parse().ok()?);
@@ -162,7 +199,11 @@ pub fn status(object: &PaymentSaga, saga: &Saga, now: jiff::Timestamp) -> Paymen
         let old = before.and_then(|status| status.steps.iter().find(|step| step.name == paso.nombre));
         let unchanged = old.is_some_and(|step| step.state == paso.estado);
         let pending = paso.estado == saga::StepState::Pending;
-        let since = if unchanged { old.and_then(|step| step.since.clone()) } else { (!pending).then(|| text(now)) };
+        let since = if unchanged {
+            old.and_then(|step| step.since.clone())
+        } else {
+            (!pending).then(|| text(now))
+        };
         StepStatus {
             name: paso.nombre,
             state: paso.estado,
@@ -222,11 +263,15 @@ fn conditions(object: &PaymentSaga, phase: Phase, reason: Option<&Reason>, now: 
     ];
     let one = |(type_, holds): (&str, bool)| {
         let status = if holds { "True" } else { "False" };
-        let old = before.iter().find(|condition| condition.type_ == type_ && condition.status == status);
+        let old = before
+            .iter()
+            .find(|condition| condition.type_ == type_ && condition.status == status);
         Condition {
             type_: type_.to_owned(),
             status: status.to_owned(),
-            reason: reason.filter(|_| holds).map_or_else(|| phase.to_string(), |reason| reason.motivo.clone()),
+            reason: reason
+                .filter(|_| holds)
+                .map_or_else(|| phase.to_string(), |reason| reason.motivo.clone()),
             message: String::new(),
             last_transition_time: old.map_or(Time(now), |condition| condition.last_transition_time.clone()),
             observed_generation: object.metadata.generation,

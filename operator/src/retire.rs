@@ -56,7 +56,12 @@ async fn leave(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
         }),
         ..DeleteParams::default()
     };
-    match shell.api.delete(&object.name_any(), &params).await.map_err(fault::kube("delete a finished PaymentSaga")) {
+    match shell
+        .api
+        .delete(&object.name_any(), &params)
+        .await
+        .map_err(fault::kube("delete a finished PaymentSaga"))
+    {
         Ok(_) | Err(Fault::NotFound(_)) => Ok(()),
         Err(fault) => Err(fault),
     }
@@ -67,15 +72,23 @@ fn time_left(shell: &Shell, recorded: &Recorded) -> Duration {
     let object = recorded.object();
     if shell.cache.len() > shell.settings.max_finished {
         let finished = |object: &&std::sync::Arc<crate::shell::Watched>| {
-            object.0.as_ref().is_ok_and(|saga| saga.status.as_ref().is_some_and(|s| s.completion_time.is_some()))
+            object
+                .0
+                .as_ref()
+                .is_ok_and(|saga| saga.status.as_ref().is_some_and(|s| s.completion_time.is_some()))
         };
         if shell.cache.state().iter().filter(finished).count() > shell.settings.max_finished {
             return Duration::ZERO;
         }
     }
-    let end = object.status.as_ref().and_then(|status| status.completion_time.as_ref()?.parse().ok());
+    let end = object
+        .status
+        .as_ref()
+        .and_then(|status| status.completion_time.as_ref()?.parse().ok());
     let made = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    let Some(from): Option<jiff::Timestamp> = end.max(made) else { return Duration::ZERO };
+    let Some(from): Option<jiff::Timestamp> = end.max(made) else {
+        return Duration::ZERO;
+    };
     let age = now().duration_since(from);
     let ttl = Duration::from_secs(shell.settings.ttl_seconds.into());
     let age = Duration::try_from(age).unwrap_or(Duration::ZERO);

@@ -50,7 +50,11 @@ pub fn now() -> jiff::Timestamp {
 impl Shell {
     /// The resource as the API server has it now.
     pub async fn read(&self, id: &IdCorrelacion) -> Result<Option<Recorded>, Fault> {
-        let found = self.api.get_opt(&id.resource_name()).await.map_err(crate::fault::kube("read a PaymentSaga"))?;
+        let found = self
+            .api
+            .get_opt(&id.resource_name())
+            .await
+            .map_err(crate::fault::kube("read a PaymentSaga"))?;
         found.map(Recorded::read).transpose()
     }
 
@@ -94,7 +98,10 @@ impl Shell {
             && !recorded.payment().controls.suspend
             && let Err(fault) = self.publish(recorded, action).await
         {
-            tracing::warn!(error = fault.chain(), "unable to publish a command; it is sent again soon");
+            tracing::warn!(
+                error = fault.chain(),
+                "unable to publish a command; it is sent again soon"
+            );
         }
         if saga.ended()
             && let Err(fault) = self.store(recorded).await
@@ -119,13 +126,20 @@ impl Shell {
     pub async fn announce(&self, recorded: &Recorded) {
         let Some(saga) = recorded.saga() else { return };
         let mut listeners = vec![App::Bff];
-        listeners.extend(recorded.payment().origen.filter(|origen| saga.ended() && *origen != App::Bff));
+        listeners.extend(
+            recorded
+                .payment()
+                .origen
+                .filter(|origen| saga.ended() && *origen != App::Bff),
+        );
         join_all(listeners.into_iter().map(|app| self.tell(app, recorded))).await;
     }
 
     /// Tells one application the whole state.
     pub async fn tell(&self, app: App, recorded: &Recorded) {
-        let Some(estado) = resource::estado(recorded.payment(), recorded.object(), now()) else { return };
+        let Some(estado) = resource::estado(recorded.payment(), recorded.object(), now()) else {
+            return;
+        };
         let message = Message::SagaActualizada(Box::new(estado));
         if let Err(fault) = seedwork_runtime::send(self.sidecar.as_ref(), App::Operator, app, &message).await {
             tracing::warn!(%app, error = fault.chain(), "unable to tell a state; it is asked for or told again");
@@ -142,9 +156,20 @@ impl Shell {
             self.raise(recorded.object(), "Compensate", &reason).await;
         }
         if saga.phase() == Phase::Stalled && before.is_none_or(|before| before.phase() != Phase::Stalled) {
-            let message = recorded.object().status.as_ref().and_then(|status| status.message.clone());
-            let code = saga.reason().map_or_else(|| "Stalled".to_owned(), |reason| reason.motivo);
-            self.raise(recorded.object(), "Stall", &Reason::new(code, message.unwrap_or_default())).await;
+            let message = recorded
+                .object()
+                .status
+                .as_ref()
+                .and_then(|status| status.message.clone());
+            let code = saga
+                .reason()
+                .map_or_else(|| "Stalled".to_owned(), |reason| reason.motivo);
+            self.raise(
+                recorded.object(),
+                "Stall",
+                &Reason::new(code, message.unwrap_or_default()),
+            )
+            .await;
         }
     }
 

@@ -6,7 +6,13 @@ use serde_json::{Value, json};
 
 fn schema() -> Value {
     let definition = operator::crd::definition().unwrap();
-    let schema = definition.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+    let schema = definition.spec.versions[0]
+        .schema
+        .as_ref()
+        .unwrap()
+        .open_api_v3_schema
+        .as_ref()
+        .unwrap();
     serde_json::to_value(schema).unwrap()
 }
 
@@ -43,7 +49,11 @@ fn refusals(object: &Value, old: Option<&Value>) -> Vec<String> {
 fn the_committed_definition_is_what_the_types_say() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/pagos/files/paymentsagas.yaml");
     let committed = std::fs::read_to_string(path).unwrap();
-    assert_eq!(committed, operator::crd::yaml().unwrap(), "run `make generate` and commit the result");
+    assert_eq!(
+        committed,
+        operator::crd::yaml().unwrap(),
+        "run `make generate` and commit the result"
+    );
 }
 
 #[test]
@@ -55,7 +65,11 @@ fn a_good_payment_is_accepted() {
         ("/spec/idCliente", json!("Peña 7")),
         ("/spec/cancel", json!(true)),
     ] {
-        assert_eq!(refusals(&with(path, value.clone()), None), Vec::<String>::new(), "{path} {value}");
+        assert_eq!(
+            refusals(&with(path, value.clone()), None),
+            Vec::<String>::new(),
+            "{path} {value}"
+        );
     }
 }
 
@@ -64,7 +78,11 @@ fn a_bad_payment_is_refused_with_its_rule() {
     for (path, value, sentence) in [
         ("/metadata/name", json!("factura-1"), "metadata.name must be pago-"),
         ("/metadata/name", json!("pago-Ab"), "metadata.name must be pago-"),
-        ("/metadata/name", json!(format!("pago-{}", "x".repeat(60))), "metadata.name must be pago-"),
+        (
+            "/metadata/name",
+            json!(format!("pago-{}", "x".repeat(60))),
+            "metadata.name must be pago-",
+        ),
         ("/spec/monto", json!("0"), "monto must be greater than 0"),
         ("/spec/monto", json!("0.00"), "monto must be greater than 0"),
         ("/spec/monto", json!("1000000.01"), "monto must be at most 1000000"),
@@ -73,7 +91,10 @@ fn a_bad_payment_is_refused_with_its_rule() {
         ("/spec/idCliente", json!("a\nb"), "printable"),
     ] {
         let sentences = refusals(&with(path, value.clone()), None);
-        assert!(sentences.iter().any(|s| s.contains(sentence)), "{path} {value}: {sentences:?}");
+        assert!(
+            sentences.iter().any(|s| s.contains(sentence)),
+            "{path} {value}: {sentences:?}"
+        );
     }
     let mut yen = with("/spec/moneda", json!("JPY"));
     yen["spec"]["monto"] = json!("24.5");
@@ -94,7 +115,10 @@ fn a_payment_cannot_be_changed_but_by_its_controls() {
     }
     let cancelled = with("/spec/cancel", json!(true));
     assert!(refusals(&cancelled, Some(&object())).is_empty());
-    assert!(!refusals(&object(), Some(&cancelled)).is_empty(), "cancel never goes back");
+    assert!(
+        !refusals(&object(), Some(&cancelled)).is_empty(),
+        "cancel never goes back"
+    );
     assert!(refusals(&with("/spec/suspend", json!(true)), Some(&object())).is_empty());
 }
 

@@ -66,7 +66,9 @@ impl Moneda {
 
     /// Reads an ISO 4217 code, upper case.
     pub fn parse(code: &str) -> Result<Self, DineroError> {
-        let known = [DECIMALS_0, DECIMALS_2, DECIMALS_3].iter().any(|list| list.split_whitespace().any(|c| c == code));
+        let known = [DECIMALS_0, DECIMALS_2, DECIMALS_3]
+            .iter()
+            .any(|list| list.split_whitespace().any(|c| c == code));
         match <[u8; 3]>::try_from(code.as_bytes()) {
             Ok(bytes) if known => Ok(Self(bytes)),
             _ => Err(DineroError::UnknownCurrency),
@@ -75,7 +77,9 @@ impl Moneda {
 
     /// Every currency, by number of decimals, then by code.
     pub fn all() -> impl Iterator<Item = Self> {
-        let codes = [DECIMALS_0, DECIMALS_2, DECIMALS_3].into_iter().flat_map(str::split_whitespace);
+        let codes = [DECIMALS_0, DECIMALS_2, DECIMALS_3]
+            .into_iter()
+            .flat_map(str::split_whitespace);
         codes.filter_map(|code| Self::parse(code).ok())
     }
 
@@ -154,7 +158,9 @@ impl Dinero {
         if whole.len() > 7 {
             return Err(DineroError::TooLarge);
         }
-        let minor: i64 = format!("{whole}{significant:0<scale$}").parse().map_err(|_| DineroError::NotANumber)?;
+        let minor: i64 = format!("{whole}{significant:0<scale$}")
+            .parse()
+            .map_err(|_| DineroError::NotANumber)?;
         Self::from_minor(minor, moneda)
     }
 
@@ -208,7 +214,10 @@ impl TryFrom<DineroText> for Dinero {
 
 impl From<Dinero> for DineroText {
     fn from(dinero: Dinero) -> Self {
-        Self { monto: dinero.monto(), moneda: dinero.moneda }
+        Self {
+            monto: dinero.monto(),
+            moneda: dinero.moneda,
+        }
     }
 }
 
@@ -218,20 +227,37 @@ mod tests {
 
     #[test]
     fn an_amount_is_read_exactly() {
-        for (text, minor) in
-            [("24", 2400), ("24.10", 2410), ("24.1", 2410), ("0.01", 1), ("1000000", 100_000_000), ("24.100", 2410)]
-        {
+        for (text, minor) in [
+            ("24", 2400),
+            ("24.10", 2410),
+            ("24.1", 2410),
+            ("0.01", 1),
+            ("1000000", 100_000_000),
+            ("24.100", 2410),
+        ] {
             assert_eq!(Dinero::parse(text, Moneda::USD).unwrap().minor(), minor, "{text}");
         }
         assert_eq!(Dinero::parse("24.1", Moneda::USD).unwrap().monto(), "24.10");
-        assert_eq!(Dinero::parse("500", Moneda::parse("CLP").unwrap()).unwrap().monto(), "500");
-        assert_eq!(Dinero::parse("0.005", Moneda::parse("KWD").unwrap()).unwrap().minor(), 5);
+        assert_eq!(
+            Dinero::parse("500", Moneda::parse("CLP").unwrap()).unwrap().monto(),
+            "500"
+        );
+        assert_eq!(
+            Dinero::parse("0.005", Moneda::parse("KWD").unwrap()).unwrap().minor(),
+            5
+        );
     }
 
     #[test]
     fn an_amount_nobody_can_pay_is_refused_with_its_rule() {
         let refused = |text| Dinero::parse(text, Moneda::USD).unwrap_err();
-        assert_eq!(refused("24.105"), DineroError::TooPrecise { moneda: Moneda::USD, decimals: 2 });
+        assert_eq!(
+            refused("24.105"),
+            DineroError::TooPrecise {
+                moneda: Moneda::USD,
+                decimals: 2
+            }
+        );
         for text in ["0", "-5", "0.00", "-0"] {
             assert_eq!(refused(text), DineroError::NotPositive, "{text}");
         }

@@ -72,8 +72,14 @@ pub struct EstadoPago {
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Running, Self::Compensating, Self::Completed, Self::Compensated, Self::Stalled];
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Running,
+        Self::Compensating,
+        Self::Completed,
+        Self::Compensated,
+        Self::Stalled,
+    ];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {

@@ -40,12 +40,18 @@ impl Fault {
         context: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Unavailable { context: context.into(), source: Some(source.into()) }
+        Self::Unavailable {
+            context: context.into(),
+            source: Some(source.into()),
+        }
     }
 
     /// A state that our own code should have made impossible.
     pub fn bug(context: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Bug { context: context.into(), source: Some(source.into()) }
+        Self::Bug {
+            context: context.into(),
+            source: Some(source.into()),
+        }
     }
 
     /// Whether the same call may succeed later without anyone changing anything.

@@ -54,7 +54,10 @@ impl MedioPago {
 
     /// Reads a means of payment by its wire name.
     pub fn parse(text: &str) -> Result<Self, SolicitudError> {
-        Self::ALL.into_iter().find(|medio| medio.as_str() == text).ok_or(SolicitudError::MedioPago)
+        Self::ALL
+            .into_iter()
+            .find(|medio| medio.as_str() == text)
+            .ok_or(SolicitudError::MedioPago)
     }
 
     /// Its wire name.
@@ -77,20 +80,20 @@ impl fmt::Display for MedioPago {
 
 impl SolicitudPago {
     /// Checks the fields as callers send them; every broken rule is reported, not only the first.
-    pub fn parse(
-        medio_pago: &str,
-        id_cliente: &str,
-        monto: &str,
-        moneda: Moneda,
-    ) -> Result<Self, Vec<SolicitudError>> {
+    pub fn parse(medio_pago: &str, id_cliente: &str, monto: &str, moneda: Moneda) -> Result<Self, Vec<SolicitudError>> {
         let medio_pago = MedioPago::parse(medio_pago);
         let id_cliente = IdCliente::parse(id_cliente).map_err(SolicitudError::from);
         let dinero = Dinero::parse(monto, moneda).map_err(SolicitudError::from);
         match (medio_pago, id_cliente, dinero) {
-            (Ok(medio_pago), Ok(id_cliente), Ok(dinero)) => Ok(Self { id_cliente, medio_pago, dinero }),
-            (medio_pago, id_cliente, dinero) => {
-                Err([medio_pago.err(), id_cliente.err(), dinero.err()].into_iter().flatten().collect())
-            }
+            (Ok(medio_pago), Ok(id_cliente), Ok(dinero)) => Ok(Self {
+                id_cliente,
+                medio_pago,
+                dinero,
+            }),
+            (medio_pago, id_cliente, dinero) => Err([medio_pago.err(), id_cliente.err(), dinero.err()]
+                .into_iter()
+                .flatten()
+                .collect()),
         }
     }
 

@@ -104,7 +104,9 @@ fn restart_rebuilt(status: &Status) {
 
 fn refuse_taken_ports(root: &Path, settings: &Settings, parts: &[Part]) -> Result<()> {
     // The tests have ports of their own.
-    let others = Profile::ALL.into_iter().filter(|profile| *profile != settings.profile && *profile != Profile::Test);
+    let others = Profile::ALL
+        .into_iter()
+        .filter(|profile| *profile != settings.profile && *profile != Profile::Test);
     for profile in others.filter(|_| settings.profile != Profile::Test) {
         if Status::of_running(Layout::new(root, profile).state())?.is_some() {
             let name = profile.name();

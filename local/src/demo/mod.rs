@@ -35,8 +35,13 @@ pub async fn play(root: &Path, settings: &Settings) -> Result<()> {
     let started = Instant::now();
     let layout = Layout::new(root, settings.profile);
     let world = World::new(settings.ports, &layout.admin_kubeconfig()).await?;
-    let mut stage =
-        Stage { world, layout, paint: Paint::of_terminal(), accepted: Vec::new(), failures: Vec::new() };
+    let mut stage = Stage {
+        world,
+        layout,
+        paint: Paint::of_terminal(),
+        accepted: Vec::new(),
+        failures: Vec::new(),
+    };
     let declined = scenarios::all(&mut stage).await?;
     remember(&stage)?;
 
@@ -48,12 +53,17 @@ pub async fn play(root: &Path, settings: &Settings) -> Result<()> {
     let Stage { failures, paint, .. } = stage;
     let seconds = started.elapsed().as_secs_f64();
     if failures.is_empty() {
-        println!("\n{} in {seconds:.0} s; everything is still running, `make down` stops it", paint.good("7 of 7 scenarios"));
+        println!(
+            "\n{} in {seconds:.0} s; everything is still running, `make down` stops it",
+            paint.good("7 of 7 scenarios")
+        );
         return Ok(());
     }
     println!("\n{}", paint.bad("not as expected:"));
     failures.iter().for_each(|failure| println!("  {failure}"));
-    Err(Error::advice("the demo did not come out as it must; `make logs S=operator` shows the operator's side"))
+    Err(Error::advice(
+        "the demo did not come out as it must; `make logs S=operator` shows the operator's side",
+    ))
 }
 
 /// Judges the demo that was played on a running system again. What it says is computed from what the system holds
@@ -62,26 +72,48 @@ pub async fn verdict(root: &Path, settings: &Settings) -> Result<()> {
     let layout = Layout::new(root, settings.profile);
     let world = World::new(settings.ports, &layout.admin_kubeconfig()).await?;
     let accepted = recall(&layout)?;
-    let mut stage = Stage { world, layout, paint: Paint::of_terminal(), accepted, failures: Vec::new() };
+    let mut stage = Stage {
+        world,
+        layout,
+        paint: Paint::of_terminal(),
+        accepted,
+        failures: Vec::new(),
+    };
     judged(&mut stage).await?;
-    if stage.failures.is_empty() { Ok(()) } else { Err(Error::advice("the verdict is bad")) }
+    if stage.failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::advice("the verdict is bad"))
+    }
 }
 
 async fn judged(stage: &mut Stage) -> Result<()> {
     let evidence = stage.world.evidence(&stage.accepted, Default::default()).await?;
     let verdict = judge(&evidence);
     screens::ledger(stage, &evidence, &verdict);
-    stage.failures.extend(verdict.violations.iter().map(ToString::to_string));
+    stage
+        .failures
+        .extend(verdict.violations.iter().map(ToString::to_string));
     if !verdict.money_conserved() {
-        stage.failures.push(format!("the gateway holds {}, the sagas say {}", verdict.held, verdict.owed));
+        stage.failures.push(format!(
+            "the gateway holds {}, the sagas say {}",
+            verdict.held, verdict.owed
+        ));
     }
     Ok(())
 }
 
 /// What a later verdict needs.
 fn remember(stage: &Stage) -> Result<()> {
-    let lines: Vec<_> = stage.accepted.iter().map(|a| (a.id.to_string(), a.id_cliente.to_string(), a.minor)).collect();
-    let text = serde_json::to_vec(&lines).map_err(|source| Error::Json { what: "the accepted payments".into(), source })?;
+    let lines: Vec<_> = stage
+        .accepted
+        .iter()
+        .map(|a| (a.id.to_string(), a.id_cliente.to_string(), a.minor))
+        .collect();
+    let text = serde_json::to_vec(&lines).map_err(|source| Error::Json {
+        what: "the accepted payments".into(),
+        source,
+    })?;
     crate::status::write_atomically(&stage.layout.state().join("accepted.json"), &text)
 }
 
@@ -91,7 +123,11 @@ fn recall(layout: &Layout) -> Result<Vec<Accepted>> {
     let lines: Vec<(String, String, i64)> = serde_json::from_slice(&text).map_err(|_| nothing())?;
     let read = |(id, cliente, minor): (String, String, i64)| {
         let id = seedwork::IdCorrelacion::parse(id).map_err(|_| nothing())?;
-        Ok(Accepted { id, id_cliente: seedwork::IdCliente::parse(cliente).map_err(|_| nothing())?, minor })
+        Ok(Accepted {
+            id,
+            id_cliente: seedwork::IdCliente::parse(cliente).map_err(|_| nothing())?,
+            minor,
+        })
     };
     lines.into_iter().map(read).collect()
 }

@@ -15,7 +15,11 @@ impl Paint {
     }
 
     fn with(self, code: &str, text: impl std::fmt::Display) -> String {
-        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+        if self.0 {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_string()
+        }
     }
 
     /// As hoped for.

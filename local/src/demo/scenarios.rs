@@ -25,7 +25,10 @@ pub(crate) const EXAMPLE_CLIENT_KEY: &str = "cliente-de-ejemplo";
 
 /// Plays them all; answers the payment that was declined, whose trace is shown.
 pub(super) async fn all(stage: &mut Stage) -> Result<Accepted> {
-    let ana = stage.world.cliente("Ana", "ana@example.com", EXAMPLE_CLIENT_KEY).await?;
+    let ana = stage
+        .world
+        .cliente("Ana", "ana@example.com", EXAMPLE_CLIENT_KEY)
+        .await?;
     let berta = stage.world.cliente("Berta", "berta@example.com", "berta").await?;
     let rosa = stage.world.cliente("Rosa", "rechaza-todo@example.com", "rosa").await?;
 
@@ -48,19 +51,31 @@ pub(super) async fn all(stage: &mut Stage) -> Result<Accepted> {
     stage.title(4, "a client that does not exist", "24.00");
     let nadie = IdCliente::parse("abcd-1234").map_err(|error| Error::advice(error.to_string()))?;
     let (pago, end) = stage.pay(&nadie, "24.00").await?;
-    stage.ends(&pago, &end, "Compensated", Some("FacturacionFallida")).await?;
+    stage
+        .ends(&pago, &end, "Compensated", Some("FacturacionFallida"))
+        .await?;
     stage.told(&pago, &[]).await?;
 
-    stage.title(5, "a notification that every medium refuses (policy Compensate)", "24.00");
+    stage.title(
+        5,
+        "a notification that every medium refuses (policy Compensate)",
+        "24.00",
+    );
     let (pago, end) = stage.pay(&rosa, "24.00").await?;
-    stage.ends(&pago, &end, "Compensated", Some("NotificacionFallida")).await?;
+    stage
+        .ends(&pago, &end, "Compensated", Some("NotificacionFallida"))
+        .await?;
     stage.plan(&rosa, "PENDIENTE").await?;
 
     stage.title(6, "the operator is killed with -9 while the gateway works", "24.15");
     let (pago, end) = kill_the_operator(stage, &ana).await?;
     stage.ends(&pago, &end, "Completed", None).await?;
 
-    stage.title(7, "a payment made with kubectl apply -f examples/paymentsaga.yaml", "24.00");
+    stage.title(
+        7,
+        "a payment made with kubectl apply -f examples/paymentsaga.yaml",
+        "24.00",
+    );
     let (pago, end) = apply_the_example(stage, &ana).await?;
     stage.ends(&pago, &end, "Completed", None).await?;
     Ok(declined)
@@ -71,13 +86,19 @@ async fn kill_the_operator(stage: &mut Stage, cliente: &IdCliente) -> Result<(Ac
     let id = payment.id.clone();
     stage.accepted.push(payment.clone());
     println!("  {}", id.resource_name());
-    let resource: Api<DynamicObject> =
-        Api::namespaced_with(stage.world.kube().clone(), NAMESPACE, &payment_sagas());
+    let resource: Api<DynamicObject> = Api::namespaced_with(stage.world.kube().clone(), NAMESPACE, &payment_sagas());
     until("the resource to show step 2 issued", PATIENCE, async || {
-        let object = resource.get(&id.resource_name()).await.map_err(|error| error.to_string())?;
+        let object = resource
+            .get(&id.resource_name())
+            .await
+            .map_err(|error| error.to_string())?;
         let steps = &object.data["status"]["steps"];
         let issued = steps[1]["state"] == "Issued";
-        if issued { Ok(()) } else { Err(format!("its steps are {steps}")) }
+        if issued {
+            Ok(())
+        } else {
+            Err(format!("its steps are {steps}"))
+        }
     })
     .await
     .map_err(|late| Error::advice(late.to_string()))?;
@@ -89,7 +110,10 @@ async fn kill_the_operator(stage: &mut Stage, cliente: &IdCliente) -> Result<(Ac
     })
     .await
     .map_err(|late| Error::advice(late.to_string()))?;
-    println!("  resource shows step 2 (RealizarPago) Issued: kill -9 {}; started again as {}", old.pid, new.pid);
+    println!(
+        "  resource shows step 2 (RealizarPago) Issued: kill -9 {}; started again as {}",
+        old.pid, new.pid
+    );
     let end = stage.follow(&id).await?;
     Ok((payment, end))
 }
@@ -97,7 +121,10 @@ async fn kill_the_operator(stage: &mut Stage, cliente: &IdCliente) -> Result<(Ac
 fn operator(stage: &Stage) -> Result<Option<crate::process::Identity>> {
     let status = Status::of_running(stage.layout.state())?;
     let parts = status.map(|status| status.parts).unwrap_or_default();
-    Ok(parts.into_iter().find(|part| part.part == "operator" && part.state != State::BackOff).and_then(|p| p.process))
+    Ok(parts
+        .into_iter()
+        .find(|part| part.part == "operator" && part.state != State::BackOff)
+        .and_then(|p| p.process))
 }
 
 /// What `kubectl` calls it.
@@ -109,15 +136,25 @@ pub(super) fn payment_sagas() -> ApiResource {
 async fn apply_the_example(stage: &mut Stage, cliente: &IdCliente) -> Result<(Accepted, Pago)> {
     let file = stage.layout.root().join("examples/paymentsaga.yaml");
     let text = std::fs::read_to_string(&file).map_err(|error| Error::advice(format!("{}: {error}", file.display())))?;
-    let object: DynamicObject = serde_yaml_ng::from_str(&text)
-        .map_err(|source| Error::Yaml { what: file.display().to_string(), source })?;
+    let object: DynamicObject = serde_yaml_ng::from_str(&text).map_err(|source| Error::Yaml {
+        what: file.display().to_string(),
+        source,
+    })?;
     let name = object.metadata.name.clone().unwrap_or_default();
     if object.data["spec"]["idCliente"] != cliente.as_str() {
-        return Err(Error::advice(format!("{} names another client than {cliente}", file.display())));
+        return Err(Error::advice(format!(
+            "{} names another client than {cliente}",
+            file.display()
+        )));
     }
     apply(stage, &file, &name, &object).await?;
-    let id = IdCorrelacion::from_resource_name(&name).ok_or_else(|| Error::advice("the example's name is no pago-…"))?;
-    let payment = accepted(id, cliente.clone(), object.data["spec"]["monto"].as_str().unwrap_or_default())?;
+    let id =
+        IdCorrelacion::from_resource_name(&name).ok_or_else(|| Error::advice("the example's name is no pago-…"))?;
+    let payment = accepted(
+        id,
+        cliente.clone(),
+        object.data["spec"]["monto"].as_str().unwrap_or_default(),
+    )?;
     stage.accepted.push(payment.clone());
     let end = stage.follow(&payment.id).await?;
     Ok((payment, end))
@@ -125,17 +162,23 @@ async fn apply_the_example(stage: &mut Stage, cliente: &IdCliente) -> Result<(Ac
 
 async fn apply(stage: &Stage, file: &Path, name: &str, object: &DynamicObject) -> Result<()> {
     let mut kubectl = Command::new("kubectl");
-    kubectl.arg("apply").arg("-f").arg(file).env("KUBECONFIG", stage.layout.admin_kubeconfig());
+    kubectl
+        .arg("apply")
+        .arg("-f")
+        .arg(file)
+        .env("KUBECONFIG", stage.layout.admin_kubeconfig());
     match kubectl.output() {
         Ok(output) if output.status.success() => {
             println!("  {}", String::from_utf8_lossy(&output.stdout).trim());
             Ok(())
         }
-        Ok(output) => Err(Error::advice(format!("kubectl apply: {}", String::from_utf8_lossy(&output.stderr)))),
+        Ok(output) => Err(Error::advice(format!(
+            "kubectl apply: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ))),
         // There is no kubectl here: the same request, made by ourselves.
         Err(_) => {
-            let api: Api<DynamicObject> =
-                Api::namespaced_with(stage.world.kube().clone(), NAMESPACE, &payment_sagas());
+            let api: Api<DynamicObject> = Api::namespaced_with(stage.world.kube().clone(), NAMESPACE, &payment_sagas());
             api.patch(name, &PatchParams::apply("demo").force(), &Patch::Apply(object))
                 .await
                 .map_err(|error| Error::advice(format!("the example is refused: {error}")))?;
@@ -149,7 +192,11 @@ async fn apply(stage: &Stage, file: &Path, name: &str, object: &DynamicObject) -
 
 impl Stage {
     fn title(&self, number: usize, what: &str, monto: &str) {
-        println!("\n{} {}", self.paint.strong(format!("{number}. {what}")), self.paint.faint(format!("({monto} USD)")));
+        println!(
+            "\n{} {}",
+            self.paint.strong(format!("{number}. {what}")),
+            self.paint.faint(format!("({monto} USD)"))
+        );
     }
 
     async fn pay(&mut self, cliente: &IdCliente, monto: &str) -> Result<(Accepted, Pago)> {
@@ -170,21 +217,40 @@ impl Stage {
                 Ok(None) => return Err("the BFF does not know it yet".to_owned()),
                 Err(error) => return Err(error.to_string()),
             };
-            let busy = pago.pasos.iter().rfind(|paso| matches!(paso.estado.as_str(), "Issued" | "Undoing" | "UndoFailing"));
-            let doing = busy.map(|paso| format!("{} {}", paso.nombre, paso.estado)).unwrap_or_default();
+            let busy = pago
+                .pasos
+                .iter()
+                .rfind(|paso| matches!(paso.estado.as_str(), "Issued" | "Undoing" | "UndoFailing"));
+            let doing = busy
+                .map(|paso| format!("{} {}", paso.nombre, paso.estado))
+                .unwrap_or_default();
             let line = format!("{:<12} {:<4} {doing}", pago.fase, pago.step.clone().unwrap_or_default());
             if line != last {
-                println!("  {} {line}", self.paint.faint(format!("{:>6.2} s", started.elapsed().as_secs_f64())));
+                println!(
+                    "  {} {line}",
+                    self.paint.faint(format!("{:>6.2} s", started.elapsed().as_secs_f64()))
+                );
                 last = line;
             }
-            if pago.terminado { Ok(pago) } else { Err(format!("it is {}", pago.fase)) }
+            if pago.terminado {
+                Ok(pago)
+            } else {
+                Err(format!("it is {}", pago.fase))
+            }
         })
         .await
         .map_err(|late| Error::advice(late.to_string()))
     }
 
     fn expect(&mut self, holds: bool, what: &str) {
-        println!("  {} {what}", if holds { self.paint.good("ok") } else { self.paint.bad("NOT") });
+        println!(
+            "  {} {what}",
+            if holds {
+                self.paint.good("ok")
+            } else {
+                self.paint.bad("NOT")
+            }
+        );
         if !holds {
             self.failures.push(what.to_owned());
         }
@@ -193,10 +259,18 @@ impl Stage {
     /// The phase, the reason, the invoice and the money.
     async fn ends(&mut self, payment: &Accepted, end: &Pago, phase: &str, reason: Option<&str>) -> Result<()> {
         let why = end.motivo.as_deref();
-        let sentence = end.mensaje.as_ref().map(|text| format!(" — {text}")).unwrap_or_default();
+        let sentence = end
+            .mensaje
+            .as_ref()
+            .map(|text| format!(" — {text}"))
+            .unwrap_or_default();
         self.expect(
             end.fase == phase && why == reason,
-            &format!("{} is {phase}{}{sentence}", payment.id.resource_name(), reason.map(|r| format!(", {r}")).unwrap_or_default()),
+            &format!(
+                "{} is {phase}{}{sentence}",
+                payment.id.resource_name(),
+                reason.map(|r| format!(", {r}")).unwrap_or_default()
+            ),
         );
         let estado = self.world.factura(&payment.id).await?;
         let expected = match (phase, reason) {
@@ -204,12 +278,29 @@ impl Stage {
             (_, Some("FacturacionFallida")) => None,
             _ => Some("CANCELADO"),
         };
-        self.expect(estado.as_deref() == expected, &format!("invoice {}", expected.unwrap_or("was never issued")));
+        self.expect(
+            estado.as_deref() == expected,
+            &format!("invoice {}", expected.unwrap_or("was never issued")),
+        );
         let saldos = saldos(&self.world.movimientos().await?);
-        let Saldo { capturas, capturado, reembolsado, .. } = saldos.get(payment.id.as_str()).cloned().unwrap_or_default();
-        let (held, most) = if phase == "Completed" { (payment.minor, 1) } else { (0, 1) };
-        let once = if phase == "Completed" { capturas == 1 } else { capturas <= most };
-        let text = format!("gateway: {capturas} capture(s) of {capturado}, {reembolsado} refunded, {held} kept (cents)");
+        let Saldo {
+            capturas,
+            capturado,
+            reembolsado,
+            ..
+        } = saldos.get(payment.id.as_str()).cloned().unwrap_or_default();
+        let (held, most) = if phase == "Completed" {
+            (payment.minor, 1)
+        } else {
+            (0, 1)
+        };
+        let once = if phase == "Completed" {
+            capturas == 1
+        } else {
+            capturas <= most
+        };
+        let text =
+            format!("gateway: {capturas} capture(s) of {capturado}, {reembolsado} refunded, {held} kept (cents)");
         self.expect(once && capturado - reembolsado == held, &text);
         Ok(())
     }
@@ -222,7 +313,11 @@ impl Stage {
 
     async fn told(&mut self, payment: &Accepted, expected: &[&str]) -> Result<()> {
         let told = self.world.notificaciones(&payment.id).await?;
-        let text = if expected.is_empty() { "nobody to tell".to_owned() } else { format!("client told: {}", expected.join(", ")) };
+        let text = if expected.is_empty() {
+            "nobody to tell".to_owned()
+        } else {
+            format!("client told: {}", expected.join(", "))
+        };
         self.expect(told == expected, &text);
         Ok(())
     }

@@ -36,25 +36,49 @@ pub(super) async fn table(stage: &Stage) -> Result<()> {
 async fn server_table(stage: &Stage) -> Result<Vec<String>> {
     let path = format!("/apis/pagos.saludtech.dev/v1alpha1/namespaces/{NAMESPACE}");
     let failed = |error: &dyn std::fmt::Display| Error::advice(format!("the API server draws no table: {error}"));
-    let mut request = Request::new(format!("{path}/paymentsagas")).list(&Default::default()).map_err(|e| failed(&e))?;
+    let mut request = Request::new(format!("{path}/paymentsagas"))
+        .list(&Default::default())
+        .map_err(|e| failed(&e))?;
     let accept = http::HeaderValue::from_static("application/json;as=Table;v=v1;g=meta.k8s.io");
     request.headers_mut().insert(http::header::ACCEPT, accept);
-    let answer: Value = stage.world.kube().request(request).await.map_err(|error| failed(&error))?;
+    let answer: Value = stage
+        .world
+        .kube()
+        .request(request)
+        .await
+        .map_err(|error| failed(&error))?;
     let columns: Vec<usize> = (0..)
         .zip(answer["columnDefinitions"].as_array().into_iter().flatten())
         .filter(|(_, column)| column["priority"] == 0)
         .map(|(position, _)| position)
         .collect();
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace("null", "");
-    let head = columns.iter().map(|c| text(&answer["columnDefinitions"][c]["name"]).to_uppercase()).collect();
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+            .replace("null", "")
+    };
+    let head = columns
+        .iter()
+        .map(|c| text(&answer["columnDefinitions"][c]["name"]).to_uppercase())
+        .collect();
     let mut rows: Vec<Vec<String>> = vec![head];
     for row in answer["rows"].as_array().into_iter().flatten() {
         rows.push(columns.iter().map(|column| text(&row["cells"][column])).collect());
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let draw = |row: &Vec<String>| {
-        row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect::<Vec<_>>().join("   ")
+        row.iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect::<Vec<_>>()
+            .join("   ")
     };
     Ok(rows.iter().map(draw).collect())
 }
@@ -62,39 +86,71 @@ async fn server_table(stage: &Stage) -> Result<Vec<String>> {
 /// The span tree of one payment.
 pub(super) async fn trace(stage: &Stage, payment: &Accepted) -> Result<()> {
     let pago = stage.world.pago(&payment.id).await?.unwrap_or_default();
-    let trace = pago.trace_id.ok_or_else(|| Error::advice("the declined payment has no trace id"))?;
+    let trace = pago
+        .trace_id
+        .ok_or_else(|| Error::advice("the declined payment has no trace id"))?;
     let url = stage.world.jaeger(&format!("/api/traces/{trace}"));
     // Spans travel in batches: wait for the last of them, the notice to the client.
     let found = until("the trace in Jaeger", Duration::from_secs(15), async || {
         let (_, answer) = stage.world.get(&url).await.map_err(|error| error.to_string())?;
         let found = spans(&answer);
         let whole = found.iter().any(|span| span.name == "receive ReversionAvisada");
-        if whole { Ok(found) } else { Err(format!("{} spans so far", found.len())) }
+        if whole {
+            Ok(found)
+        } else {
+            Err(format!("{} spans so far", found.len()))
+        }
     });
     let found = found.await.map_err(|late| Error::advice(late.to_string()))?;
     let shown = without_sidecars(&found);
     let folded = found.len() - shown.len();
     println!("\n{}", stage.paint.strong(format!("the trace of payment 2: GET {url}")));
     tree(&shown).iter().for_each(|line| println!("{line}"));
-    println!("{}", stage.paint.faint(format!("({folded} spans of the sidecars are folded away)")));
+    println!(
+        "{}",
+        stage
+            .paint
+            .faint(format!("({folded} spans of the sidecars are folded away)"))
+    );
     Ok(())
 }
 
 /// The gateway's ledger beside the sagas.
 pub(super) fn ledger(stage: &Stage, evidence: &Evidence, verdict: &Verdict) {
-    println!("\n{}", stage.paint.strong("the gateway's ledger beside the sagas (cents)"));
-    println!("{:<42} {:<12} {:>8} {:>8} {:>8} {:>8}", "PAYMENT", "SAGA", "ASKED", "TAKEN", "RETURNED", "KEPT");
+    println!(
+        "\n{}",
+        stage.paint.strong("the gateway's ledger beside the sagas (cents)")
+    );
+    println!(
+        "{:<42} {:<12} {:>8} {:>8} {:>8} {:>8}",
+        "PAYMENT", "SAGA", "ASKED", "TAKEN", "RETURNED", "KEPT"
+    );
     let saldos = saldos(&evidence.movimientos);
     for Accepted { id, minor, .. } in &evidence.accepted {
         let phase = evidence.sagas.get(id).map_or("none", |seen| seen.phase.as_str());
         let saldo = saldos.get(id.as_str()).cloned().unwrap_or_default();
-        let Saldo { capturado, reembolsado, contracargado, .. } = saldo;
+        let Saldo {
+            capturado,
+            reembolsado,
+            contracargado,
+            ..
+        } = saldo;
         let returned = reembolsado + contracargado;
         let kept = capturado - returned;
-        println!("{:<42} {phase:<12} {minor:>8} {capturado:>8} {returned:>8} {kept:>8}", id.resource_name());
+        println!(
+            "{:<42} {phase:<12} {minor:>8} {capturado:>8} {returned:>8} {kept:>8}",
+            id.resource_name()
+        );
     }
-    let conserved = if verdict.money_conserved() { stage.paint.good("yes") } else { stage.paint.bad("no") };
-    println!("money conserved: {conserved} (the gateway holds {}, the completed sagas say {})", verdict.held, verdict.owed);
+    let conserved = if verdict.money_conserved() {
+        stage.paint.good("yes")
+    } else {
+        stage.paint.bad("no")
+    };
+    println!(
+        "money conserved: {conserved} (the gateway holds {}, the completed sagas say {})",
+        verdict.held, verdict.owed
+    );
     for violation in &verdict.violations {
         println!("  {} {violation}", stage.paint.bad("violation:"));
     }
@@ -112,12 +168,18 @@ pub(super) fn addresses(stage: &Stage, settings: &Settings) {
     let bff = settings.ports.app(seedwork::App::Bff);
     let kubeconfig = stage.layout.admin_kubeconfig();
     println!("\n{}", stage.paint.strong("try next"));
-    println!("  export KUBECONFIG={}; kubectl get paymentsagas -w", kubeconfig.display());
+    println!(
+        "  export KUBECONFIG={}; kubectl get paymentsagas -w",
+        kubeconfig.display()
+    );
     println!("  curl -N http://127.0.0.1:{bff}/stream");
     println!("  make logs S=operator");
     println!("\n{}", stage.paint.strong("open"));
     println!("  GraphQL            http://127.0.0.1:{bff}/v1");
     println!("  gateway outcomes   {}", stage.world.pasarela("/resultados"));
     println!("  gateway ledger     {}", stage.world.pasarela("/movimientos"));
-    println!("  traces (JSON)      {}", stage.world.jaeger("/api/traces?service=bff&limit=20"));
+    println!(
+        "  traces (JSON)      {}",
+        stage.world.jaeger("/api/traces?service=bff&limit=20")
+    );
 }

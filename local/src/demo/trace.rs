@@ -25,26 +25,42 @@ pub struct Span {
 pub fn spans(answer: &Value) -> Vec<Span> {
     let trace = &answer["data"][0];
     let read = |span: &Value| -> Option<Span> {
-        let parent = span["references"].as_array().and_then(|all| all.iter().find(|one| one["refType"] == "CHILD_OF"));
+        let parent = span["references"]
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["refType"] == "CHILD_OF"));
         Some(Span {
             id: span["spanID"].as_str()?.to_owned(),
             parent: parent.and_then(|one| one["spanID"].as_str()).map(str::to_owned),
-            service: trace["processes"][span["processID"].as_str()?]["serviceName"].as_str()?.to_owned(),
+            service: trace["processes"][span["processID"].as_str()?]["serviceName"]
+                .as_str()?
+                .to_owned(),
             name: span["operationName"].as_str()?.to_owned(),
             start: span["startTime"].as_u64()?,
             micros: span["duration"].as_u64()?,
         })
     };
-    let mut spans: Vec<Span> = trace["spans"].as_array().into_iter().flatten().filter_map(read).collect();
+    let mut spans: Vec<Span> = trace["spans"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(read)
+        .collect();
     spans.sort_by_key(|span| span.start);
     spans
 }
 
 /// Without the sidecars' own spans (publishing, delivering, saving): what hung from one hangs from its parent.
 pub fn without_sidecars(spans: &[Span]) -> Vec<Span> {
-    let is_sidecar = |span: &Span| ["/dapr.", "pubsub/", "CallLocal/"].iter().any(|start| span.name.starts_with(start));
-    let hidden: BTreeMap<&str, Option<&str>> =
-        spans.iter().filter(|span| is_sidecar(span)).map(|span| (span.id.as_str(), span.parent.as_deref())).collect();
+    let is_sidecar = |span: &Span| {
+        ["/dapr.", "pubsub/", "CallLocal/"]
+            .iter()
+            .any(|start| span.name.starts_with(start))
+    };
+    let hidden: BTreeMap<&str, Option<&str>> = spans
+        .iter()
+        .filter(|span| is_sidecar(span))
+        .map(|span| (span.id.as_str(), span.parent.as_deref()))
+        .collect();
     let shown = spans.iter().filter(|span| !hidden.contains_key(span.id.as_str()));
     shown
         .map(|span| {
@@ -52,7 +68,10 @@ pub fn without_sidecars(spans: &[Span]) -> Vec<Span> {
             while let Some(above) = parent.and_then(|parent| hidden.get(parent)) {
                 parent = *above;
             }
-            Span { parent: parent.map(str::to_owned), ..span.clone() }
+            Span {
+                parent: parent.map(str::to_owned),
+                ..span.clone()
+            }
         })
         .collect()
 }
@@ -116,15 +135,20 @@ mod tests {
             span("d", Some("c"), "receive RealizarPago"),
         ];
         let shown = without_sidecars(&all);
-        let edges: Vec<_> = shown.iter().map(|span| (span.id.as_str(), span.parent.as_deref())).collect();
+        let edges: Vec<_> = shown
+            .iter()
+            .map(|span| (span.id.as_str(), span.parent.as_deref()))
+            .collect();
         assert_eq!(edges, [("a", None), ("d", Some("a"))]);
     }
 
     #[test]
     fn spans_are_drawn_under_their_parents_in_the_order_they_began() {
         let span = |id: &str, parent: Option<&str>, start: u64| {
-            let references: Vec<_> =
-                parent.iter().map(|parent| json!({"refType": "CHILD_OF", "spanID": parent})).collect();
+            let references: Vec<_> = parent
+                .iter()
+                .map(|parent| json!({"refType": "CHILD_OF", "spanID": parent}))
+                .collect();
             json!({"spanID": id, "operationName": format!("op {id}"), "processID": "p1", "startTime": start,
                    "duration": 2000, "references": references})
         };
@@ -132,8 +156,10 @@ mod tests {
             "processes": {"p1": {"serviceName": "bff"}},
             "spans": [span("c", Some("a"), 3000), span("b", Some("a"), 2000), span("a", None, 1000), span("d", Some("gone"), 4000)],
         }]});
-        let names: Vec<String> =
-            tree(&spans(&answer)).iter().map(|line| line.split("  ").next().unwrap().to_owned()).collect();
+        let names: Vec<String> = tree(&spans(&answer))
+            .iter()
+            .map(|line| line.split("  ").next().unwrap().to_owned())
+            .collect();
         assert_eq!(names, ["op a", "├─ op b", "└─ op c", "op d"]);
     }
 }

@@ -65,7 +65,10 @@ pub fn router(app: App, args: &ServiceArgs, inbox: Arc<dyn Inbox>) -> Router {
         "route": "/inbox",
         "deadLetterTopic": app.dead_letters(),
     }]);
-    let desk = Desk { inbox, token: args.app_api_token.clone() };
+    let desk = Desk {
+        inbox,
+        token: args.app_api_token.clone(),
+    };
     Router::new()
         .route("/dapr/subscribe", get(move || async move { axum::Json(subscriptions) }))
         .route("/inbox", post(deliver))
@@ -89,12 +92,25 @@ async fn deliver(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> R
             return Ack::Drop.into_response();
         }
     };
-    let CloudEvent { event_type, source, traceparent, data } = event;
+    let CloudEvent {
+        event_type,
+        source,
+        traceparent,
+        data,
+    } = event;
     let name = format!("receive {event_type}");
-    let span = tracing::info_span!("inbox", otel.name = name, otel.kind = "consumer", id_correlacion = tracing::field::Empty);
+    let span = tracing::info_span!(
+        "inbox",
+        otel.name = name,
+        otel.kind = "consumer",
+        id_correlacion = tracing::field::Empty
+    );
     let header = crate::telemetry::traceparent_in(&headers);
     crate::telemetry::continue_trace(&span, header.or(traceparent.as_deref()));
-    handle(&desk, &event_type, source, data).instrument(span).await.into_response()
+    handle(&desk, &event_type, source, data)
+        .instrument(span)
+        .await
+        .into_response()
 }
 
 async fn handle(desk: &Desk, event_type: &str, source: Option<String>, data: serde_json::Value) -> Ack {
@@ -108,7 +124,10 @@ async fn handle(desk: &Desk, event_type: &str, source: Option<String>, data: ser
     };
     let id = message.subject().clone();
     tracing::Span::current().record("id_correlacion", id.as_str());
-    let delivery = Delivery { message, source: source.as_deref().and_then(App::from_id) };
+    let delivery = Delivery {
+        message,
+        source: source.as_deref().and_then(App::from_id),
+    };
     // A panic in a handler must not be taken for anything but "try again, then set aside".
     let inbox = Arc::clone(&desk.inbox);
     let task = tokio::spawn(async move { inbox.receive(delivery).await }.in_current_span());
@@ -175,8 +194,19 @@ mod tests {
     }
 
     async fn post(inbox: Arc<Recorder>, token: &str, body: &str) -> (StatusCode, serde_json::Value) {
-        let args = Args::parse_from(["test", "--port", "1", "--database-url", "sqlite::memory:", "--app-api-token", "t"]);
-        let request = Request::post("/inbox").header("dapr-api-token", token).body(Body::from(body.to_owned())).unwrap();
+        let args = Args::parse_from([
+            "test",
+            "--port",
+            "1",
+            "--database-url",
+            "sqlite::memory:",
+            "--app-api-token",
+            "t",
+        ]);
+        let request = Request::post("/inbox")
+            .header("dapr-api-token", token)
+            .body(Body::from(body.to_owned()))
+            .unwrap();
         let response = router(App::Bff, &args.service, inbox).oneshot(request).await.unwrap();
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
@@ -185,8 +215,12 @@ mod tests {
 
     fn event() -> String {
         let id = IdCorrelacion::parse("p-1").unwrap();
-        let message = Message::SolicitudRechazada { id_correlacion: id, reason: Reason::new("R", "r") };
-        serde_json::json!({"type": message.event_type(), "source": "operator", "data": message.data().unwrap()}).to_string()
+        let message = Message::SolicitudRechazada {
+            id_correlacion: id,
+            reason: Reason::new("R", "r"),
+        };
+        serde_json::json!({"type": message.event_type(), "source": "operator", "data": message.data().unwrap()})
+            .to_string()
     }
 
     #[tokio::test]
@@ -207,9 +241,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_read_is_dropped_to_the_dead_letters() {
-        for body in ["", "{", "[]", r#"{"type":"Nada","data":{}}"#, r#"{"type":"FinalRecibido","data":{"x":1}}"#] {
+        for body in [
+            "",
+            "{",
+            "[]",
+            r#"{"type":"Nada","data":{}}"#,
+            r#"{"type":"FinalRecibido","data":{"x":1}}"#,
+        ] {
             let (status, answer) = post(Arc::default(), "t", body).await;
-            assert_eq!((status, answer["status"].as_str()), (StatusCode::OK, Some("DROP")), "{body}");
+            assert_eq!(
+                (status, answer["status"].as_str()),
+                (StatusCode::OK, Some("DROP")),
+                "{body}"
+            );
         }
     }
 
@@ -220,7 +264,10 @@ mod tests {
             (Fault::unavailable("x", "y"), "RETRY"),
             (Fault::Rejected(vec!["x".into()]), "DROP"),
         ] {
-            let inbox = Arc::new(Recorder { fault: Mutex::new(Some(fault)), ..Recorder::default() });
+            let inbox = Arc::new(Recorder {
+                fault: Mutex::new(Some(fault)),
+                ..Recorder::default()
+            });
             let (_, answer) = post(inbox, "t", &event()).await;
             assert_eq!(answer["status"].as_str(), Some(expected));
         }
@@ -228,7 +275,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_panicking_handler_is_a_retry_not_an_acknowledgement() {
-        let (status, answer) = post(Arc::new(Recorder { panics: true, ..Recorder::default() }), "t", &event()).await;
+        let (status, answer) = post(
+            Arc::new(Recorder {
+                panics: true,
+                ..Recorder::default()
+            }),
+            "t",
+            &event(),
+        )
+        .await;
         assert_eq!((status, answer["status"].as_str()), (StatusCode::OK, Some("RETRY")));
     }
 }

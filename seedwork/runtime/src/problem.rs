@@ -24,12 +24,20 @@ pub struct Json<T>(pub T);
 impl Problem {
     /// A problem with one sentence.
     pub fn new(status: StatusCode, title: impl Into<String>, sentence: impl Into<String>) -> Self {
-        Self { status, title: title.into(), errors: vec![sentence.into()] }
+        Self {
+            status,
+            title: title.into(),
+            errors: vec![sentence.into()],
+        }
     }
 
     /// Input that breaks rules: 400 with a sentence for each.
     pub fn rejected(sentences: Vec<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, title: "the request breaks a rule".to_owned(), errors: sentences }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            title: "the request breaks a rule".to_owned(),
+            errors: sentences,
+        }
     }
 
     /// Its HTTP status.
@@ -67,11 +75,19 @@ impl From<Fault> for Problem {
             Fault::Conflict(what) => Self::new(StatusCode::CONFLICT, "conflict", what.clone()),
             Fault::Unavailable { .. } => {
                 tracing::warn!(error = fault.chain(), "a part we depend on does not answer");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "not now", "a part of the system does not answer; try again")
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "not now",
+                    "a part of the system does not answer; try again",
+                )
             }
             Fault::Bug { .. } => {
                 tracing::error!(error = fault.chain(), "a bug");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "our fault", "something is wrong on our side")
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "our fault",
+                    "something is wrong on our side",
+                )
             }
         }
     }

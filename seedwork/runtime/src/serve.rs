@@ -31,7 +31,10 @@ pub struct StartupError {
 impl StartupError {
     /// A problem and what caused it.
     pub fn new(message: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { message: message.into(), source: Some(source.into()) }
+        Self {
+            message: message.into(),
+            source: Some(source.into()),
+        }
     }
 
     /// The whole chain in one line.
@@ -65,7 +68,10 @@ where
 pub async fn bind(host: IpAddr, port: u16) -> Result<TcpListener, StartupError> {
     let address = SocketAddr::from((host, port));
     TcpListener::bind(address).await.map_err(|error| {
-        StartupError::new(format!("cannot listen on {address}; stop what holds the port or set PORT to another"), error)
+        StartupError::new(
+            format!("cannot listen on {address}; stop what holds the port or set PORT to another"),
+            error,
+        )
     })
 }
 
@@ -77,10 +83,12 @@ pub fn dress(router: Router, sidecar: Arc<dyn Sidecar>, body: &'static str) -> R
         async move {
             match sidecar.ready().await {
                 Ok(()) => ([("content-type", "application/json")], body).into_response(),
-                Err(error) => {
-                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the Dapr sidecar is not ready", error.to_string())
-                        .into_response()
-                }
+                Err(error) => Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the Dapr sidecar is not ready",
+                    error.to_string(),
+                )
+                .into_response(),
             }
         }
     };
@@ -88,7 +96,11 @@ pub fn dress(router: Router, sidecar: Arc<dyn Sidecar>, body: &'static str) -> R
         .route("/health", get(health))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not found", "no such path") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", "this path has other methods")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method not allowed",
+                "this path has other methods",
+            )
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(crate::telemetry::http_span))

@@ -24,9 +24,11 @@ pub async fn open(url: &Secret, migrator: &Migrator) -> Result<AnyPool, StartupE
             Box::pin(async move {
                 if sqlite {
                     // WAL + FULL: a row that was answered for survives a power cut.
-                    for pragma in
-                        ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 5000"]
-                    {
+                    for pragma in [
+                        "PRAGMA journal_mode = WAL",
+                        "PRAGMA synchronous = FULL",
+                        "PRAGMA busy_timeout = 5000",
+                    ] {
                         sqlx::query(pragma).execute(&mut *connection).await?;
                     }
                 }

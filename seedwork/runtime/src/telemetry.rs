@@ -137,13 +137,22 @@ pub fn traceparent_in(headers: &axum::http::HeaderMap) -> Option<&str> {
 /// its own: a page that polls would bury the payments. Health checks are noise likewise, deliveries get their span
 /// from the event itself, and GraphQL knows better than its path what is being asked.
 pub async fn http_span(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
     let untraced_read = request.method() == axum::http::Method::GET && traceparent_in(request.headers()).is_none();
     if untraced_read || matches!(route.as_str(), "/health" | "/inbox" | "/v1") {
         return next.run(request).await;
     }
     let name = format!("{} {route}", request.method());
-    let span = tracing::info_span!("http", otel.name = name, otel.kind = "server", status = tracing::field::Empty);
+    let span = tracing::info_span!(
+        "http",
+        otel.name = name,
+        otel.kind = "server",
+        status = tracing::field::Empty
+    );
     continue_trace(&span, traceparent_in(request.headers()));
     let response = next.run(request).instrument(span.clone()).await;
     span.record("status", response.status().as_u16());

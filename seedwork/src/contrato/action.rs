@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::App;
 
 /// A step of the saga, named after its command.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Step {
     /// Step 1, gestión-clientes: issue the invoice (and refuse a client that does not exist).
     CrearFacturacion,
@@ -66,8 +64,12 @@ pub struct Reason {
 
 impl Step {
     /// Every step, in the order they are done.
-    pub const ALL: [Self; 4] =
-        [Self::CrearFacturacion, Self::RealizarPago, Self::ConfirmarFacturacion, Self::CrearNotificacion];
+    pub const ALL: [Self; 4] = [
+        Self::CrearFacturacion,
+        Self::RealizarPago,
+        Self::ConfirmarFacturacion,
+        Self::CrearNotificacion,
+    ];
 
     /// The application that does and undoes it.
     pub fn participant(self) -> App {
@@ -111,7 +113,11 @@ impl Action {
     /// Every action.
     pub fn all() -> impl Iterator<Item = Self> {
         let steps = Step::ALL.into_iter();
-        steps.clone().map(Self::Do).chain(steps.map(Self::Undo)).chain([Self::AvisarReversion])
+        steps
+            .clone()
+            .map(Self::Do)
+            .chain(steps.map(Self::Undo))
+            .chain([Self::AvisarReversion])
     }
 
     /// The application it is asked of.
@@ -152,8 +158,7 @@ impl Action {
             (Self::Undo(Step::CrearNotificacion), Outcome::Failed(_)) => Some("ReversionNotificacionFallida"),
             (Self::AvisarReversion, Outcome::Done) => Some("ReversionAvisada"),
             (Self::AvisarReversion, Outcome::Failed(_)) => Some("AvisoReversionFallido"),
-            (Self::Do(_), Outcome::Failed(_))
-            | (Self::Undo(_) | Self::AvisarReversion, Outcome::Refused(_)) => None,
+            (Self::Do(_), Outcome::Failed(_)) | (Self::Undo(_) | Self::AvisarReversion, Outcome::Refused(_)) => None,
         }
     }
 }
@@ -164,7 +169,10 @@ impl Reason {
     /// A reason, cut to the lengths that the resource allows.
     pub fn new(motivo: impl Into<String>, mensaje: impl Into<String>) -> Self {
         let cut = |text: String, most: usize| text.chars().take(most).collect();
-        Self { motivo: cut(motivo.into(), 64), mensaje: cut(mensaje.into(), 256) }
+        Self {
+            motivo: cut(motivo.into(), 64),
+            mensaje: cut(mensaje.into(), 256),
+        }
     }
 }
 

@@ -151,9 +151,10 @@ impl Message {
         match self {
             Self::Comando(comando) => comando.action.command_type(),
             // An outcome that its action cannot have is not constructible through `Respuesta::new`.
-            Self::Respuesta(respuesta) => {
-                respuesta.action.reply_type(&respuesta.outcome).unwrap_or("RespuestaImposible")
-            }
+            Self::Respuesta(respuesta) => respuesta
+                .action
+                .reply_type(&respuesta.outcome)
+                .unwrap_or("RespuestaImposible"),
             Self::SolicitarPago(_) => SOLICITAR_PAGO,
             Self::SolicitudRechazada { .. } => SOLICITUD_RECHAZADA,
             Self::SagaActualizada(_) => SAGA_ACTUALIZADA,
@@ -186,10 +187,21 @@ impl Message {
     /// The CloudEvent `data`.
     pub fn data(&self) -> Result<Value, serde_json::Error> {
         match self.clone() {
-            Self::Comando(Comando { action: _, id_correlacion, solicitud, reason }) => {
-                serde_json::to_value(ComandoData { id_correlacion, solicitud, reason })
-            }
-            Self::Respuesta(Respuesta { action: _, id_correlacion, outcome }) => {
+            Self::Comando(Comando {
+                action: _,
+                id_correlacion,
+                solicitud,
+                reason,
+            }) => serde_json::to_value(ComandoData {
+                id_correlacion,
+                solicitud,
+                reason,
+            }),
+            Self::Respuesta(Respuesta {
+                action: _,
+                id_correlacion,
+                outcome,
+            }) => {
                 let reason = match outcome {
                     Outcome::Done => None,
                     Outcome::Refused(reason) | Outcome::Failed(reason) => Some(reason),
@@ -197,25 +209,40 @@ impl Message {
                 serde_json::to_value(ReasonData { id_correlacion, reason })
             }
             Self::SolicitarPago(data) => serde_json::to_value(data),
-            Self::SolicitudRechazada { id_correlacion, reason } => {
-                serde_json::to_value(ReasonData { id_correlacion, reason: Some(reason) })
-            }
+            Self::SolicitudRechazada { id_correlacion, reason } => serde_json::to_value(ReasonData {
+                id_correlacion,
+                reason: Some(reason),
+            }),
             Self::SagaActualizada(data) => serde_json::to_value(data),
-            Self::FinalRecibido { id_correlacion, secuencia } => {
-                serde_json::to_value(FinalData { id_correlacion, secuencia })
-            }
+            Self::FinalRecibido {
+                id_correlacion,
+                secuencia,
+            } => serde_json::to_value(FinalData {
+                id_correlacion,
+                secuencia,
+            }),
             Self::ContracargoRecibido(data) => serde_json::to_value(data),
-            Self::ContracargoAtendido { id_correlacion } => {
-                serde_json::to_value(ReasonData { id_correlacion, reason: None })
-            }
+            Self::ContracargoAtendido { id_correlacion } => serde_json::to_value(ReasonData {
+                id_correlacion,
+                reason: None,
+            }),
         }
     }
 
     /// Reads a message from the `type` and `data` of its CloudEvent.
     pub fn decode(event_type: &str, data: Value) -> Result<Self, Unreadable> {
         if let Some(action) = Action::all().find(|action| action.command_type() == event_type) {
-            let ComandoData { id_correlacion, solicitud, reason } = read(event_type, data)?;
-            return Ok(Self::Comando(Comando { action, id_correlacion, solicitud, reason }));
+            let ComandoData {
+                id_correlacion,
+                solicitud,
+                reason,
+            } = read(event_type, data)?;
+            return Ok(Self::Comando(Comando {
+                action,
+                id_correlacion,
+                solicitud,
+                reason,
+            }));
         }
         match event_type {
             SOLICITAR_PAGO => read(event_type, data).map(Self::SolicitarPago),
@@ -226,12 +253,21 @@ impl Message {
             }
             SAGA_ACTUALIZADA => read(event_type, data).map(Self::SagaActualizada),
             FINAL_RECIBIDO => {
-                let FinalData { id_correlacion, secuencia } = read(event_type, data)?;
-                Ok(Self::FinalRecibido { id_correlacion, secuencia })
+                let FinalData {
+                    id_correlacion,
+                    secuencia,
+                } = read(event_type, data)?;
+                Ok(Self::FinalRecibido {
+                    id_correlacion,
+                    secuencia,
+                })
             }
             CONTRACARGO_RECIBIDO => read(event_type, data).map(Self::ContracargoRecibido),
             CONTRACARGO_ATENDIDO => {
-                let ReasonData { id_correlacion, reason: _ } = read(event_type, data)?;
+                let ReasonData {
+                    id_correlacion,
+                    reason: _,
+                } = read(event_type, data)?;
                 Ok(Self::ContracargoAtendido { id_correlacion })
             }
             other => decode_respuesta(other, data),
@@ -240,7 +276,10 @@ impl Message {
 }
 
 fn read<T: DeserializeOwned>(event_type: &str, data: Value) -> Result<T, Unreadable> {
-    serde_json::from_value(data).map_err(|source| Unreadable::Data { event_type: event_type.to_owned(), source })
+    serde_json::from_value(data).map_err(|source| Unreadable::Data {
+        event_type: event_type.to_owned(),
+        source,
+    })
 }
 
 fn decode_respuesta(event_type: &str, data: Value) -> Result<Message, Unreadable> {
@@ -258,7 +297,11 @@ fn decode_respuesta(event_type: &str, data: Value) -> Result<Message, Unreadable
         Outcome::Refused(_) => Outcome::Refused(reason),
         Outcome::Failed(_) => Outcome::Failed(reason),
     };
-    Ok(Message::Respuesta(Respuesta { action, id_correlacion, outcome }))
+    Ok(Message::Respuesta(Respuesta {
+        action,
+        id_correlacion,
+        outcome,
+    }))
 }
 
 // === impl Respuesta ===
@@ -272,7 +315,11 @@ impl Respuesta {
             (Action::Undo(_) | Action::AvisarReversion, Outcome::Refused(reason)) => Outcome::Failed(reason),
             (_, outcome) => outcome,
         };
-        Self { action: comando.action, id_correlacion: comando.id_correlacion.clone(), outcome }
+        Self {
+            action: comando.action,
+            id_correlacion: comando.id_correlacion.clone(),
+            outcome,
+        }
     }
 }
 
@@ -313,10 +360,21 @@ mod tests {
                 solicitud: solicitud(),
                 origen: App::GestionClientes,
             }),
-            Message::SolicitudRechazada { id_correlacion: id.clone(), reason: reason.clone() },
-            Message::FinalRecibido { id_correlacion: id.clone(), secuencia: 7 },
-            Message::ContracargoRecibido(Contracargo { id_correlacion: id.clone(), motivo: "fraude".into() }),
-            Message::ContracargoAtendido { id_correlacion: id.clone() },
+            Message::SolicitudRechazada {
+                id_correlacion: id.clone(),
+                reason: reason.clone(),
+            },
+            Message::FinalRecibido {
+                id_correlacion: id.clone(),
+                secuencia: 7,
+            },
+            Message::ContracargoRecibido(Contracargo {
+                id_correlacion: id.clone(),
+                motivo: "fraude".into(),
+            }),
+            Message::ContracargoAtendido {
+                id_correlacion: id.clone(),
+            },
         ];
         for action in Action::all() {
             let comando = Comando {
@@ -325,7 +383,11 @@ mod tests {
                 solicitud: solicitud(),
                 reason: Some(reason.clone()),
             };
-            for outcome in [Outcome::Done, Outcome::Refused(reason.clone()), Outcome::Failed(reason.clone())] {
+            for outcome in [
+                Outcome::Done,
+                Outcome::Refused(reason.clone()),
+                Outcome::Failed(reason.clone()),
+            ] {
                 messages.push(Message::Respuesta(Respuesta::new(&comando, outcome)));
             }
             messages.push(Message::Comando(comando));
@@ -356,7 +418,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_says_why() {
-        assert!(matches!(Message::decode("Nada", Value::Null), Err(Unreadable::UnknownType(_))));
+        assert!(matches!(
+            Message::decode("Nada", Value::Null),
+            Err(Unreadable::UnknownType(_))
+        ));
         let error = Message::decode("RealizarPago", serde_json::json!({"idCorrelacion": "x"})).unwrap_err();
         assert!(matches!(error, Unreadable::Data { .. }));
     }

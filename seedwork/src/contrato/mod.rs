@@ -29,8 +29,13 @@ pub enum App {
 
 impl App {
     /// Every application.
-    pub const ALL: [Self; 5] =
-        [Self::Operator, Self::Bff, Self::GestionClientes, Self::IntegracionPagos, Self::Notificaciones];
+    pub const ALL: [Self; 5] = [
+        Self::Operator,
+        Self::Bff,
+        Self::GestionClientes,
+        Self::IntegracionPagos,
+        Self::Notificaciones,
+    ];
 
     /// Its Dapr app id.
     pub fn id(self) -> &'static str {

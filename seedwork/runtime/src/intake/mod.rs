@@ -81,7 +81,9 @@ impl<'a> IdempotencyKey<'a> {
     /// Checks the header's value; an empty or overlong key is refused with a sentence.
     pub fn parse(scope: &'a str, key: &'a str) -> Result<Self, Fault> {
         if key.is_empty() || key.chars().count() > 255 {
-            return Err(Fault::Rejected(vec!["Idempotency-Key must be 1 to 255 characters long".to_owned()]));
+            return Err(Fault::Rejected(vec![
+                "Idempotency-Key must be 1 to 255 characters long".to_owned(),
+            ]));
         }
         Ok(Self { scope, key })
     }
@@ -99,7 +101,12 @@ impl Intake {
                 .map_err(|error| StartupError::new("cannot create the table of requests", error))?;
         }
         let wake = Arc::new(Notify::new());
-        let intake = Arc::new(Self { pool, sidecar, app, wake: Arc::clone(&wake) });
+        let intake = Arc::new(Self {
+            pool,
+            sidecar,
+            app,
+            wake: Arc::clone(&wake),
+        });
         tokio::spawn(worker::run(Arc::downgrade(&intake), wake));
         Ok(intake)
     }
@@ -131,7 +138,9 @@ impl Intake {
         if inserted.rows_affected() == 0 {
             let stored = self.find(&id).await?.map(|registro| registro.solicitud);
             if stored.as_ref() != Some(solicitud) {
-                return Err(Fault::Conflict("Idempotency-Key was used before with another request".to_owned()));
+                return Err(Fault::Conflict(
+                    "Idempotency-Key was used before with another request".to_owned(),
+                ));
             }
             return Ok(id);
         }
@@ -162,9 +171,15 @@ impl Intake {
     /// The operator knows this payment. Cheap to repeat: only the first call and the end write.
     pub async fn heard(&self, id: &IdCorrelacion, ended: bool) -> Result<(), Fault> {
         let (statement, proximo) = if ended {
-            ("UPDATE solicitudes SET estado = 'cerrada', contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND estado = 'abierta'", crate::now_ms())
+            (
+                "UPDATE solicitudes SET estado = 'cerrada', contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND estado = 'abierta'",
+                crate::now_ms(),
+            )
         } else {
-            ("UPDATE solicitudes SET contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND contestada = 0", crate::now_ms() + worker::ASK_KNOWN_MS)
+            (
+                "UPDATE solicitudes SET contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND contestada = 0",
+                crate::now_ms() + worker::ASK_KNOWN_MS,
+            )
         };
         let done = sqlx::query(statement)
             .bind(proximo)
@@ -180,15 +195,17 @@ impl Intake {
 
     /// The request can never become a payment.
     pub async fn refused(&self, id: &IdCorrelacion, reason: &Reason) -> Result<(), Fault> {
-        sqlx::query("UPDATE solicitudes SET estado = $1, motivo = $2, mensaje = $3 WHERE id_correlacion = $4 AND estado = $5")
-            .bind(RECHAZADA)
-            .bind(&reason.motivo)
-            .bind(&reason.mensaje)
-            .bind(id.as_str())
-            .bind(ABIERTA)
-            .execute(&self.pool)
-            .await
-            .map_err(sql::fault("note that a request is refused"))?;
+        sqlx::query(
+            "UPDATE solicitudes SET estado = $1, motivo = $2, mensaje = $3 WHERE id_correlacion = $4 AND estado = $5",
+        )
+        .bind(RECHAZADA)
+        .bind(&reason.motivo)
+        .bind(&reason.mensaje)
+        .bind(id.as_str())
+        .bind(ABIERTA)
+        .execute(&self.pool)
+        .await
+        .map_err(sql::fault("note that a request is refused"))?;
         Ok(())
     }
 

@@ -12,9 +12,15 @@ async fn door() -> (Arc<Intake>, Arc<MemorySidecar>, tempfile::TempDir) {
 async fn open(folder: &std::path::Path) -> (Arc<Intake>, Arc<MemorySidecar>) {
     sqlx::any::install_default_drivers();
     let url = format!("sqlite://{}/intake.db?mode=rwc", folder.display());
-    let pool = sqlx::any::AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+    let pool = sqlx::any::AnyPoolOptions::new()
+        .max_connections(1)
+        .connect(&url)
+        .await
+        .unwrap();
     let sidecar = Arc::new(MemorySidecar::default());
-    let intake = Intake::open(pool, Arc::clone(&sidecar) as Arc<dyn Sidecar>, App::Bff).await.unwrap();
+    let intake = Intake::open(pool, Arc::clone(&sidecar) as Arc<dyn Sidecar>, App::Bff)
+        .await
+        .unwrap();
     (intake, sidecar)
 }
 
@@ -46,7 +52,10 @@ async fn the_same_key_is_the_same_payment_and_another_body_is_refused() {
     let key = Some(IdempotencyKey::parse("c-1", "k").unwrap());
     let first = intake.accept(&solicitud("24"), key).await.unwrap();
     assert_eq!(intake.accept(&solicitud("24.00"), key).await.unwrap(), first);
-    assert!(matches!(intake.accept(&solicitud("25"), key).await, Err(Fault::Conflict(_))));
+    assert!(matches!(
+        intake.accept(&solicitud("25"), key).await,
+        Err(Fault::Conflict(_))
+    ));
     assert!(IdempotencyKey::parse("c-1", "").is_err());
 }
 
@@ -57,10 +66,16 @@ async fn a_request_outlives_the_process_that_took_it() {
     let id = intake.accept(&solicitud("24"), None).await.unwrap();
     let gone = Arc::downgrade(&intake);
     drop(intake);
-    eventually("the end of the first process", || async { gone.upgrade().is_none().then_some(()) }).await;
+    eventually("the end of the first process", || async {
+        gone.upgrade().is_none().then_some(())
+    })
+    .await;
     let (intake, sidecar) = open(folder.path()).await;
     // Time passes: the question that the first process claimed falls due again.
-    sqlx::query("UPDATE solicitudes SET proximo = 0").execute(&intake.pool).await.unwrap();
+    sqlx::query("UPDATE solicitudes SET proximo = 0")
+        .execute(&intake.pool)
+        .await
+        .unwrap();
     assert_eq!(next_request(&sidecar).await.id_correlacion, id);
 }
 
@@ -70,13 +85,25 @@ async fn a_silent_request_is_asked_about_again_and_an_ended_one_is_not() {
     let id = intake.accept(&solicitud("24"), None).await.unwrap();
     next_request(&sidecar).await;
     // Time passes: the next question falls due.
-    sqlx::query("UPDATE solicitudes SET proximo = 0").execute(&intake.pool).await.unwrap();
+    sqlx::query("UPDATE solicitudes SET proximo = 0")
+        .execute(&intake.pool)
+        .await
+        .unwrap();
     assert_eq!(next_request(&sidecar).await.id_correlacion, id);
     intake.heard(&id, false).await.unwrap();
-    assert_eq!(intake.find(&id).await.unwrap().unwrap().estado, EstadoSolicitud::Abierta);
+    assert_eq!(
+        intake.find(&id).await.unwrap().unwrap().estado,
+        EstadoSolicitud::Abierta
+    );
     intake.heard(&id, true).await.unwrap();
-    assert_eq!(intake.find(&id).await.unwrap().unwrap().estado, EstadoSolicitud::Cerrada);
-    sqlx::query("UPDATE solicitudes SET proximo = 0").execute(&intake.pool).await.unwrap();
+    assert_eq!(
+        intake.find(&id).await.unwrap().unwrap().estado,
+        EstadoSolicitud::Cerrada
+    );
+    sqlx::query("UPDATE solicitudes SET proximo = 0")
+        .execute(&intake.pool)
+        .await
+        .unwrap();
     // A second request is published after the closed one would have been.
     let other = intake.accept(&solicitud("25"), None).await.unwrap();
     assert_eq!(next_request(&sidecar).await.id_correlacion, other);
@@ -88,5 +115,8 @@ async fn a_refusal_is_kept_with_its_reason() {
     let id = intake.accept(&solicitud("24"), None).await.unwrap();
     let reason = Reason::new("SolicitudInvalida", "no puede ser");
     intake.refused(&id, &reason).await.unwrap();
-    assert_eq!(intake.find(&id).await.unwrap().unwrap().estado, EstadoSolicitud::Rechazada(reason));
+    assert_eq!(
+        intake.find(&id).await.unwrap().unwrap().estado,
+        EstadoSolicitud::Rechazada(reason)
+    );
 }

@@ -75,13 +75,12 @@ async fn round(intake: &Intake) -> Result<usize, Fault> {
 /// moved time and leaves it.
 async fn claim(intake: &Intake) -> Result<Vec<Due>, Fault> {
     let now = crate::now_ms();
-    let unanswered: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM solicitudes WHERE estado = $1 AND contestada = 0 AND intentos > 0",
-    )
-    .bind(ABIERTA)
-    .fetch_one(&intake.pool)
-    .await
-    .map_err(sql::fault("count unanswered requests"))?;
+    let unanswered: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes WHERE estado = $1 AND contestada = 0 AND intentos > 0")
+            .bind(ABIERTA)
+            .fetch_one(&intake.pool)
+            .await
+            .map_err(sql::fault("count unanswered requests"))?;
     let jitter = rand::rng().random_range(0..1_000);
     // Repeats of unanswered rows are within the window; new rows take what is left of it.
     let rows = sqlx::query(
@@ -110,7 +109,14 @@ async fn claim(intake: &Intake) -> Result<Vec<Due>, Fault> {
         let id = IdCorrelacion::parse(row.try_get::<String, _>("id_correlacion").ok()?).ok()?;
         let solicitud = serde_json::from_str(&row.try_get::<String, _>("solicitud").ok()?).ok()?;
         let traceparent = row.try_get("traceparent").ok()?;
-        Some(Due { solicitar: SolicitarPago { id_correlacion: id, solicitud, origen: intake.app }, traceparent })
+        Some(Due {
+            solicitar: SolicitarPago {
+                id_correlacion: id,
+                solicitud,
+                origen: intake.app,
+            },
+            traceparent,
+        })
     };
     Ok(rows.into_iter().filter_map(read).collect())
 }

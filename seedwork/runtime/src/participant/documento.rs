@@ -34,7 +34,12 @@ pub enum Standing {
 
 impl<A> Default for Documento<A> {
     fn default() -> Self {
-        Self { version: 0, agregado: None, respuestas: BTreeMap::new(), tombstones: BTreeMap::new() }
+        Self {
+            version: 0,
+            agregado: None,
+            respuestas: BTreeMap::new(),
+            tombstones: BTreeMap::new(),
+        }
     }
 }
 
@@ -51,9 +56,11 @@ impl<A> Documento<A> {
                 let reason = Reason::new("Revertido", "the step was undone before this command arrived");
                 Standing::Answered(Outcome::Refused(reason))
             }
-            Action::Do(_) | Action::AvisarReversion => {
-                self.respuestas.get(action.command_type()).cloned().map_or(Standing::Open, Standing::Answered)
-            }
+            Action::Do(_) | Action::AvisarReversion => self
+                .respuestas
+                .get(action.command_type())
+                .cloned()
+                .map_or(Standing::Open, Standing::Answered),
         }
     }
 
@@ -77,7 +84,8 @@ impl<A> Documento<A> {
                 self.tombstones.insert(step.as_str().to_owned(), true);
             }
             (Action::Do(_), Outcome::Done | Outcome::Refused(_)) | (Action::AvisarReversion, Outcome::Done) => {
-                self.respuestas.insert(action.command_type().to_owned(), outcome.clone());
+                self.respuestas
+                    .insert(action.command_type().to_owned(), outcome.clone());
             }
             (_, Outcome::Failed(_)) | (Action::Undo(_) | Action::AvisarReversion, Outcome::Refused(_)) => {}
         }

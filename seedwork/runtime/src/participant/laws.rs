@@ -13,7 +13,12 @@ use crate::sidecar::{Document, Sidecar};
 
 /// A command for a payment of 24.00 USD by client `c-1`.
 pub fn comando(action: Action, id: &str) -> Comando {
-    let solicitud = SolicitudPago::parse(MedioPago::TarjetaCredito.as_str(), "c-1", "24.00", seedwork::Moneda::USD);
+    let solicitud = SolicitudPago::parse(
+        MedioPago::TarjetaCredito.as_str(),
+        "c-1",
+        "24.00",
+        seedwork::Moneda::USD,
+    );
     Comando {
         action,
         id_correlacion: IdCorrelacion::parse(id).unwrap_or_else(|error| panic!("{id} {error}")),
@@ -35,7 +40,9 @@ where
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    patience.await.unwrap_or_else(|_| panic!("waited ten seconds for {what}"))
+    patience
+        .await
+        .unwrap_or_else(|_| panic!("waited ten seconds for {what}"))
 }
 
 /// One participant under test.
@@ -60,14 +67,21 @@ impl<P: Participant> Laws<P> {
     }
 
     async fn document(&self, id: &IdCorrelacion) -> Documento<P::Aggregate> {
-        let Document { value, .. } = self.participation.document(id).await.unwrap_or_else(|f| panic!("{}", f.chain()));
+        let Document { value, .. } = self
+            .participation
+            .document(id)
+            .await
+            .unwrap_or_else(|f| panic!("{}", f.chain()));
         value.unwrap_or_default()
     }
 
     /// Delivers and waits until the command has an answer on record.
     async fn settle(&self, comando: &Comando) -> (Outcome, Documento<P::Aggregate>) {
         eventually("an answer on record", || async {
-            self.participation.receive(comando.clone()).await.unwrap_or_else(|f| panic!("{}", f.chain()));
+            self.participation
+                .receive(comando.clone())
+                .await
+                .unwrap_or_else(|f| panic!("{}", f.chain()));
             let documento = self.document(&comando.id_correlacion).await;
             match documento.standing(comando.action) {
                 Standing::Answered(outcome) => Some((outcome, documento)),
@@ -94,9 +108,16 @@ impl<P: Participant> Laws<P> {
     async fn an_undo_before_its_do_refuses_it(&self, step: Step) {
         let id = self.id("early", step);
         let (outcome, _) = self.settle(&comando(Action::Undo(step), &id)).await;
-        assert_eq!(outcome, Outcome::Done, "{step}: there is nothing to undo, and that is a success");
+        assert_eq!(
+            outcome,
+            Outcome::Done,
+            "{step}: there is nothing to undo, and that is a success"
+        );
         let (late, _) = self.settle(&comando(Action::Do(step), &id)).await;
-        assert!(matches!(&late, Outcome::Refused(reason) if reason.motivo == "Revertido"), "{step}: {late:?}");
+        assert!(
+            matches!(&late, Outcome::Refused(reason) if reason.motivo == "Revertido"),
+            "{step}: {late:?}"
+        );
     }
 
     async fn an_undo_twice_is_one_undo(&self, step: Step) {
@@ -105,7 +126,11 @@ impl<P: Participant> Laws<P> {
         let (first, recorded) = self.settle(&comando(Action::Undo(step), &id)).await;
         assert_eq!(first, Outcome::Done, "{step}");
         let (again, after) = self.settle(&comando(Action::Undo(step), &id)).await;
-        assert_eq!((again, after), (first, recorded), "{step}: the second undo changes nothing");
+        assert_eq!(
+            (again, after),
+            (first, recorded),
+            "{step}: the second undo changes nothing"
+        );
     }
 
     async fn a_do_after_its_undo_is_refused(&self, step: Step) {
@@ -121,7 +146,9 @@ impl<P: Participant> Laws<P> {
 /// The reply among `messages` to this action, if any.
 pub fn reply_to(messages: &[Message], action: Action) -> Option<Respuesta> {
     messages.iter().find_map(|message| {
-        let Message::Respuesta(respuesta) = message else { return None };
+        let Message::Respuesta(respuesta) = message else {
+            return None;
+        };
         (respuesta.action == action).then(|| respuesta.clone())
     })
 }

@@ -6,9 +6,9 @@
 //! 4. What follows a call to the outside is recorded first, by compare-and-swap: a tombstone defeats it.
 
 mod documento;
-mod participation;
 #[cfg(any(test, feature = "test-support"))]
 pub mod laws;
+mod participation;
 
 use async_trait::async_trait;
 use seedwork::contrato::Comando;

@@ -35,7 +35,11 @@ struct Flight<'a, P>(&'a Participation<P>, (IdCorrelacion, Action));
 
 impl<P> Drop for Flight<'_, P> {
     fn drop(&mut self) {
-        self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+        self.0
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.1);
     }
 }
 
@@ -45,7 +49,13 @@ impl<P: Participant> Participation<P> {
     /// Puts a participant to work for `app`.
     pub fn new(participant: P, app: App, sidecar: Arc<dyn Sidecar>) -> Arc<Self> {
         let slots = Semaphore::new(SLOTS);
-        Arc::new(Self { participant, app, sidecar, in_flight: Mutex::default(), slots })
+        Arc::new(Self {
+            participant,
+            app,
+            sidecar,
+            in_flight: Mutex::default(),
+            slots,
+        })
     }
 
     /// The participant.
@@ -107,7 +117,12 @@ impl<P: Participant> Participation<P> {
                 Standing::NeedsTombstone if documento.agregado.is_none() => {
                     // Nothing was ever begun: tombstone and end are one write.
                     let outcome = Outcome::Done;
-                    (documento.with_tombstone(comando.action).with_end(comando.action, None, &outcome), Some(outcome))
+                    (
+                        documento
+                            .with_tombstone(comando.action)
+                            .with_end(comando.action, None, &outcome),
+                        Some(outcome),
+                    )
                 }
                 Standing::NeedsTombstone => (documento.with_tombstone(comando.action), None),
                 Standing::Open => match self.participant.advance(documento.agregado.as_ref(), comando).await? {
@@ -134,8 +149,12 @@ impl<P: Participant> Participation<P> {
     }
 
     async fn project(&self, comando: &Comando, documento: &Documento<P::Aggregate>) -> Result<(), Fault> {
-        let Some(agregado) = &documento.agregado else { return Ok(()) };
-        self.participant.project(&comando.id_correlacion, agregado, documento.version).await
+        let Some(agregado) = &documento.agregado else {
+            return Ok(());
+        };
+        self.participant
+            .project(&comando.id_correlacion, agregado, documento.version)
+            .await
     }
 
     async fn unsettled(&self, comando: &Comando, reason: Reason) -> Result<(), Fault> {

@@ -30,9 +30,15 @@ impl Participant for Counter {
                 if self.silent {
                     return Ok(Move::Unsettled(Reason::new("SinRespuesta", "silence")));
                 }
-                Ok(Move::End { aggregate: Some(count + 1), outcome: Outcome::Done })
+                Ok(Move::End {
+                    aggregate: Some(count + 1),
+                    outcome: Outcome::Done,
+                })
             }
-            (_, count) => Ok(Move::End { aggregate: count.map(|_| 0), outcome: Outcome::Done }),
+            (_, count) => Ok(Move::End {
+                aggregate: count.map(|_| 0),
+                outcome: Outcome::Done,
+            }),
         }
     }
 }
@@ -46,7 +52,11 @@ fn at_work(participant: Counter) -> (Arc<Participation<Counter>>, Arc<MemorySide
 #[tokio::test]
 async fn the_laws_hold_in_memory() {
     let (participation, sidecar) = at_work(Counter::default());
-    let laws = Laws { participation, sidecar, run: "m".to_owned() };
+    let laws = Laws {
+        participation,
+        sidecar,
+        run: "m".to_owned(),
+    };
     laws.hold_for(&Step::ALL).await;
 }
 
@@ -56,12 +66,18 @@ async fn a_lost_race_is_decided_anew() {
     let order = comando(Action::Do(Step::RealizarPago), "p-1");
     // While we decide, an undo leaves its tombstone: our write must lose and the command be refused.
     let undo = comando(Action::Undo(Step::RealizarPago), "p-1");
-    let tombstone = Documento::<i64>::default().with_tombstone(undo.action).with_end(undo.action, None, &Outcome::Done);
+    let tombstone = Documento::<i64>::default()
+        .with_tombstone(undo.action)
+        .with_end(undo.action, None, &Outcome::Done);
     sidecar.race_next_put("cuenta:p-1", serde_json::to_vec(&tombstone).unwrap());
     participation.run(&order).await.unwrap();
     let reply = reply_to(&sidecar.take_messages(), order.action).unwrap();
     assert!(matches!(reply.outcome, Outcome::Refused(_)));
-    assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 0, "nothing was called after the tombstone");
+    assert_eq!(
+        participation.participant().calls.load(Ordering::SeqCst),
+        0,
+        "nothing was called after the tombstone"
+    );
 }
 
 #[tokio::test]
@@ -71,13 +87,22 @@ async fn a_reply_that_could_not_be_sent_is_sent_at_the_next_delivery() {
     sidecar.fail_publishes(1);
     assert!(participation.run(&order).await.is_err());
     participation.run(&order).await.unwrap();
-    assert_eq!(reply_to(&sidecar.take_messages(), order.action).unwrap().outcome, Outcome::Done);
+    assert_eq!(
+        reply_to(&sidecar.take_messages(), order.action).unwrap().outcome,
+        Outcome::Done
+    );
     assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
 async fn silence_outside_is_silence_to_the_operator() {
-    let (participation, sidecar) = at_work(Counter { silent: true, ..Counter::default() });
-    participation.run(&comando(Action::Do(Step::RealizarPago), "p-1")).await.unwrap();
+    let (participation, sidecar) = at_work(Counter {
+        silent: true,
+        ..Counter::default()
+    });
+    participation
+        .run(&comando(Action::Do(Step::RealizarPago), "p-1"))
+        .await
+        .unwrap();
     assert!(sidecar.take_messages().is_empty());
 }

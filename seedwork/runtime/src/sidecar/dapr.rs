@@ -84,11 +84,11 @@ impl DaprSidecar {
     }
 }
 
-fn unavailable(
-    doing: impl Into<String>,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> SidecarError {
-    SidecarError::Unavailable { doing: doing.into(), source: source.into() }
+fn unavailable(doing: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SidecarError {
+    SidecarError::Unavailable {
+        doing: doing.into(),
+        source: source.into(),
+    }
 }
 
 /// A gRPC request that carries the current span.
@@ -117,7 +117,10 @@ impl Sidecar for DaprSidecar {
             .map_err(|status| unavailable(format!("read {key} from the state store"), status))?
             .into_inner();
         // An absent key is an answer with neither data nor ETag.
-        Ok((!answer.etag.is_empty()).then_some(Stored { value: answer.data, etag: answer.etag }))
+        Ok((!answer.etag.is_empty()).then_some(Stored {
+            value: answer.data,
+            etag: answer.etag,
+        }))
     }
 
     async fn put(&self, key: &str, value: Vec<u8>, expect: Expect) -> Result<(), SidecarError> {
@@ -129,9 +132,17 @@ impl Sidecar for DaprSidecar {
             concurrency: StateConcurrency::ConcurrencyFirstWrite.into(),
             consistency: StateConsistency::ConsistencyStrong.into(),
         };
-        let state =
-            StateItem { key: key.to_owned(), value, etag, metadata: HashMap::new(), options: Some(options) };
-        let request = SaveStateRequest { store_name: self.store.clone(), states: vec![state] };
+        let state = StateItem {
+            key: key.to_owned(),
+            value,
+            etag,
+            metadata: HashMap::new(),
+            options: Some(options),
+        };
+        let request = SaveStateRequest {
+            store_name: self.store.clone(),
+            states: vec![state],
+        };
         match self.client.clone().save_state(traced(request)).await {
             Ok(_) => Ok(()),
             Err(status) if status.code() == Code::Aborted => Err(SidecarError::Conflict { key: key.to_owned() }),
@@ -141,7 +152,14 @@ impl Sidecar for DaprSidecar {
     }
 
     async fn publish(&self, topic: &str, event: Event) -> Result<(), SidecarError> {
-        let Event { id, event_type, source, subject, traceparent, data } = event;
+        let Event {
+            id,
+            event_type,
+            source,
+            subject,
+            traceparent,
+            data,
+        } = event;
         let mut metadata = HashMap::from([
             ("cloudevent.id".to_owned(), id),
             ("cloudevent.type".to_owned(), event_type.clone()),
@@ -177,13 +195,19 @@ impl Sidecar for DaprSidecar {
             .await
             .map_err(|error| unavailable(doing(), error))?;
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(|error| unavailable(doing(), error))?.to_vec();
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| unavailable(doing(), error))?
+            .to_vec();
         Ok(Invoked { status, body })
     }
 
     async fn ready(&self) -> Result<(), SidecarError> {
         let response = self.get_request("/v1.0/healthz/outbound").send().await;
         let answer = response.and_then(reqwest::Response::error_for_status);
-        answer.map(|_| ()).map_err(|error| unavailable("reach the Dapr sidecar", error))
+        answer
+            .map(|_| ())
+            .map_err(|error| unavailable("reach the Dapr sidecar", error))
     }
 }

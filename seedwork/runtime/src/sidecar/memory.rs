@@ -49,7 +49,10 @@ impl MemorySidecar {
 
     /// Answers `GET path` on `app` with this from now on.
     pub fn serve_page(&self, app: App, path: &str, status: u16, body: &serde_json::Value) {
-        let page = Invoked { status, body: body.to_string().into_bytes() };
+        let page = Invoked {
+            status,
+            body: body.to_string().into_bytes(),
+        };
         self.lock().pages.insert((app, path.to_owned()), page);
     }
 
@@ -73,7 +76,10 @@ impl Sidecar for MemorySidecar {
     async fn get(&self, key: &str) -> Result<Option<Stored>, SidecarError> {
         let state = self.lock();
         let stored = state.values.get(key);
-        Ok(stored.map(|(value, version)| Stored { value: value.clone(), etag: version.to_string() }))
+        Ok(stored.map(|(value, version)| Stored {
+            value: value.clone(),
+            etag: version.to_string(),
+        }))
     }
 
     async fn put(&self, key: &str, value: Vec<u8>, expect: Expect) -> Result<(), SidecarError> {
@@ -101,15 +107,24 @@ impl Sidecar for MemorySidecar {
         let mut state = self.lock();
         if state.failing_publishes > 0 {
             state.failing_publishes -= 1;
-            return Err(SidecarError::Unavailable { doing: "publish".to_owned(), source: "planted by the test".into() });
+            return Err(SidecarError::Unavailable {
+                doing: "publish".to_owned(),
+                source: "planted by the test".into(),
+            });
         }
-        state.published.push(Published { topic: topic.to_owned(), event });
+        state.published.push(Published {
+            topic: topic.to_owned(),
+            event,
+        });
         Ok(())
     }
 
     async fn invoke_get(&self, app: App, path: &str) -> Result<Invoked, SidecarError> {
         let page = self.lock().pages.get(&(app, path.to_owned())).cloned();
-        Ok(page.unwrap_or(Invoked { status: 404, body: Vec::new() }))
+        Ok(page.unwrap_or(Invoked {
+            status: 404,
+            body: Vec::new(),
+        }))
     }
 
     async fn ready(&self) -> Result<(), SidecarError> {

@@ -109,19 +109,25 @@ pub struct Document<T> {
 /// Reads a JSON document.
 pub async fn load<T: DeserializeOwned>(sidecar: &dyn Sidecar, key: &str) -> Result<Document<T>, Fault> {
     match sidecar.get(key).await? {
-        None => Ok(Document { value: None, expect: Expect::Absent }),
+        None => Ok(Document {
+            value: None,
+            expect: Expect::Absent,
+        }),
         Some(Stored { value, etag }) => {
             let value = serde_json::from_slice(&value)
                 .map_err(|error| Fault::bug(format!("failed to read the document {key}"), error))?;
-            Ok(Document { value: Some(value), expect: Expect::Version(etag) })
+            Ok(Document {
+                value: Some(value),
+                expect: Expect::Version(etag),
+            })
         }
     }
 }
 
 /// Writes a JSON document if nobody wrote it since it was read; [`Fault::Conflict`] otherwise.
 pub async fn save<T: Serialize>(sidecar: &dyn Sidecar, key: &str, value: &T, expect: Expect) -> Result<(), Fault> {
-    let bytes = serde_json::to_vec(value)
-        .map_err(|error| Fault::bug(format!("failed to write the document {key}"), error))?;
+    let bytes =
+        serde_json::to_vec(value).map_err(|error| Fault::bug(format!("failed to write the document {key}"), error))?;
     Ok(sidecar.put(key, bytes, expect).await?)
 }
 
@@ -148,9 +154,10 @@ impl From<SidecarError> for Fault {
     fn from(error: SidecarError) -> Self {
         match error {
             SidecarError::Conflict { key } => Self::Conflict(key),
-            SidecarError::Unavailable { doing, source } => {
-                Self::Unavailable { context: format!("failed to {doing}"), source: Some(source) }
-            }
+            SidecarError::Unavailable { doing, source } => Self::Unavailable {
+                context: format!("failed to {doing}"),
+                source: Some(source),
+            },
         }
     }
 }

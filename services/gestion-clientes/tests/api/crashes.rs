@@ -154,7 +154,10 @@ async fn the_row_stands_before_the_document_does() {
             apellidos: "Peña".to_owned(),
             correo: "ana@example.com".to_owned(),
         };
-        let created = app.clientes.crear(datos, Secret::from("s3cr3ta!".to_owned()), None).await;
+        let created = app
+            .clientes
+            .crear(datos, Secret::from("s3cr3ta!".to_owned()), None)
+            .await;
         assert_eq!(created.is_err(), refuses);
         assert_eq!(*spy.seen.lock().unwrap(), [0], "pending at the moment of the write");
         assert_eq!(app.clientes.list("", 10).await.unwrap().len(), usize::from(!refuses));

@@ -129,7 +129,9 @@ impl Clientes {
             return Ok(None);
         };
         if documento.cliente.datos != *datos {
-            return Err(Fault::Conflict("Idempotency-Key was used before with another client".to_owned()));
+            return Err(Fault::Conflict(
+                "Idempotency-Key was used before with another client".to_owned(),
+            ));
         }
         self.tabla.project(&documento.cliente, documento.version).await?;
         self.find(id.as_str()).await
@@ -216,7 +218,10 @@ fn could_be_ours(id: &str) -> bool {
 
 /// The id that an idempotency key stands for (UUIDv5).
 fn keyed_id(clave: &str) -> uuid::Uuid {
-    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("saludtech/clientes\0{clave}").as_bytes())
+    uuid::Uuid::new_v5(
+        &uuid::Uuid::NAMESPACE_URL,
+        format!("saludtech/clientes\0{clave}").as_bytes(),
+    )
 }
 
 fn key(id: &IdCliente) -> String {

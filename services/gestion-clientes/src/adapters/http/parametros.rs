@@ -158,6 +158,8 @@ pub(super) fn reused(fault: Fault) -> Problem {
             "the key stands for another request",
             sentence,
         ),
-        fault @ (Fault::Rejected(_) | Fault::NotFound(_) | Fault::Unavailable { .. } | Fault::Bug { .. }) => fault.into(),
+        fault @ (Fault::Rejected(_) | Fault::NotFound(_) | Fault::Unavailable { .. } | Fault::Bug { .. }) => {
+            fault.into()
+        }
     }
 }
