@@ -7,7 +7,7 @@ LOCAL := $(BIN)/local
 CRATES = $(shell cargo metadata --locked --no-deps --format-version 1 | grep -o '"name":"[^"]*","version":"[^"]*","id":"path' | cut -d'"' -f4)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build up down status logs reset demo judge test lint fmt mutants check-crates generate deny advisories
+.PHONY: help tools build up down status logs reset demo judge test lint fmt kill-matrix mutants check-crates generate deny advisories
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,24 +52,34 @@ generate: ## Write the files that are generated from code (the CRD)
 
 # === checking ===
 
-test: tools build ## Run every test (some start real sidecars, hence the tools)
-	cargo test --locked --workspace
+test: tools build lint ## Formatting, lints, and every test, those on real processes included
+	cargo test --locked --workspace --quiet
 
-lint: ## Formatting and clippy, warnings are errors
+lint: ## Formatting and clippy, warnings are errors; no source file that no crate compiles
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets --quiet -- --deny warnings
+	@tools/orphans $(TARGET)
 
 fmt: ## Format the code
 	cargo fmt --all
 
+kill-matrix: tools build ## Kill -9 each process in turn while 50 payments run (some minutes)
+	cargo test --locked --package local --test system -- "kill matrix"
+
 check-crates: ## Compile each crate alone: its manifest says all it needs
-	@for crate in $(CRATES); do echo "cargo check --package $$crate"; cargo check --locked --package $$crate || exit; done
+	@for crate in $(CRATES); do echo "cargo check --package $$crate"; cargo check --locked --quiet --package $$crate || exit; done
 
-deny: ## Bans, licences and sources of the dependencies
-	cargo deny --locked check bans licenses sources
+# Built once and kept outside the checkout, like the Go programs.
+DENY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/saludtech-pagos/cargo-deny-0.20.2
+$(DENY)/bin/cargo-deny:
+	cargo install --locked --quiet cargo-deny --version 0.20.2 --root $(DENY)
 
-advisories: ## Known vulnerabilities of the dependencies (fetches their database)
-	cargo deny --locked check advisories
+deny: $(DENY)/bin/cargo-deny ## Bans, licences and sources of the dependencies
+	@$(DENY)/bin/cargo-deny --locked check bans licenses sources
+
+advisories: $(DENY)/bin/cargo-deny ## Known vulnerabilities of the dependencies (fetches their database)
+	@$(DENY)/bin/cargo-deny --locked check advisories
 
 mutants: ## Plant each deliberate mistake in the engine and see its test go red
 	@operator/saga/mutants/run
+

@@ -240,7 +240,9 @@ mod tests {
         use TipoMovimiento::{Anulacion, Autorizacion, Captura, Contracargo};
         let cliente = |text| IdCliente::parse(text).unwrap();
         assert_eq!(
-            violations(|e| drop(e.sagas.remove(&id("p-1"))))[0],
+            violations(|e| {
+                e.sagas.remove(&id("p-1"));
+            })[0],
             Violation::Lost(id("p-1"))
         );
         let running = Seen {
@@ -248,7 +250,9 @@ mod tests {
             ended: false,
         };
         assert_eq!(
-            violations(|e| drop(e.sagas.insert(id("p-1"), running)))[0],
+            violations(|e| {
+                e.sagas.insert(id("p-1"), running);
+            })[0],
             Violation::NotEnded(id("p-1"), Phase::Running)
         );
         assert_eq!(
@@ -256,7 +260,9 @@ mod tests {
             Violation::ChargedTwice(id("p-1"), 2)
         );
         assert_eq!(
-            violations(|e| drop(e.movimientos.pop())),
+            violations(|e| {
+                e.movimientos.pop();
+            }),
             [Violation::WrongMoney {
                 id: id("p-2"),
                 held: 2400,
@@ -279,15 +285,21 @@ mod tests {
             [Violation::Orphan("p-9".into())]
         );
         assert_eq!(
-            violations(|e| drop(e.facturas.insert(id("p-2"), "CONFIRMADO".into()))),
+            violations(|e| {
+                e.facturas.insert(id("p-2"), "CONFIRMADO".into());
+            }),
             [Violation::WrongInvoice(id("p-2"), Some("CONFIRMADO".into()))]
         );
         assert_eq!(
-            violations(|e| drop(e.facturas.remove(&id("p-1")))),
+            violations(|e| {
+                e.facturas.remove(&id("p-1"));
+            }),
             [Violation::WrongInvoice(id("p-1"), None)]
         );
         assert_eq!(
-            violations(|e| drop(e.planes.insert(cliente("c-1"), "PENDIENTE".into()))),
+            violations(|e| {
+                e.planes.insert(cliente("c-1"), "PENDIENTE".into());
+            }),
             [Violation::WrongPlan(cliente("c-1"), "PENDIENTE".into())]
         );
         // Money that the bank took back is money gone, unless the bank is known to have done it.

@@ -4,13 +4,18 @@ use seedwork::Fault;
 
 /// Classifies an API server's answer. 409 is a lost race, 422 a rule that our own write broke.
 pub fn kube(doing: &str) -> impl FnOnce(kube::Error) -> Fault + use<'_> {
-    move |error| match &error {
-        kube::Error::Api(status) if status.code == 404 => Fault::NotFound(format!("{doing}: {}", status.message)),
-        kube::Error::Api(status) if status.code == 409 => Fault::Conflict(format!("{doing}: {}", status.message)),
-        kube::Error::Api(status) if status.code == 422 => {
-            metrics::counter!("operator_invalid_writes_total").increment(1);
-            Fault::bug(format!("failed to {doing}"), error)
+    move |error| {
+        let kube::Error::Api(status) = &error else {
+            return Fault::unavailable(format!("failed to {doing}"), error);
+        };
+        match status.code {
+            404 => Fault::NotFound(format!("{doing}: {}", status.message)),
+            409 => Fault::Conflict(format!("{doing}: {}", status.message)),
+            422 => {
+                metrics::counter!("operator_invalid_writes_total").increment(1);
+                Fault::bug(format!("failed to {doing}"), error)
+            }
+            _ => Fault::unavailable(format!("failed to {doing}"), error),
         }
-        _ => Fault::unavailable(format!("failed to {doing}"), error),
     }
 }

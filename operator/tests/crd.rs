@@ -1,5 +1,7 @@
 //! The definition as it is committed, and its CEL rules, evaluated offline by the rules' own evaluator.
 
+#![allow(clippy::unwrap_used)]
+
 use kube::core::cel::{RootContext, Validator};
 use seedwork::Phase;
 use serde_json::{Value, json};

@@ -18,9 +18,8 @@ async fn open(folder: &std::path::Path) -> (Arc<Intake>, Arc<MemorySidecar>) {
         .await
         .unwrap();
     let sidecar = Arc::new(MemorySidecar::default());
-    let intake = Intake::open(pool, Arc::clone(&sidecar) as Arc<dyn Sidecar>, App::Bff)
-        .await
-        .unwrap();
+    let port: Arc<dyn Sidecar> = sidecar.clone();
+    let intake = Intake::open(pool, port, App::Bff).await.unwrap();
     (intake, sidecar)
 }
 
@@ -30,9 +29,12 @@ fn solicitud(monto: &str) -> SolicitudPago {
 
 async fn next_request(sidecar: &MemorySidecar) -> SolicitarPago {
     eventually("a published request", || async {
-        sidecar.take_messages().into_iter().find_map(|message| match message {
-            Message::SolicitarPago(solicitar) => Some(solicitar),
-            _ => None,
+        sidecar.take_messages().into_iter().find_map(|message| {
+            if let Message::SolicitarPago(solicitar) = message {
+                Some(solicitar)
+            } else {
+                None
+            }
         })
     })
     .await

@@ -45,7 +45,7 @@ impl Participant for Counter {
 
 fn at_work(participant: Counter) -> (Arc<Participation<Counter>>, Arc<MemorySidecar>) {
     let sidecar = Arc::new(MemorySidecar::default());
-    let port = Arc::clone(&sidecar) as Arc<dyn Sidecar>;
+    let port: Arc<dyn Sidecar> = sidecar.clone();
     (Participation::new(participant, App::IntegracionPagos, port), sidecar)
 }
 

@@ -110,6 +110,31 @@ impl Pagina {
     }
 }
 
+/// The `Idempotency-Key` of a request, within `scope`.
+pub(super) fn clave<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option<IdempotencyKey<'a>>, Fault> {
+    let key = headers.get("idempotency-key").map(|value| {
+        let text = value
+            .to_str()
+            .map_err(|_| Fault::Rejected(vec!["Idempotency-Key must be printable".to_owned()]));
+        text.and_then(|key| IdempotencyKey::parse(scope, key))
+    });
+    key.transpose()
+}
+
+/// A conflict about a key is the caller's mistake, not a race: 422.
+pub(super) fn reused(fault: Fault) -> Problem {
+    match fault {
+        Fault::Conflict(sentence) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "the key stands for another request",
+            sentence,
+        ),
+        fault @ (Fault::Rejected(_) | Fault::NotFound(_) | Fault::Unavailable { .. } | Fault::Bug { .. }) => {
+            fault.into()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,30 +161,5 @@ mod tests {
             );
         }
         assert_eq!(parse(Some("x"), Some("a\0")).unwrap_err().len(), 2);
-    }
-}
-
-/// The `Idempotency-Key` of a request, within `scope`.
-pub(super) fn clave<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option<IdempotencyKey<'a>>, Fault> {
-    let key = headers.get("idempotency-key").map(|value| {
-        let text = value
-            .to_str()
-            .map_err(|_| Fault::Rejected(vec!["Idempotency-Key must be printable".to_owned()]));
-        text.and_then(|key| IdempotencyKey::parse(scope, key))
-    });
-    key.transpose()
-}
-
-/// A conflict about a key is the caller's mistake, not a race: 422.
-pub(super) fn reused(fault: Fault) -> Problem {
-    match fault {
-        Fault::Conflict(sentence) => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "the key stands for another request",
-            sentence,
-        ),
-        fault @ (Fault::Rejected(_) | Fault::NotFound(_) | Fault::Unavailable { .. } | Fault::Bug { .. }) => {
-            fault.into()
-        }
     }
 }
