@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::discovery::ApiResource;
 use kube::runtime::wait::{Condition, conditions};
@@ -63,7 +63,7 @@ pub async fn apply(kubeconfig: &Path, namespace: &str, manifests: &[PathBuf]) ->
         };
         match object["kind"].as_str() {
             Some("Role") => apply_one(&client, namespace, &role_binding(name)).await?,
-            Some("CustomResourceDefinition") => served(&client, name).await?,
+            Some("CustomResourceDefinition") => served(&client, namespace, name).await?,
             _ => {}
         }
     }
@@ -104,8 +104,9 @@ async fn apply_one(client: &Client, namespace: &str, object: &Value) -> Result<(
 }
 
 /// Until objects of a definition can be listed. Being established is not enough: for a moment after it the server still
-/// answers 429, its storage being initialised.
-async fn served(client: &Client, name: &str) -> Result<()> {
+/// answers 429, its storage being initialised. And the first write of a kind takes a new server two seconds, which the
+/// first payment need not wait for: an empty object is tried, dry, and refused.
+async fn served(client: &Client, namespace: &str, name: &str) -> Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let until_served = until(name, SERVED_PATIENCE, async || {
         let definition = definitions.get(name).await.map_err(|error| error.to_string())?;
@@ -124,8 +125,18 @@ async fn served(client: &Client, name: &str) -> Result<()> {
         objects
             .list(&ListParams::default().limit(1))
             .await
-            .map(drop)
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.to_string())?;
+        let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        let empty = DynamicObject::new("empty", &resource);
+        let dry = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        match objects.create(&dry, &empty).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(refusal)) if refusal.code == 422 => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
     });
     until_served.await.map_err(|late| Error::advice(late.to_string()))
 }
