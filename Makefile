@@ -83,3 +83,82 @@ advisories: $(DENY)/bin/cargo-deny ## Known vulnerabilities of the dependencies 
 mutants: ## Plant each deliberate mistake in the engine and see its test go red
 	@operator/saga/mutants/run
 
+
+# === the cluster ===
+# All of it works on the current kube context. Settings: NAMESPACE, VALUES=my-values.yaml, REPOSITORY and TAG of the images,
+# BUILD_FLAGS for docker build (mirrors: --build-arg RUST_IMAGE=… --build-arg FINAL_IMAGE=…).
+IMAGES := bff gestion-clientes integracion-pagos notificaciones operator pasarela-simulada
+REPOSITORY ?= saludtech
+TAG ?= $(shell sed -n 's/^appVersion: *//p' charts/pagos/Chart.yaml)
+NAMESPACE ?= pagos
+DAPR_VERSION ?= 1.18
+CHART := charts/pagos
+# What `helm template` is told in place of a cluster.
+RENDER := --api-versions dapr.io/v1alpha1 --kube-version 1.34.0
+.PHONY: images dapr install chart-test uninstall kind kind-down chart-lint chart-readme cluster-load
+
+images: ## Build the container images with Docker
+	@for image in $(IMAGES); do \
+	  docker build --build-arg BIN=$$image --tag $(REPOSITORY)/$$image:$(TAG) $(BUILD_FLAGS) . || exit; done
+	@docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep '^$(REPOSITORY)/.*:$(TAG) '
+
+dapr: ## Install Dapr in the cluster, its sidecars fit for pod security `restricted`
+	helm upgrade --install dapr dapr --repo https://dapr.github.io/helm-charts/ --version '$(DAPR_VERSION)' \
+	  --namespace dapr-system --create-namespace --wait --set dapr_sidecar_injector.sidecarDropALLCapabilities=true
+
+install: ## Install or upgrade the platform in the cluster
+	kubectl create namespace $(NAMESPACE) --dry-run=client --output yaml | kubectl apply --filename -
+	kubectl label namespace $(NAMESPACE) --overwrite pod-security.kubernetes.io/enforce=restricted
+	helm upgrade --install pagos $(CHART) --namespace $(NAMESPACE) --wait --timeout 10m \
+	  --set image.repository=$(REPOSITORY),image.tag=$(TAG) $(if $(VALUES),--values $(VALUES))
+
+chart-test: ## Make one payment that completes and one that is undone, in the cluster
+	helm test pagos --namespace $(NAMESPACE) --hide-notes
+	kubectl --namespace $(NAMESPACE) get paymentsagas
+
+uninstall: ## Remove the platform from the cluster; its definition and its volumes stay
+	helm uninstall pagos --namespace $(NAMESPACE) --wait
+
+kind: images ## A kind cluster on this machine with Dapr and the platform in it
+	kind get clusters | grep -qx pagos || kind create cluster --config kind-config.yaml --wait 2m
+	kind load docker-image --name pagos $(addprefix $(REPOSITORY)/,$(addsuffix :$(TAG),$(IMAGES)))
+	kubectl config use-context kind-pagos
+	$(MAKE) dapr
+	$(MAKE) install VALUES=$(CHART)/values-kind.yaml
+	$(MAKE) chart-test
+
+kind-down: ## Remove the kind cluster
+	kind delete cluster --name pagos
+
+chart-lint: ## The chart: lint, every variant rendered, its README up to date
+	@mkdir -p $(TARGET); helm lint --quiet $(CHART) >$(TARGET)/chart-lint.log 2>&1 || { cat $(TARGET)/chart-lint.log; exit 1; }
+	@for values in \
+	  defaults.replicas=1 \
+	  persistence.enabled=false,jaeger.enabled=false,networkPolicy.enabled=false,crds.enabled=false,secrets.create=false \
+	  redis.enabled=false,broker.component=rabbitmq redis.enabled=false,broker.component=kafka \
+	  redis.enabled=false,broker.component=pulsar redis.enabled=false,broker.component=mqtt \
+	  redis.enabled=false,broker.component=none,store.component=none \
+	  postgresql.enabled=false,store.component=mysql \
+	  pasarelaSimulada.enabled=false,integracionPagos.pasarelaUrl=https://g.example.com,notificaciones.proveedorUrl=https://m.example.com \
+	  ingress.enabled=true,ingress.tlsSecret=t,defaults.autoscaling.enabled=true,monitoring.monitors=true,monitoring.rules=true; \
+	do helm template pagos $(CHART) $(RENDER) --set $$values >/dev/null 2>$(TARGET)/chart-lint.log \
+	  || { echo "with $$values:"; cat $(TARGET)/chart-lint.log; exit 1; }; done
+	@for values in operator.replica=2 moneda=usd broker.component=nats pasarelaSimulada.enabled=false; \
+	do if helm template pagos $(CHART) $(RENDER) --set $$values >/dev/null 2>&1; then echo "error: the chart takes $$values"; exit 1; fi; done
+	@$(MAKE) --no-print-directory --silent chart-readme README=$(TARGET)/chart-readme.md
+	@diff $(CHART)/README.md $(TARGET)/chart-readme.md || { echo 'error: run make chart-readme'; exit 1; }
+	@echo "the chart is fine"
+
+README = $(CHART)/README.md
+chart-readme: ## Write the table of values into the chart's README
+	@mkdir -p $(dir $(README))
+	@{ sed '/^<!-- values/q' $(CHART)/README.md; echo; echo '| value | default | what |'; echo '|---|---|---|'; \
+	  awk -f $(CHART)/values-table.awk $(CHART)/values.yaml; } >$(TARGET)/chart-readme.new
+	@mv $(TARGET)/chart-readme.new $(README)
+
+# For a cluster that has no registry: CLUSTER is a script whose `load IMAGE BINARY[=PATH]…` makes an image of binaries.
+CLUSTER ?= ../shared/cluster/cluster
+cluster-load: ## Load the locally built binaries into the cluster as images, TAG=dev
+	@for image in $(IMAGES); do $(CLUSTER) load $(REPOSITORY)/$$image:$(TAG) $(BIN)/$$image || exit; done
+	@# The shell that the chart waits and tests with.
+	@$(CLUSTER) load docker.io/library/busybox:1.36 /bin/busybox $(foreach applet,sh nc sleep wget sed,/bin/busybox=/bin/$(applet))

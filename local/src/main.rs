@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use local::error::During;
 use local::layout::Layout;
 use local::ports::{DEFAULT_BASE, Ports};
-use local::settings::{PoliticaNotificacion, Profile, Settings};
+use local::settings::{PoliticaNotificacion, Profile, SamplingRate, Settings};
 use local::{Error, Result, commands, ready, supervisor};
 
 /// Runs the whole system as processes of this machine: no Docker, no root.
@@ -71,6 +71,9 @@ struct Choices {
     /// What a failed notification does to its payment [default: Continue, demo Compensate]
     #[arg(long)]
     politica_notificacion: Option<PoliticaNotificacion>,
+    /// Which part of the traces that nobody decided about the sidecars keep, 0 to 1 [default: 1]
+    #[arg(long)]
+    sampling_rate: Option<SamplingRate>,
     /// Log filter of our own binaries
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     log_filter: String,
@@ -139,6 +142,7 @@ fn chosen(profile: Profile, ports: Ports, choices: Choices) -> (Settings, Durati
         infra,
         ttl_seconds,
         politica_notificacion,
+        sampling_rate,
         log_filter,
         timeout,
     } = choices;
@@ -146,6 +150,7 @@ fn chosen(profile: Profile, ports: Ports, choices: Choices) -> (Settings, Durati
     let settings = Settings {
         ttl_seconds: ttl_seconds.unwrap_or(defaults.ttl_seconds),
         politica_notificacion: politica_notificacion.unwrap_or(defaults.politica_notificacion),
+        sampling_rate: sampling_rate.unwrap_or_default(),
         log_filter,
         infrastructure_only: infra,
         ..defaults

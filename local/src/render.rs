@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use seedwork::contrato::App;
 
@@ -35,7 +35,7 @@ pub fn fill_in(text: &str, values: &BTreeMap<String, String>) -> std::result::Re
 pub fn values(settings: &Settings, state: &Path, redis_password: &str) -> BTreeMap<String, String> {
     let ports = settings.ports;
     let mut values = BTreeMap::from([
-        ("SAMPLING_RATE".to_owned(), settings.sampling_rate.to_owned()),
+        ("SAMPLING_RATE".to_owned(), settings.sampling_rate.as_str().to_owned()),
         ("REDIS_PORT".to_owned(), ports.redis().to_string()),
         ("REDIS_PASSWORD".to_owned(), redis_password.to_owned()),
         ("OTLP_GRPC_PORT".to_owned(), ports.otlp_grpc().to_string()),
@@ -51,12 +51,11 @@ pub fn values(settings: &Settings, state: &Path, redis_password: &str) -> BTreeM
     values
 }
 
-/// Renders the whole folder into the state dir. A file that is gone from the source is gone from there, too.
-pub fn render(layout: &Layout, values: &BTreeMap<String, String>) -> Result<()> {
+/// The whole folder with its values: the text of each file in the state dir.
+fn rendered(layout: &Layout, values: &BTreeMap<String, String>) -> Result<BTreeMap<PathBuf, String>> {
     let source = layout.root().join("dapr-components/local");
     let reading = || format!("read {}", source.display());
-    fs::remove_dir_all(layout.resources()).during("empty the folder of Dapr resources")?;
-    layout.create()?;
+    let mut rendered = BTreeMap::new();
     for entry in fs::read_dir(&source).during(reading())? {
         let file = entry.during(reading())?.path();
         let Some(name) = file
@@ -72,9 +71,25 @@ pub fn render(layout: &Layout, values: &BTreeMap<String, String>) -> Result<()> 
         } else {
             layout.resources().join(name)
         };
-        write_atomically(&target, filled.as_bytes())?;
+        rendered.insert(target, filled);
     }
-    Ok(())
+    Ok(rendered)
+}
+
+/// Renders the whole folder into the state dir. A file that is gone from the source is gone from there, too.
+pub fn render(layout: &Layout, values: &BTreeMap<String, String>) -> Result<()> {
+    let rendered = rendered(layout, values)?;
+    fs::remove_dir_all(layout.resources()).during("empty the folder of Dapr resources")?;
+    layout.create()?;
+    rendered
+        .iter()
+        .try_for_each(|(file, text)| write_atomically(file, text.as_bytes()))
+}
+
+/// Whether the state dir holds what [`render`] would write there.
+pub fn is_rendered(layout: &Layout, values: &BTreeMap<String, String>) -> Result<bool> {
+    let as_it_is = |(file, text): (&PathBuf, &String)| fs::read_to_string(file).is_ok_and(|found| found == *text);
+    Ok(rendered(layout, values)?.iter().all(as_it_is))
 }
 
 #[cfg(test)]
@@ -86,6 +101,16 @@ mod tests {
     use super::*;
     use crate::ports::Ports;
     use crate::settings::Profile;
+
+    #[test]
+    fn other_settings_of_the_sidecars_are_noticed() {
+        let (_checkout, layout) = rendered();
+        let mut settings = Settings::of(Profile::Up, Ports::from_base(17000).unwrap());
+        let same = |settings: &Settings| is_rendered(&layout, &values(settings, layout.state(), "secreto")).unwrap();
+        assert!(same(&settings));
+        settings.sampling_rate = "0".parse().unwrap();
+        assert!(!same(&settings));
+    }
 
     fn known(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs

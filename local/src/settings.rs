@@ -1,5 +1,7 @@
 //! What a person may choose about a local system.
 
+use std::str::FromStr;
+
 use clap::ValueEnum;
 
 use crate::ports::Ports;
@@ -49,6 +51,34 @@ impl PoliticaNotificacion {
     }
 }
 
+/// A part of the traces: a number from 0 (none) to 1 (all), as its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SamplingRate(String);
+
+impl SamplingRate {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for SamplingRate {
+    fn default() -> Self {
+        Self("1".to_owned())
+    }
+}
+
+impl FromStr for SamplingRate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rate: Option<f64> = text.parse().ok();
+        let rate = rate.filter(|rate| (0.0..=1.0).contains(rate));
+        rate.map(|_| Self(text.to_owned()))
+            .ok_or("the sampling rate must be a number from 0 to 1")
+    }
+}
+
 /// How a local system is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -64,8 +94,8 @@ pub struct Settings {
     pub aviso_deadline_seconds: u32,
     /// How long an undo may fail before its payment is shown as Stalled.
     pub stall_after_seconds: u32,
-    /// Which part of the traces that nobody decided about the sidecars keep, `0` to `1`.
-    pub sampling_rate: &'static str,
+    /// Which part of the traces that nobody decided about the sidecars keep.
+    pub sampling_rate: SamplingRate,
     /// Log filter of our own binaries (`RUST_LOG`).
     pub log_filter: String,
     /// Only the parts that are not ours: etcd, kube-apiserver, Redis, Jaeger.
@@ -87,9 +117,24 @@ impl Settings {
             politica_notificacion,
             aviso_deadline_seconds,
             stall_after_seconds,
-            sampling_rate: "1",
+            sampling_rate: SamplingRate::default(),
             log_filter: "info".to_owned(),
             infrastructure_only: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sampling_rate_is_a_part_of_the_whole() {
+        for good in ["0", "1", "0.25"] {
+            assert_eq!(good.parse::<SamplingRate>().unwrap().as_str(), good);
+        }
+        for bad in ["", "-0.1", "1.01", "NaN", "all"] {
+            assert!(bad.parse::<SamplingRate>().is_err(), "{bad}");
         }
     }
 }

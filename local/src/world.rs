@@ -11,7 +11,7 @@ use seedwork::{Dinero, IdCliente, IdCorrelacion, Moneda, Phase};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::kubernetes;
 use crate::ports::Ports;
 use crate::wait::until;
@@ -59,15 +59,22 @@ pub struct Paso {
 impl World {
     /// The system on these ports; the cluster through this kubeconfig.
     pub async fn new(ports: Ports, kubeconfig: &Path) -> Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(10))
-            .build()
-            .map_err(|error| Error::advice(format!("the HTTP client cannot be made: {error}")))?;
         Ok(Self {
-            http,
+            http: http_client()?,
             ports,
             kube: kubernetes::client(kubeconfig).await?,
+        })
+    }
+
+    /// The system whose services these local ports lead to; the cluster of the current context.
+    pub async fn of_current_context(ports: Ports) -> Result<Self> {
+        let kube = Client::try_default()
+            .await
+            .during("find the cluster of the current context")?;
+        Ok(Self {
+            http: http_client()?,
+            ports,
+            kube,
         })
     }
 
@@ -282,6 +289,13 @@ pub fn accepted(id: IdCorrelacion, id_cliente: IdCliente, monto: &str) -> Result
         id_cliente,
         minor: dinero.minor(),
     })
+}
+
+fn http_client() -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10));
+    builder
+        .build()
+        .map_err(|error| Error::advice(format!("the HTTP client cannot be made: {error}")))
 }
 
 fn unreachable_page(url: &str, error: &reqwest::Error) -> Error {

@@ -46,7 +46,9 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     let namespace = &settings.namespace;
     let watched: Api<Watched> = Api::namespaced(client.clone(), namespace);
     let api: Api<PaymentSaga> = Api::namespaced(client.clone(), namespace);
-    api.list(&kube::api::ListParams::default().limit(1))
+    // As it is watched: a resource that cannot be read must not keep the operator from starting either.
+    watched
+        .list(&kube::api::ListParams::default().limit(1))
         .await
         .map_err(|error| {
             StartupError::new(

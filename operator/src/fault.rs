@@ -13,7 +13,8 @@ pub fn kube(doing: &str) -> impl FnOnce(kube::Error) -> Fault + use<'_> {
             409 => Fault::Conflict(format!("{doing}: {}", status.message)),
             422 => {
                 metrics::counter!("operator_invalid_writes_total").increment(1);
-                Fault::bug(format!("failed to {doing}"), error)
+                // The error itself would print all of the answer, twice.
+                Fault::bug(format!("failed to {doing}"), status.message.clone())
             }
             _ => Fault::unavailable(format!("failed to {doing}"), error),
         }

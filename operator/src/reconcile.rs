@@ -3,35 +3,35 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::ResourceExt as _;
 use kube::runtime::controller::Action as Requeue;
-use saga::Next;
+use kube::{Resource, ResourceExt as _};
+use saga::{Next, Saga};
 use seedwork::{Fault, Reason};
 
 use crate::crd::PaymentSaga;
 use crate::record::Recorded;
 use crate::resource::{FINALIZER, TRACEPARENT};
-use crate::shell::{Shell, Watched};
+use crate::shell::{Shell, Watched, now};
 use crate::{requests, retire};
 
 /// Looks at a resource and does what is due.
 pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeue, Fault> {
     let object = match &object.0 {
         Ok(object) => object,
-        Err(unreadable) => {
-            tracing::warn!(error = %unreadable.error, "a resource that cannot be read is left alone");
-            return Ok(Requeue::await_change());
-        }
+        Err(unreadable) => return Ok(left_alone(&shell, object.as_ref(), &unreadable.error.to_string()).await),
     };
     let recorded = match Recorded::read(object.clone()) {
         Ok(recorded) => recorded,
-        Err(fault) => return unfit(&shell, object, &fault).await, // client required
+        Err(fault) => return Ok(left_alone(&shell, object, &fault.chain()).await), // client required
     };
     // A person's resource is given its policy and finalizer before anything else.
-    let Some(saga) = recorded.saga() else {
+    let Some(saga) = recorded.saga().filter(|saga| saga.ended() || is_held(object)) else {
         return adopt(&shell, &recorded).await; // client required
     };
     if saga.ended() {
+        if is_unseen(object) && object.metadata.deletion_timestamp.is_none() {
+            return observe(&shell, &recorded, saga).await; // client required
+        }
         let again = retire::retire(&shell, &recorded).await?; // client required
         return Ok(again.map_or_else(Requeue::await_change, Requeue::requeue));
     }
@@ -43,16 +43,24 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
     else {
         return Ok(Requeue::await_change()); // a stale read: the newer one is on its way
     };
-    match saga::next(saga, &payment.controls, &memory) {
+    let decided = saga::next(saga, &payment.controls, &memory);
+    // Nothing is decided and no command goes out for a payment that ended in an earlier life.
+    if matches!(decided, Next::Record(_) | Next::Send(_))
+        && object.status.is_none()
+        && memory.sends <= 1
+        && restored(&shell, &recorded).await?
+    {
+        return Ok(Requeue::await_change());
+    }
+    if !matches!(decided, Next::Record(_)) && is_unseen(object) {
+        return observe(&shell, &recorded, saga).await; // client required
+    }
+    match decided {
         Next::Record(changed) => {
             shell.record(&recorded, &changed).await?; // client required
             Ok(Requeue::await_change())
         }
         Next::Send(action) => {
-            // A command never goes out for a payment that ended in an earlier life.
-            if recorded.object().status.is_none() && memory.sends <= 1 && restored(&shell, &recorded).await? {
-                return Ok(Requeue::await_change());
-            }
             shell.publish(&recorded, action).await?;
             Ok(Requeue::requeue(Duration::from_secs(1)))
         }
@@ -61,14 +69,41 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
     }
 }
 
+/// Whether it can't vanish without having been undone. One that is being deleted is held by what is in it or not at
+/// all: no finalizer can be added.
+fn is_held(object: &PaymentSaga) -> bool {
+    let deleting = object.metadata.deletion_timestamp.is_some();
+    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER) || deleting && object.status.is_some()
+}
+
+/// Whether a person changed the spec since the last write of the status.
+fn is_unseen(object: &PaymentSaga) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|status| status.observed_generation < object.metadata.generation)
+}
+
+/// Nothing follows from what a person changed: the status says that it was seen, or `kubectl wait` would wait for it.
+async fn observe(shell: &Shell, recorded: &Recorded, saga: &Saga) -> Result<Requeue, Fault> {
+    recorded.write(&shell.api, saga, now()).await?;
+    Ok(Requeue::await_change())
+}
+
+/// Whether the payment was in the archive, and so is done with.
 async fn restored(shell: &Shell, recorded: &Recorded) -> Result<bool, Fault> {
-    match shell.archive.find(&recorded.payment().id).await? {
-        Some(archived) => requests::restore(shell, recorded, &archived).await.map(|_| true),
-        None => Ok(false),
+    let Some(archived) = shell.archive.find(&recorded.payment().id).await? else {
+        return Ok(false);
+    };
+    match requests::restore(shell, recorded, &archived).await {
+        // Another payment's name: nothing ran for this one, and nothing is undone in that one's name.
+        Err(Fault::Rejected(_)) if recorded.payment().controls.deleted => {
+            retire::leave(shell, recorded).await.map(|()| true)
+        }
+        restored => restored.map(|_| true),
     }
 }
 
-/// Policy, finalizer and trace of a payment that a person applied; after this it is like any other.
+/// Policy, finalizer and trace of a payment that a person applied, or the finalizer of one that lost it; after this it
+/// is like any other.
 async fn adopt(shell: &Shell, recorded: &Recorded) -> Result<Requeue, Fault> {
     let mut object = recorded.object().clone();
     if object.metadata.deletion_timestamp.is_some() {
@@ -76,28 +111,30 @@ async fn adopt(shell: &Shell, recorded: &Recorded) -> Result<Requeue, Fault> {
     }
     let name = object.name_any();
     let span = tracing::info_span!(parent: None, "kubectl apply", id_correlacion = name);
-    object.spec.politica = Some(shell.settings.politica());
+    object.spec.politica.get_or_insert_with(|| shell.settings.politica());
     object.finalizers_mut().push(FINALIZER.to_owned());
     if let Some(traceparent) = seedwork_runtime::telemetry::traceparent_of(&span) {
-        object.annotations_mut().insert(TRACEPARENT.to_owned(), traceparent);
+        let known = object.annotations_mut().entry(TRACEPARENT.to_owned());
+        known.or_insert(traceparent);
     }
     let adopted = recorded.replace(&shell.api, &object).await?;
-    requests::begin(shell, &adopted).await?;
+    if adopted.object().status.is_none() {
+        requests::begin(shell, &adopted).await?;
+    }
     Ok(Requeue::await_change())
 }
 
 /// A resource that no rule of ours would have let in. Nothing was issued for it; a person is told.
-async fn unfit(shell: &Shell, object: &PaymentSaga, fault: &Fault) -> Result<Requeue, Fault> {
-    let name = object.name_any();
+async fn left_alone(shell: &Shell, object: &impl Resource<DynamicType = ()>, why: &str) -> Requeue {
     tracing::warn!(
-        name,
-        error = fault.chain(),
+        name = object.name_any(),
+        why,
         "a resource that is no payment is left alone"
     );
-    shell
-        .raise(object, "Refuse", &Reason::new("EspecificacionInvalida", fault.chain()))
-        .await;
-    Ok(Requeue::await_change())
+    metrics::counter!("operator_resources_left_alone_total").increment(1);
+    let reason = Reason::new("EspecificacionInvalida", why);
+    shell.raise(object, "Refuse", &reason).await;
+    Requeue::await_change()
 }
 
 /// What to do after a failed pass: a lost race is over at the next event, anything else is tried again later.

@@ -32,9 +32,12 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
     );
     match Recorded::create(&shell.api, &object).await {
         Ok(created) => begin(shell, &created).await,
-        Err(Fault::Conflict(_)) => match shell.read(id_correlacion).await? {
-            Some(known) => answer(shell, &solicitar, &known).await,
-            None => Err(Fault::Conflict("the payment's resource was just deleted".to_owned())),
+        Err(Fault::Conflict(_)) => match shell.read(id_correlacion).await {
+            Ok(Some(known)) => answer(shell, &solicitar, &known).await,
+            Ok(None) => Err(Fault::Conflict("the payment's resource was just deleted".to_owned())),
+            // A resource that is no payment has the name.
+            Err(Fault::Rejected(_)) => refuse(shell, &solicitar, taken()).await,
+            Err(fault) => Err(fault),
         },
         // The same rules stand at the door, so this is a request that no door of ours took.
         Err(Fault::Bug { context, source }) => {
@@ -83,11 +86,14 @@ pub async fn restore(shell: &Shell, created: &Recorded, archived: &PaymentSaga) 
 
 async fn answer(shell: &Shell, solicitar: &SolicitarPago, known: &Recorded) -> Result<(), Fault> {
     if known.payment().solicitud != solicitar.solicitud {
-        let reason = Reason::new("IdentidadUsada", "another payment exists under this idCorrelacion");
-        return refuse(shell, solicitar, reason).await;
+        return refuse(shell, solicitar, taken()).await;
     }
     shell.tell(solicitar.origen, known).await;
     Ok(())
+}
+
+fn taken() -> Reason {
+    Reason::new("IdentidadUsada", "another payment exists under this idCorrelacion")
 }
 
 async fn refuse(shell: &Shell, solicitar: &SolicitarPago, reason: Reason) -> Result<(), Fault> {

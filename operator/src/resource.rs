@@ -227,10 +227,11 @@ pub fn status(object: &PaymentSaga, saga: &Saga, now: jiff::Timestamp) -> Paymen
         conditions: conditions(object, phase, reason.as_ref(), now),
         observed_generation: object.metadata.generation,
         engine_version: ENGINE_VERSION,
-        trace_id: object
-            .annotations()
-            .get(TRACEPARENT)
-            .and_then(|text| seedwork_runtime::telemetry::trace_id_of(text)),
+        // A payment that is restored under a new resource keeps the trace it has.
+        trace_id: before.and_then(|status| status.trace_id.clone()).or_else(|| {
+            let traceparent = object.annotations().get(TRACEPARENT)?;
+            seedwork_runtime::telemetry::trace_id_of(traceparent)
+        }),
         start_time,
         completion_time,
         duration,

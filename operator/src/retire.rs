@@ -33,7 +33,7 @@ pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duratio
 }
 
 /// Finalizer, then resource. What is gone already has left.
-async fn leave(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
+pub async fn leave(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
     let mut object = recorded.object().clone();
     object.finalizers_mut().retain(|finalizer| finalizer != FINALIZER);
     let released = if object.finalizers() == recorded.object().finalizers() {

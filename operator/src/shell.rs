@@ -6,18 +6,18 @@ use std::time::Instant;
 use futures::future::join_all;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, Resource as _};
+use kube::{Api, Resource};
 use saga::Saga;
 use seedwork::{Action, App, Fault, IdCorrelacion, Message, Phase, Reason};
-use seedwork_runtime::Sidecar;
-use tracing::Instrument as _;
+use seedwork_runtime::{Sidecar, telemetry};
+use tracing::{Instrument as _, Span};
 
 use crate::archive::Archive;
 use crate::config::RunArgs;
 use crate::crd::PaymentSaga;
 use crate::memory::Memories;
 use crate::record::Recorded;
-use crate::resource;
+use crate::resource::{self, Payment};
 
 /// A resource as it is watched: one that cannot be read does not stop the watch.
 pub type Watched = kube::core::DeserializeGuard<PaymentSaga>;
@@ -43,6 +43,20 @@ pub struct Shell {
 /// The wall clock. Written into resources, never decided by.
 pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
+}
+
+/// The span to tell a state in. A reply's own while it is of the payment's trace; what else makes us tell it (a
+/// deadline, a person, a chargeback, an end that nobody confirmed) is of another trace or of none, and then it hangs
+/// from the payment's root.
+fn telling(payment: &Payment) -> Span {
+    let current = telemetry::current_traceparent();
+    let [current, own] = [&current, &payment.traceparent].map(|text| telemetry::trace_id_of(text.as_deref()?));
+    if current == own {
+        return Span::none();
+    }
+    let span = tracing::info_span!("send SagaActualizada", otel.kind = "producer", id_correlacion = %payment.id);
+    telemetry::continue_trace(&span, payment.traceparent.as_deref());
+    span
 }
 
 // === impl Shell ===
@@ -72,7 +86,7 @@ impl Shell {
         let name = format!("send {command}");
         let span = tracing::info_span!("send", otel.name = name, otel.kind = "producer", id_correlacion = %payment.id);
         // Every command hangs from the payment's root, so the steps stand side by side in the trace.
-        seedwork_runtime::telemetry::continue_trace(&span, payment.traceparent.as_deref());
+        telemetry::continue_trace(&span, payment.traceparent.as_deref());
         let message = Message::Comando(payment.comando(action));
         if let Some(saga) = recorded.saga() {
             // Counted before it is sent: a failed publish is followed by the ordinary back-off.
@@ -85,7 +99,16 @@ impl Shell {
 
     /// Writes a transition and does what follows from it: the outstanding command, the news, the archive.
     pub async fn record(&self, before: &Recorded, saga: &Saga) -> Result<Recorded, Fault> {
-        let recorded = before.write(&self.api, saga, now()).await?;
+        let recorded = match before.write(&self.api, saga, now()).await {
+            Ok(recorded) => recorded,
+            Err(fault) => {
+                if let Fault::Bug { .. } = fault {
+                    let reason = Reason::new("EscrituraRechazada", fault.chain());
+                    self.raise(before.object(), "Record", &reason).await;
+                }
+                return Err(fault);
+            }
+        };
         tracing::info!(id = %recorded.payment().id, secuencia = saga.secuencia, phase = %saga.phase(), "recorded");
         self.follow_up(before.saga(), &recorded).await;
         Ok(recorded)
@@ -141,7 +164,8 @@ impl Shell {
             return;
         };
         let message = Message::SagaActualizada(Box::new(estado));
-        if let Err(fault) = seedwork_runtime::send(self.sidecar.as_ref(), App::Operator, app, &message).await {
+        let sent = seedwork_runtime::send(self.sidecar.as_ref(), App::Operator, app, &message);
+        if let Err(fault) = sent.instrument(telling(recorded.payment())).await {
             tracing::warn!(%app, error = fault.chain(), "unable to tell a state; it is asked for or told again");
         }
     }
@@ -174,7 +198,7 @@ impl Shell {
     }
 
     /// Publishes one Warning on a resource.
-    pub async fn raise(&self, object: &PaymentSaga, action: &str, reason: &Reason) {
+    pub async fn raise(&self, object: &impl Resource<DynamicType = ()>, action: &str, reason: &Reason) {
         let event = Event {
             type_: EventType::Warning,
             reason: reason.motivo.clone(),

@@ -19,7 +19,7 @@ use crate::holders;
 use crate::kubernetes::MANIFESTS;
 use crate::layout::{self, Layout};
 use crate::out::say;
-use crate::part::{Part, to_json};
+use crate::part::Part;
 use crate::parts::{self, Context};
 use crate::settings::{Profile, Settings};
 use crate::status::{State, Status};
@@ -41,7 +41,7 @@ pub async fn up(root: &Path, settings: Settings, patience: Duration) -> Result<(
     let state = context.layout.state().to_owned();
     let parts = parts::all(&context);
     if let Some(status) = Status::of_running(&state)? {
-        if fs::read(layout::parts_file(&state)).ok() != Some(to_json(&parts)?) {
+        if !parts::are_written(&context, &parts)? {
             return Err(Error::advice(
                 "it runs already, with other settings: run `make down` first",
             ));

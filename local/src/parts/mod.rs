@@ -6,6 +6,7 @@ mod services;
 mod sidecar;
 mod tracing;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use seedwork::contrato::App;
@@ -58,10 +59,19 @@ pub fn all(context: &Context) -> Vec<Part> {
 /// Writes what the parts read when they start, and the list itself for the supervisor.
 pub fn write(context: &Context, parts: &[Part]) -> Result<()> {
     let layout = &context.layout;
-    let values = render::values(&context.settings, layout.state(), &context.tokens.redis);
-    render::render(layout, &values)?;
+    render::render(layout, &values(context))?;
     write_atomically(&layout.redis_config(), broker::config(context).as_bytes())?;
     write_atomically(&layout::parts_file(layout.state()), &to_json(parts)?)
+}
+
+/// Whether what the parts read and the list itself are as [`write`] would leave them.
+pub fn are_written(context: &Context, parts: &[Part]) -> Result<bool> {
+    let list = std::fs::read(layout::parts_file(context.layout.state())).ok();
+    Ok(list == Some(to_json(parts)?) && render::is_rendered(&context.layout, &values(context))?)
+}
+
+fn values(context: &Context) -> BTreeMap<String, String> {
+    render::values(&context.settings, context.layout.state(), &context.tokens.redis)
 }
 
 /// The URL of a local port.

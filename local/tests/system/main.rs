@@ -3,8 +3,17 @@
 //! `cargo test --package local --test system [-- words]` runs the checks whose names hold one of the words.
 //! It has a state dir (`.local/test`) and ports (TEST_PORT_BASE, 19000) of its own, so a system that is up is left alone.
 
+mod chargebacks;
+mod entradas;
+mod identity;
+mod laws;
+mod resources;
 mod restarts;
+mod rules;
+mod stream;
 mod system;
+mod traces;
+mod verbs;
 mod writes;
 
 use std::process::ExitCode;
@@ -27,21 +36,46 @@ pub(crate) struct Check {
 /// Writes a check from an async function.
 macro_rules! check {
     ($name:literal, $function:path) => {
-        $crate::Check { name: $name, run: |system| Box::pin($function(system)), long: false }
+        $crate::Check {
+            name: $name,
+            run: |system| Box::pin($function(system)),
+            long: false,
+        }
     };
     (long $name:literal, $function:path) => {
-        $crate::Check { name: $name, run: |system| Box::pin($function(system)), long: true }
+        $crate::Check {
+            name: $name,
+            run: |system| Box::pin($function(system)),
+            long: true,
+        }
     };
 }
 pub(crate) use check;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let chosen: Vec<Check> = [writes::checks(), restarts::checks()]
-        .into_iter()
-        .flatten()
-        .filter(|check| if words.is_empty() { !check.long } else { words.iter().any(|word| check.name.contains(word)) })
-        .collect();
+    let chosen: Vec<Check> = [
+        writes::checks(),
+        verbs::checks(),
+        chargebacks::checks(),
+        identity::checks(),
+        rules::checks(),
+        restarts::checks(),
+        entradas::checks(),
+        stream::checks(),
+        traces::checks(),
+        laws::checks(),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|check| {
+        if words.is_empty() {
+            !check.long
+        } else {
+            words.iter().any(|word| check.name.contains(word))
+        }
+    })
+    .collect();
     if std::env::args().any(|word| word == "--list") {
         chosen.iter().for_each(|check| println!("{}: test", check.name));
         return ExitCode::SUCCESS;
@@ -84,5 +118,9 @@ async fn run(chosen: &[Check]) -> ExitCode {
         println!("the system is left running for a look: {}", system.how_to_look());
     }
     println!("\n{} passed, {} failed", chosen.len() - failures.len(), failures.len());
-    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

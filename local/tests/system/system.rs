@@ -62,15 +62,27 @@ impl System {
     pub(crate) async fn fresh() -> Outcome<Self> {
         // Another root holds another system: two runs side by side need one each, and a TEST_PORT_BASE each.
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let root = std::env::var_os("TEST_ROOT").map_or(here, PathBuf::from).canonicalize().map_err(text)?;
-        let base = std::env::var("TEST_PORT_BASE").map_or(Ok(19000), |base| base.parse()).map_err(text)?;
+        let root = std::env::var_os("TEST_ROOT")
+            .map_or(here, PathBuf::from)
+            .canonicalize()
+            .map_err(text)?;
+        #[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
+        let base = std::env::var("TEST_PORT_BASE")
+            .map_or(Ok(19000), |base| base.parse())
+            .map_err(text)?;
         let ports = Ports::from_base(base).map_err(text)?;
         let layout = Layout::new(&root, Profile::Test);
         local(&root, base, &["reset"])?;
         local(&root, base, &["up"])?;
         let world = World::new(ports, &layout.admin_kubeconfig()).await.map_err(text)?;
         let cliente = world.cliente("Ana", "ana@example.com", "ana").await.map_err(text)?;
-        Ok(Self { world, layout, ports, cliente, root })
+        Ok(Self {
+            world,
+            layout,
+            ports,
+            cliente,
+            root,
+        })
     }
 
     /// Runs `local` on this system.
@@ -86,7 +98,11 @@ impl System {
 
     /// What a person types to look at it.
     pub(crate) fn how_to_look(&self) -> String {
-        format!("PORT_BASE={} {} status --profile test", self.ports.base(), binary("local").display())
+        format!(
+            "PORT_BASE={} {} status --profile test",
+            self.ports.base(),
+            binary("local").display()
+        )
     }
 
     /// The process of a part, while it has one.
@@ -98,7 +114,9 @@ impl System {
     /// The names of all parts.
     pub(crate) fn parts(&self) -> Vec<String> {
         let status = Status::of_running(self.layout.state()).ok().flatten();
-        status.map(|status| status.parts.into_iter().map(|part| part.part).collect()).unwrap_or_default()
+        status
+            .map(|status| status.parts.into_iter().map(|part| part.part).collect())
+            .unwrap_or_default()
     }
 
     /// Ends a part's process with SIGKILL; the supervisor starts another.
@@ -111,9 +129,15 @@ impl System {
     /// Waits until every part is ready.
     pub(crate) async fn until_ready(&self) -> Outcome {
         eventually("every part to be ready", async || {
-            let status = Status::of_running(self.layout.state()).map_err(text)?.ok_or("nothing runs")?;
-            let waiting: Vec<_> =
-                status.parts.iter().filter(|part| part.state != State::Ready).map(|part| part.part.as_str()).collect();
+            let status = Status::of_running(self.layout.state())
+                .map_err(text)?
+                .ok_or("nothing runs")?;
+            let waiting: Vec<_> = status
+                .parts
+                .iter()
+                .filter(|part| part.state != State::Ready)
+                .map(|part| part.part.as_str())
+                .collect();
             ensure(waiting.is_empty(), || format!("not ready: {}", waiting.join(", ")))
         })
         .await
@@ -149,7 +173,9 @@ impl System {
     pub(crate) async fn verdict(&self, accepted: &[Accepted], back: BTreeSet<IdCorrelacion>) -> Outcome<Verdict> {
         let mut evidence = self.world.evidence(accepted, back).await.map_err(text)?;
         let own: BTreeSet<&str> = accepted.iter().map(|payment| payment.id.as_str()).collect();
-        evidence.movimientos.retain(|line| own.contains(line.referencia.as_str()));
+        evidence
+            .movimientos
+            .retain(|line| own.contains(line.referencia.as_str()));
         // The plan depends on payments of other checks.
         evidence.planes.clear();
         Ok(judge(&evidence))
@@ -164,7 +190,12 @@ pub(crate) async fn all_end_well(system: &System, accepted: &[Accepted]) -> Outc
     let verdict = system.verdict(accepted, BTreeSet::new()).await?;
     let violations: Vec<String> = verdict.violations.iter().map(text).collect();
     ensure(violations.is_empty() && verdict.money_conserved(), || {
-        format!("held {}, owed {}; {}", verdict.held, verdict.owed, violations.join("; "))
+        format!(
+            "held {}, owed {}; {}",
+            verdict.held,
+            verdict.owed,
+            violations.join("; ")
+        )
     })
 }
 
@@ -177,8 +208,14 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 
 fn local(root: &Path, base: u16, words: &[&str]) -> Outcome {
     let mut command = Command::new(binary("local"));
-    command.args(["--profile", "test", "--root"]).arg(root).args(words).env("PORT_BASE", base.to_string());
-    let output = command.output().map_err(|error| format!("{} (run `make build`): {error}", binary("local").display()))?;
+    command
+        .args(["--profile", "test", "--root"])
+        .arg(root)
+        .args(words)
+        .env("PORT_BASE", base.to_string());
+    let output = command
+        .output()
+        .map_err(|error| format!("{} (run `make build`): {error}", binary("local").display()))?;
     ensure(output.status.success(), || {
         format!("local {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr))
     })

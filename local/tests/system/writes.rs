@@ -6,9 +6,10 @@ use crate::system::{Outcome, System, ensure, eventually, text};
 use crate::{Check, check};
 
 pub(crate) fn checks() -> Vec<Check> {
-    vec![
-        check!("a happy payment costs at most 7 API-server writes and its resource stays under 4 kB", happy_payment),
-    ]
+    vec![check!(
+        "a happy payment costs at most 7 API-server writes and its resource stays under 4 kB",
+        happy_payment
+    )]
 }
 
 const PAYMENTS: u32 = 20;
@@ -26,7 +27,12 @@ async fn happy_payment(system: &mut System) -> Outcome {
     let mut largest = 0;
     for payment in &payments {
         system.ended(&payment.id).await?;
-        if let Some(object) = system.sagas().get_opt(&payment.id.resource_name()).await.map_err(text)? {
+        if let Some(object) = system
+            .sagas()
+            .get_opt(&payment.id.resource_name())
+            .await
+            .map_err(text)?
+        {
             largest = largest.max(serde_json::to_vec(&object).map_err(text)?.len());
         }
     }
@@ -43,12 +49,20 @@ async fn happy_payment(system: &mut System) -> Outcome {
     let each = total / f64::from(PAYMENTS);
     println!("          {each:>5.2} writes per payment; the largest resource has {largest} bytes");
     ensure(each <= 7.0, || format!("{each} writes per payment"))?;
-    ensure(largest > 0 && largest < 4096, || format!("a resource of {largest} bytes"))
+    ensure(largest > 0 && largest < 4096, || {
+        format!("a resource of {largest} bytes")
+    })
 }
 
 async fn until_gone(system: &System) -> Outcome {
     eventually("finished payments to leave the API server", async || {
-        let left = system.sagas().list(&Default::default()).await.map_err(text)?.items.len();
+        let left = system
+            .sagas()
+            .list(&Default::default())
+            .await
+            .map_err(text)?
+            .items
+            .len();
         ensure(left == 0, || format!("{left} are there"))
     })
     .await
@@ -59,7 +73,10 @@ async fn writes(system: &System) -> Outcome<BTreeMap<String, f64>> {
     let request = http::Request::get("/metrics").body(Vec::new()).map_err(text)?;
     let metrics = system.world.kube().request_text(request).await.map_err(text)?;
     let mut writes = BTreeMap::new();
-    for line in metrics.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
+    for line in metrics
+        .lines()
+        .filter(|line| line.starts_with("apiserver_request_total{"))
+    {
         let label = |name: &str| {
             let (_, rest) = line.split_once(&format!("{name}=\""))?;
             rest.split_once('"').map(|(value, _)| value)
@@ -68,9 +85,18 @@ async fn writes(system: &System) -> Outcome<BTreeMap<String, f64>> {
         if label("resource") != Some("paymentsagas") || !matches!(verb, "POST" | "PUT" | "PATCH" | "DELETE") {
             continue;
         }
-        let subresource = label("subresource").filter(|text| !text.is_empty()).map(|text| format!("/{text}"));
-        let what = format!("{verb} paymentsagas{} ({})", subresource.unwrap_or_default(), label("code").unwrap_or("?"));
-        let count: f64 = line.rsplit_once(' ').and_then(|(_, count)| count.parse().ok()).unwrap_or_default();
+        let subresource = label("subresource")
+            .filter(|text| !text.is_empty())
+            .map(|text| format!("/{text}"));
+        let what = format!(
+            "{verb} paymentsagas{} ({})",
+            subresource.unwrap_or_default(),
+            label("code").unwrap_or("?")
+        );
+        let count: f64 = line
+            .rsplit_once(' ')
+            .and_then(|(_, count)| count.parse().ok())
+            .unwrap_or_default();
         *writes.entry(what).or_insert(0.0) += count;
     }
     Ok(writes)

@@ -85,6 +85,8 @@ pub struct Cause {
     /// What kind of thing happened.
     pub kind: CauseKind,
     /// The step it happened to, if it was one.
+    // Left out rather than null: the API server refuses a null where the schema lists names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,
     /// In the words of whoever caused it.
     pub reason: Reason,

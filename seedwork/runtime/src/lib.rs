@@ -7,6 +7,7 @@
 //! config      what every binary is told             serve      listen, health, stop
 //! intake      requests, durable before the answer   sql        the pool behind read models and intake
 //! problem     problem+json, the HTTP edge           telemetry  one trace per payment
+//! fitness     what the components behind the sidecar must be able to do
 //! ```
 //!
 //! Architecture invariant: no other crate names dapr, tonic or opentelemetry (the simulated gateway, which shares no
@@ -15,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod config;
+pub mod fitness;
 pub mod inbox;
 pub mod intake;
 pub mod participant;

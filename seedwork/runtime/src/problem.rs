@@ -40,6 +40,12 @@ impl Problem {
         }
     }
 
+    /// A body above the limit.
+    pub fn too_large() -> Self {
+        let sentence = format!("the body must be at most {} bytes", crate::serve::BODY_LIMIT);
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too large", sentence)
+    }
+
     /// Its HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -109,8 +115,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 fn refuse(rejection: &JsonRejection) -> Problem {
     let status = rejection.status();
     if status == StatusCode::PAYLOAD_TOO_LARGE {
-        let sentence = format!("the body must be at most {} bytes", crate::serve::BODY_LIMIT);
-        return Problem::new(status, "too large", sentence);
+        return Problem::too_large();
     }
     if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         return Problem::new(status, "unsupported media type", "send the body as application/json");

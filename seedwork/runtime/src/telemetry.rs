@@ -9,8 +9,10 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Instrument as _, Span};
+use tracing::{Instrument as _, Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -61,16 +63,26 @@ pub fn init(name: &'static str, args: &TelemetryArgs) -> Result<Guard, StartupEr
     let filter = tracing_subscriber::EnvFilter::try_new(&args.log)
         .map_err(|error| StartupError::new("RUST_LOG is not a log filter", error))?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    let text = (args.log_format == LogFormat::Text).then(|| tracing_subscriber::fmt::layer().with_ansi(colours));
-    let json = (args.log_format == LogFormat::Json).then(|| tracing_subscriber::fmt::layer().json());
+    let log = tracing_subscriber::fmt::layer();
+    let log = match args.log_format {
+        LogFormat::Text => log.with_ansi(colours).boxed(),
+        LogFormat::Json => log.json().boxed(),
+    };
+    // The log's filter is for the log alone: with RUST_LOG=warn payments would have no trace, with debug each trace
+    // would hold every frame of every connection.
+    let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer(name));
     tracing_subscriber::registry()
-        .with(filter)
-        .with(text)
-        .with(json)
-        .with(tracing_opentelemetry::layer().with_tracer(provider.tracer(name)))
+        .with(log.with_filter(filter))
+        .with(traces.with_filter(filter_fn(|metadata| traced(metadata.level(), metadata.target()))))
         .try_init()
         .map_err(|error| StartupError::new("logging is already set up", error))?;
     Ok(Guard(provider))
+}
+
+/// What of the spans and events of this process belongs into traces: ours, and not kube's own, which has a span for
+/// each look at each resource and would push the payments out of a collector that keeps so many traces and no more.
+fn traced(level: &Level, target: &str) -> bool {
+    *level <= Level::INFO && !target.starts_with("kube")
 }
 
 impl Drop for Guard {
@@ -157,4 +169,15 @@ pub async fn http_span(request: Request, next: Next) -> Response {
     let response = next.run(request).instrument(span.clone()).await;
     span.record("status", response.status().as_u16());
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_holds_what_we_say_and_not_what_is_under_us() {
+        assert!(traced(&Level::INFO, "operator::shell") && traced(&Level::WARN, "seedwork_runtime::inbox"));
+        assert!(!traced(&Level::DEBUG, "h2::codec") && !traced(&Level::INFO, "kube_runtime::controller"));
+    }
 }

@@ -87,6 +87,16 @@ impl<'a> IdempotencyKey<'a> {
         }
         Ok(Self { scope, key })
     }
+
+    /// The identity of the payment that it stands for.
+    pub fn id(self) -> IdCorrelacion {
+        SolicitudPago::keyed_id(self.scope, self.key)
+    }
+
+    /// Another request was made under it.
+    pub fn used() -> Fault {
+        Fault::Conflict("Idempotency-Key was used before with another request".to_owned())
+    }
 }
 
 // === impl Intake ===
@@ -118,7 +128,7 @@ impl Intake {
         solicitud: &SolicitudPago,
         key: Option<IdempotencyKey<'_>>,
     ) -> Result<IdCorrelacion, Fault> {
-        let id = key.map_or_else(|| crate::new_id().into(), |k| SolicitudPago::keyed_id(k.scope, k.key));
+        let id = key.map_or_else(|| crate::new_id().into(), IdempotencyKey::id);
         let body = serde_json::to_string(solicitud).map_err(|e| Fault::bug("failed to write a request", e))?;
         let now = crate::now_ms();
         let traceparent = crate::telemetry::current_traceparent().unwrap_or_default();
@@ -138,9 +148,7 @@ impl Intake {
         if inserted.rows_affected() == 0 {
             let stored = self.find(&id).await?.map(|registro| registro.solicitud);
             if stored.as_ref() != Some(solicitud) {
-                return Err(Fault::Conflict(
-                    "Idempotency-Key was used before with another request".to_owned(),
-                ));
+                return Err(IdempotencyKey::used());
             }
             return Ok(id);
         }

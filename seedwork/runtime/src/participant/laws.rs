@@ -13,9 +13,14 @@ use crate::sidecar::{Document, Sidecar};
 
 /// A command for a payment of 24.00 USD by client `c-1`.
 pub fn comando(action: Action, id: &str) -> Comando {
+    comando_de(action, id, "c-1")
+}
+
+/// A command for a payment of 24.00 USD.
+pub fn comando_de(action: Action, id: &str, cliente: &str) -> Comando {
     let solicitud = SolicitudPago::parse(
         MedioPago::TarjetaCredito.as_str(),
-        "c-1",
+        cliente,
         "24.00",
         seedwork::Moneda::USD,
     );
@@ -53,6 +58,8 @@ pub struct Laws<P> {
     pub sidecar: Arc<dyn Sidecar>,
     /// Makes ids unique between runs over one real store.
     pub run: String,
+    /// Who pays.
+    pub cliente: String,
 }
 
 impl<P: Participant> Laws<P> {
@@ -91,12 +98,17 @@ impl<P: Participant> Laws<P> {
         .await
     }
 
-    fn id(&self, law: &str, step: Step) -> String {
+    /// The payment that a law is tried with.
+    pub fn id(&self, law: &str, step: Step) -> String {
         format!("{law}-{}-{}", step.as_str().to_lowercase(), self.run)
     }
 
+    fn comando(&self, action: Action, id: &str) -> Comando {
+        comando_de(action, id, &self.cliente)
+    }
+
     async fn a_repeated_command_changes_nothing(&self, step: Step) {
-        let comando = comando(Action::Do(step), &self.id("repeat", step));
+        let comando = self.comando(Action::Do(step), &self.id("repeat", step));
         let (first, recorded) = self.settle(&comando).await;
         for _ in 0..3 {
             let (again, after) = self.settle(&comando).await;
@@ -107,13 +119,13 @@ impl<P: Participant> Laws<P> {
 
     async fn an_undo_before_its_do_refuses_it(&self, step: Step) {
         let id = self.id("early", step);
-        let (outcome, _) = self.settle(&comando(Action::Undo(step), &id)).await;
+        let (outcome, _) = self.settle(&self.comando(Action::Undo(step), &id)).await;
         assert_eq!(
             outcome,
             Outcome::Done,
             "{step}: there is nothing to undo, and that is a success"
         );
-        let (late, _) = self.settle(&comando(Action::Do(step), &id)).await;
+        let (late, _) = self.settle(&self.comando(Action::Do(step), &id)).await;
         assert!(
             matches!(&late, Outcome::Refused(reason) if reason.motivo == "Revertido"),
             "{step}: {late:?}"
@@ -122,10 +134,10 @@ impl<P: Participant> Laws<P> {
 
     async fn an_undo_twice_is_one_undo(&self, step: Step) {
         let id = self.id("twice", step);
-        self.settle(&comando(Action::Do(step), &id)).await;
-        let (first, recorded) = self.settle(&comando(Action::Undo(step), &id)).await;
+        self.settle(&self.comando(Action::Do(step), &id)).await;
+        let (first, recorded) = self.settle(&self.comando(Action::Undo(step), &id)).await;
         assert_eq!(first, Outcome::Done, "{step}");
-        let (again, after) = self.settle(&comando(Action::Undo(step), &id)).await;
+        let (again, after) = self.settle(&self.comando(Action::Undo(step), &id)).await;
         assert_eq!(
             (again, after),
             (first, recorded),
@@ -135,9 +147,9 @@ impl<P: Participant> Laws<P> {
 
     async fn a_do_after_its_undo_is_refused(&self, step: Step) {
         let id = self.id("after", step);
-        self.settle(&comando(Action::Do(step), &id)).await;
-        let (_, undone) = self.settle(&comando(Action::Undo(step), &id)).await;
-        let (late, after) = self.settle(&comando(Action::Do(step), &id)).await;
+        self.settle(&self.comando(Action::Do(step), &id)).await;
+        let (_, undone) = self.settle(&self.comando(Action::Undo(step), &id)).await;
+        let (late, after) = self.settle(&self.comando(Action::Do(step), &id)).await;
         assert!(matches!(late, Outcome::Refused(_)), "{step}: {late:?}");
         assert_eq!(after, undone, "{step}: a late original changes nothing");
     }

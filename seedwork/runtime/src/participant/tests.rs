@@ -56,6 +56,7 @@ async fn the_laws_hold_in_memory() {
         participation,
         sidecar,
         run: "m".to_owned(),
+        cliente: "c-1".to_owned(),
     };
     laws.hold_for(&Step::ALL).await;
 }

@@ -2,6 +2,7 @@
 //! the status code (so a conflict could not be told from an outage) and sends no trace context.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ::dapr::client::ApiTokenInterceptor;
@@ -17,6 +18,7 @@ use tonic::{Code, Request};
 
 use super::{Event, Expect, Invoked, Sidecar, SidecarError, Stored};
 use crate::config::ServiceArgs;
+use crate::fitness::{self, Metadata};
 
 type Client = DaprClient<InterceptedService<Channel, ApiTokenInterceptor>>;
 
@@ -28,6 +30,8 @@ pub struct DaprSidecar {
     api_token: Option<String>,
     pubsub: String,
     store: String,
+    /// Set once the components were found fit.
+    fit: OnceLock<()>,
 }
 
 /// How long one call to daprd may take. Longer than a broker's or store's own worst hiccup, shorter than the inbound
@@ -59,6 +63,7 @@ impl DaprSidecar {
             api_token,
             pubsub: args.pubsub_name.clone(),
             store: args.state_store.clone(),
+            fit: OnceLock::new(),
         })
     }
 
@@ -71,6 +76,23 @@ impl DaprSidecar {
             request = request.header("traceparent", traceparent);
         }
         request
+    }
+
+    /// Whether the components can hold our promises; asked until they can, since a component may be loaded late.
+    async fn look_at_the_components(&self) -> Result<(), SidecarError> {
+        let asking = |error| unavailable("ask the Dapr sidecar for its components (GET /v1.0/metadata)", error);
+        let answer = self.get_request("/v1.0/metadata").send().await;
+        let answer = answer.and_then(reqwest::Response::error_for_status).map_err(asking)?;
+        let metadata: Metadata = answer.json().await.map_err(asking)?;
+        let unfit = fitness::judge(&metadata, &self.pubsub, &self.store);
+        if unfit.is_empty() {
+            self.fit.get_or_init(|| ());
+            return Ok(());
+        }
+        let reasons: Vec<_> = unfit.iter().map(ToString::to_string).collect();
+        let reasons = reasons.join("; ");
+        tracing::error!(reasons, "these Dapr components will not do");
+        Err(unavailable(format!("accept the Dapr components: {reasons}"), reasons))
     }
 
     /// Whether the store holds another version than the one a failed write expected. Stores answer a lost race with
@@ -206,8 +228,10 @@ impl Sidecar for DaprSidecar {
     async fn ready(&self) -> Result<(), SidecarError> {
         let response = self.get_request("/v1.0/healthz/outbound").send().await;
         let answer = response.and_then(reqwest::Response::error_for_status);
-        answer
-            .map(|_| ())
-            .map_err(|error| unavailable("reach the Dapr sidecar", error))
+        answer.map_err(|error| unavailable("reach the Dapr sidecar", error))?;
+        match self.fit.get() {
+            Some(()) => Ok(()),
+            None => self.look_at_the_components().await,
+        }
     }
 }

@@ -71,9 +71,21 @@ impl MemorySidecar {
     }
 }
 
+/// Dapr joins its own prefix to a key with `||` and refuses a key that holds it.
+fn not_reserved(key: &str) -> Result<(), SidecarError> {
+    if !key.contains("||") {
+        return Ok(());
+    }
+    Err(SidecarError::Unavailable {
+        doing: format!("use the key {key}"),
+        source: "it holds ||".into(),
+    })
+}
+
 #[async_trait]
 impl Sidecar for MemorySidecar {
     async fn get(&self, key: &str) -> Result<Option<Stored>, SidecarError> {
+        not_reserved(key)?;
         let state = self.lock();
         let stored = state.values.get(key);
         Ok(stored.map(|(value, version)| Stored {
@@ -83,6 +95,7 @@ impl Sidecar for MemorySidecar {
     }
 
     async fn put(&self, key: &str, value: Vec<u8>, expect: Expect) -> Result<(), SidecarError> {
+        not_reserved(key)?;
         let mut state = self.lock();
         if let Some((key, value)) = state.racing_write.take() {
             state.versions += 1;

@@ -1,5 +1,7 @@
 //! The port to Dapr: state with compare-and-swap, publish, invoke.
 
+#[cfg(any(test, feature = "test-support"))]
+pub mod contract;
 mod dapr;
 #[cfg(any(test, feature = "test-support"))]
 mod memory;
@@ -78,7 +80,7 @@ pub struct Invoked {
 }
 
 /// What a service may ask of its Dapr sidecar. Held as `Arc<dyn Sidecar>`; its two implementations pass one contract
-/// suite.
+/// suite (`contract.rs`).
 #[async_trait]
 pub trait Sidecar: Send + Sync + 'static {
     /// Reads a value with strong consistency.

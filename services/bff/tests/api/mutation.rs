@@ -2,11 +2,11 @@
 
 use axum::http::StatusCode;
 use seedwork::contrato::SolicitarPago;
-use seedwork::{App, Message};
+use seedwork::{App, Message, SolicitudPago};
 use seedwork_runtime::participant::laws::eventually;
 use serde_json::{Value, json};
 
-use crate::support::Bff;
+use crate::support::{Bff, running};
 
 const PAY: &str = "mutation($pago: RealizarPagoInput!) { realizarPago(pago: $pago) { mensaje codigo } }";
 const PAY_FOR_ID: &str = "mutation($pago: RealizarPagoInput!) { realizarPago(pago: $pago) { idCorrelacion } }";
@@ -171,6 +171,20 @@ async fn the_same_key_of_the_same_client_is_the_same_payment() {
         let refused = pay("c-1", 24.0, Some(key)).await;
         assert_eq!(refused["errors"][0]["extensions"]["codigo"], "SolicitudInvalida");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_stands_for_a_payment_of_another_door_is_refused_unless_it_is_the_same() {
+    let bff = Bff::start().await;
+    let known = SolicitudPago::keyed_id("c-1", "k-1");
+    bff.tell(&running(known.as_str(), 1)).await;
+    let pay = async |monto: f64| {
+        let pago = json!({"pago": {"medioPago": "TarjetaCredito", "idCliente": "c-1", "monto": monto}});
+        bff.graphql_with(PAY_FOR_ID, &pago, Some("k-1")).await
+    };
+    assert_eq!(pay(25.0).await["errors"][0]["extensions"]["codigo"], "Conflicto");
+    assert_eq!(bff.sidecar.take_messages(), [], "nothing was asked of the operator");
+    assert_eq!(pay(24.1).await["data"]["realizarPago"]["idCorrelacion"], known.as_str());
 }
 
 #[tokio::test]

@@ -114,6 +114,19 @@ pub fn revertir(factura: Factura) -> Factura {
     }
 }
 
+// === impl Factura ===
+
+impl Factura {
+    /// The request that it was issued for.
+    pub fn solicitud(&self) -> SolicitudPago {
+        SolicitudPago {
+            id_cliente: self.id_cliente.clone(),
+            medio_pago: self.medio_pago,
+            dinero: self.dinero,
+        }
+    }
+}
+
 // === impl EstadoFactura ===
 
 impl EstadoFactura {

@@ -33,6 +33,7 @@ async fn hold(sidecar: Arc<dyn Sidecar>) {
         participation,
         sidecar,
         run: "m".to_owned(),
+        cliente: "c-1".to_owned(),
     }
     .hold_for(&STEPS)
     .await;

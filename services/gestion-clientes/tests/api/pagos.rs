@@ -3,11 +3,11 @@
 use axum::http::StatusCode;
 use futures::future::join_all;
 use seedwork::contrato::SolicitarPago;
-use seedwork::{App, Message};
+use seedwork::{App, Message, SolicitudPago};
 use seedwork_runtime::participant::laws::eventually;
 use serde_json::json;
 
-use crate::fixture::{Service, service, service_with};
+use crate::fixture::{CREAR, Service, service, service_with};
 
 fn body(id_cliente: &str, monto: &str) -> String {
     format!(r#"{{"medioPago":"TarjetaCredito","idCliente":"{id_cliente}","monto":{monto},"otro":1}}"#)
@@ -117,6 +117,18 @@ async fn the_same_key_is_the_same_payment() {
         service.pay_with_key("k", &body("c-1", "25")).await.problem(422).len(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_key_that_stands_for_an_invoice_of_another_door_is_refused_unless_it_is_the_same() {
+    let service = service().await;
+    let ana = service.ana().await;
+    let known = SolicitudPago::keyed_id(&ana, "k");
+    service.command(CREAR, known.as_str(), &ana).await;
+    let pay = |monto: &str| format!(r#"{{"medioPago":"PSE","idCliente":"{ana}","monto":{monto}}}"#);
+    assert_eq!(service.pay_with_key("k", &pay("25")).await.problem(422).len(), 1);
+    let same = service.pay_with_key("k", &pay("24.1")).await.json();
+    assert_eq!(same["id"], known.as_str());
 }
 
 #[tokio::test]

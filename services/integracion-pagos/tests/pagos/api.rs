@@ -145,6 +145,7 @@ async fn a_malformed_chargeback_is_refused_with_its_rules() {
     }
     let huge = servicio.post(DOOR, "x".repeat(100 * 1024)).await;
     assert_eq!(huge.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(huge.body["error"], "the body must be at most 65536 bytes");
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ async fn the_laws_hold() {
         participation: Arc::clone(&servicio.participation),
         sidecar,
         run: "m".to_owned(),
+        cliente: "c-1".to_owned(),
     };
     laws.hold_for(&[Step::RealizarPago]).await;
 }

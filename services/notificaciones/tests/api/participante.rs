@@ -34,6 +34,7 @@ async fn the_laws_hold_in_memory() {
         participation: Arc::clone(&arnes.app.participation),
         sidecar: arnes.sidecar.clone(),
         run: "m".to_owned(),
+        cliente: "c-1".to_owned(),
     };
     laws.hold_for(&[Step::CrearNotificacion]).await;
 }

@@ -34,6 +34,17 @@ impl Mutation {
             .map(|header| IdempotencyKey::parse(solicitud.id_cliente.as_str(), &header.0))
             .transpose()
             .map_err(|error| fault(ctx, error))?;
+        // Made at another door, or with kubectl: the operator would refuse this one, where nobody looks for it.
+        if let Some(key) = key
+            && let Some(known) = sources
+                .read_model
+                .find(&key.id())
+                .await
+                .map_err(|error| fault(ctx, error))?
+            && known.solicitud != solicitud
+        {
+            return Err(fault(ctx, IdempotencyKey::used()));
+        }
         let id = sources
             .intake
             .accept(&solicitud, key)

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use seedwork::solicitud::SolicitudError;
 use seedwork::{Action, Fault, IdCliente, IdCorrelacion, Outcome, Reason, SolicitudPago, Step};
-use seedwork_runtime::intake::{EstadoSolicitud, Registro};
+use seedwork_runtime::intake::{EstadoSolicitud, IdempotencyKey, Registro};
 use seedwork_runtime::problem::{Json, Problem};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -127,6 +127,13 @@ async fn accept(
 ) -> Result<(IdCorrelacion, SolicitudPago), Problem> {
     let solicitud = read_solicitud(services, campos).map_err(Problem::rejected)?;
     let key = clave(headers, solicitud.id_cliente.as_str())?;
+    // Made at another door, or with kubectl: the operator would refuse this one, where nobody looks for it.
+    if let Some(key) = key
+        && let Some(factura) = services.facturas.find(&key.id()).await?
+        && factura.solicitud() != solicitud
+    {
+        return Err(reused(IdempotencyKey::used()));
+    }
     let id = services.intake.accept(&solicitud, key).await.map_err(reused)?;
     Ok((id, solicitud))
 }
@@ -153,19 +160,9 @@ fn monto(solicitud: &SolicitudPago) -> Result<Box<RawValue>, Fault> {
 
 impl FacturaVista {
     fn of_factura(factura: &Factura) -> Result<Self, Problem> {
-        let Factura {
-            id,
-            id_cliente,
-            medio_pago,
-            dinero,
-            estado,
-        } = factura;
-        let solicitud = SolicitudPago {
-            id_cliente: id_cliente.clone(),
-            medio_pago: *medio_pago,
-            dinero: *dinero,
-        };
-        Self::new(id, &solicitud, estado.as_str(), None, estado.periodo_fin())
+        let estado = factura.estado;
+        let solicitud = factura.solicitud();
+        Self::new(&factura.id, &solicitud, estado.as_str(), None, estado.periodo_fin())
     }
 
     fn new(

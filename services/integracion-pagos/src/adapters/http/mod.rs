@@ -123,7 +123,10 @@ async fn chargeback(
     State(services): State<Services>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), "unreadable body", rejection.body_text()))?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+        status => Problem::new(status, "unreadable body", rejection.body_text()),
+    })?;
     if let Some(Aviso { id, motivo }) = Aviso::parse(&body).map_err(Problem::rejected)? {
         services.contracargos.recibir(&id, &motivo).await?;
     }

@@ -1,4 +1,4 @@
-//! The port to a card gateway. Its adapters pass one contract suite (`tests/contrato.rs`).
+//! The port to a card gateway. Its adapters pass one contract suite (`tests/pagos/contrato.rs`).
 
 #[cfg(any(test, feature = "test-support"))]
 mod memoria;

@@ -1,0 +1,130 @@
+{{/* The applications with a Dapr sidecar: app id, its key in the values, its port. */}}
+{{- define "pagos.apps" -}}
+bff: {key: bff, port: 8003}
+gestion-clientes: {key: gestionClientes, port: 5000}
+integracion-pagos: {key: integracionPagos, port: 7000}
+notificaciones: {key: notificaciones, port: 6000}
+operator: {key: operator, port: 8080}
+{{- end }}
+
+{{/* What an application is told: the defaults, and its own values over them. Takes (root, key). */}}
+{{- define "pagos.settings" -}}
+{{- $root := index . 0 -}}
+{{- mergeOverwrite (deepCopy $root.Values.defaults) (deepCopy (index $root.Values (index . 1))) | toYaml -}}
+{{- end }}
+
+{{/* Labels of a thing. Takes (root, component). */}}
+{{- define "pagos.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "pagos.selector" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
+{{- end }}
+
+{{/* Labels that select it. Takes (root, component). */}}
+{{- define "pagos.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ index . 1 }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/part-of: pagos
+{{- end }}
+
+{{/* One of our images. Takes (root, binary). */}}
+{{- define "pagos.image" -}}
+{{- $image := (index . 0).Values.image -}}
+{{ $image.registry }}{{ $image.repository }}/{{ index . 1 }}:{{ $image.tag | default (index . 0).Chart.AppVersion }}
+{{- end }}
+
+{{- define "pagos.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Pod security `restricted`. Takes the user id. */}}
+{{- define "pagos.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+# A large volume is not walked at every start.
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+{{- define "pagos.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Where spans go, or nothing. */}}
+{{- define "pagos.otlp" -}}
+{{- if .Values.tracing.endpoint -}}
+{{ .Values.tracing.endpoint }}
+{{- else if .Values.jaeger.enabled -}}
+http://jaeger:4317
+{{- end -}}
+{{- end }}
+
+{{/* Environment that all of our binaries share. Takes (root, port). */}}
+{{- define "pagos.env" -}}
+{{- $root := index . 0 -}}
+- {name: PORT, value: {{ index . 1 | quote }}}
+- {name: RUST_LOG, value: {{ $root.Values.log.filter | quote }}}
+- {name: LOG_FORMAT, value: {{ $root.Values.log.format | quote }}}
+{{- with include "pagos.otlp" $root }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* A value of a Secret that is there already, else a new one. Takes (root, secret, key). */}}
+{{- define "pagos.kept" -}}
+{{- $root := index . 0 -}}
+{{- $old := lookup "v1" "Secret" $root.Release.Namespace (index . 1) -}}
+{{- $data := ($old | default dict).data | default dict -}}
+{{- if hasKey $data (index . 2) -}}
+{{ index $data (index . 2) | b64dec }}
+{{- else -}}
+{{ randAlphaNum 40 }}
+{{- end -}}
+{{- end }}
+
+{{/* Passwords stay as long as the volumes that they open. */}}
+{{- define "pagos.keepWithVolumes" -}}
+{{- if and .Values.persistence.enabled (eq .Values.persistence.whenDeleted "Retain") -}}
+helm.sh/resource-policy: keep
+{{- end -}}
+{{- end }}
+
+{{/* The volume /data of a StatefulSet without persistence; nothing with it. */}}
+{{- define "pagos.emptyData" -}}
+{{- if not .Values.persistence.enabled -}}
+- name: data
+  emptyDir: {}
+{{- end -}}
+{{- end }}
+
+{{/* The volume /data of a StatefulSet with persistence. Takes (root, size). */}}
+{{- define "pagos.claims" -}}
+{{- $persistence := (index . 0).Values.persistence -}}
+{{- if $persistence.enabled }}
+persistentVolumeClaimRetentionPolicy:
+  whenDeleted: {{ $persistence.whenDeleted }}
+  whenScaled: Retain
+volumeClaimTemplates:
+  - metadata:
+      name: data
+    spec:
+      accessModes: [ReadWriteOnce]
+      {{- with $persistence.storageClass }}
+      storageClassName: {{ . }}
+      {{- end }}
+      resources:
+        requests:
+          storage: {{ index . 1 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,111 @@
+//! A payment leaves the API server, and comes back.
+
+use std::sync::Arc;
+
+use kube::runtime::controller::Action as Requeue;
+use operator::reconcile::reconcile;
+use seedwork::Fault;
+use serde_json::json;
+
+use crate::fixture::Stage;
+use crate::payments::{applied_by_a_person, ended, object, payment, watched};
+
+#[tokio::test]
+async fn a_finished_payment_leaves_by_the_version_that_was_archived() {
+    let mut stage = Stage::new().await;
+    let finished = object(Some(&ended()), "7");
+    let archive = stage.shell.archive.clone();
+    let pass = reconcile(watched(&finished), Arc::clone(&stage.shell));
+    let result = stage
+        .play(pass, async |server, _| {
+            let release = server.call("PUT", "").await;
+            assert_eq!(release.resource_version(), "7");
+            assert_eq!(release.body["metadata"]["finalizers"], json!([]));
+            let archived = archive.find(&payment()).await.unwrap().unwrap();
+            assert_eq!(
+                archived.metadata.resource_version.as_deref(),
+                Some("7"),
+                "archived before it is let go"
+            );
+            release.accept("8");
+            let delete = server.call("DELETE", "").await;
+            let preconditions = &delete.body["preconditions"];
+            assert_eq!(*preconditions, json!({"uid": "uid-1", "resourceVersion": "8"}));
+            delete.refuse(409);
+        })
+        .await;
+    assert!(matches!(result, Err(Fault::Conflict(_))), "{result:?}");
+
+    // Somebody wrote between the two: the next pass tries again, with what is there now.
+    let mut released = object(Some(&ended()), "9");
+    released.metadata.finalizers = None;
+    let pass = reconcile(watched(&released), Arc::clone(&stage.shell));
+    let result = stage
+        .play(pass, async |server, _| {
+            let delete = server.call("DELETE", "").await;
+            assert_eq!(delete.body["preconditions"]["resourceVersion"], "9");
+            delete.answer(200, &released);
+        })
+        .await;
+    assert_eq!(result.unwrap(), Requeue::await_change());
+}
+
+#[tokio::test]
+async fn a_finished_payment_that_changes_while_it_leaves_stays() {
+    let mut stage = Stage::new().await;
+    let pass = reconcile(watched(&object(Some(&ended()), "7")), Arc::clone(&stage.shell));
+    let result = stage
+        .play(pass, async |server, _| server.call("PUT", "").await.refuse(409))
+        .await;
+    assert!(matches!(result, Err(Fault::Conflict(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_archived_payment_that_is_applied_again_is_restored_and_nothing_runs() {
+    let finished = ended();
+    // By a person; half made again by an operator that died; and cancelled before anybody looked at it.
+    let made_again = object(None, "20");
+    let mut cancelled = made_again.clone();
+    cancelled.spec.cancel = true;
+    for fresh in [applied_by_a_person("20"), made_again, cancelled] {
+        let by_a_person = fresh.spec.politica.is_none();
+        let mut stage = Stage::new().await;
+        stage.archive(&object(Some(&finished), "7")).await;
+        let pass = reconcile(watched(&fresh), Arc::clone(&stage.shell));
+        let result = stage
+            .play(pass, async |server, _| {
+                if by_a_person {
+                    let adopt = server.call("PUT", "").await;
+                    assert_eq!(adopt.resource_version(), "20");
+                    adopt.accept("21");
+                }
+                let write = server.call("PUT", "/status").await;
+                assert_eq!(write.resource_version(), if by_a_person { "21" } else { "20" });
+                assert_eq!(write.body["status"]["phase"], "Completed");
+                assert_eq!(write.body["status"]["secuencia"], finished.secuencia);
+                write.accept("22");
+            })
+            .await;
+        assert_eq!(result.unwrap(), Requeue::await_change());
+        assert_eq!(stage.topics(), ["inbox-bff"], "its old state and no command");
+    }
+}
+
+#[tokio::test]
+async fn another_payment_under_the_name_of_an_archived_one_is_refused_to_the_person_who_applied_it() {
+    let mut stage = Stage::new().await;
+    stage.archive(&object(Some(&ended()), "7")).await;
+    let mut other = applied_by_a_person("20");
+    other.spec.monto = "25.00".to_owned();
+    let pass = reconcile(watched(&other), Arc::clone(&stage.shell));
+    let result = stage
+        .play(pass, async |server, _| {
+            server.call("PUT", "").await.accept("21");
+            let event = server.event().await;
+            assert_eq!(event.body["reason"], "IdentidadUsada");
+            event.echo();
+        })
+        .await;
+    assert!(matches!(result, Err(Fault::Rejected(_))), "{result:?}");
+    assert_eq!(stage.topics(), Vec::<String>::new());
+}

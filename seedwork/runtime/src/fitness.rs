@@ -1,0 +1,203 @@
+//! Whether the Dapr components behind the sidecar can hold what this design promises.
+//!
+//! A component is swapped by YAML, so nothing but a look at start-up keeps one away that forgets, or that cannot tell
+//! who wrote first. What Dapr says about its components (`GET /v1.0/metadata`) is judged once; until it is fit,
+//! `/health` answers 503 with the sentence.
+
+use serde::Deserialize;
+
+/// The components that a sidecar has loaded for its application.
+#[derive(Debug, Default, Deserialize)]
+pub struct Metadata {
+    #[serde(default)]
+    components: Vec<Component>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Component {
+    name: String,
+    /// `pubsub.redis`, `state.postgresql`…
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    capabilities: Option<Vec<String>>,
+}
+
+/// Why the components will not do, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// There is no such component for this application.
+    #[error(
+        "no component is named {name}: add a {kind} component of that name (see dapr-components/), or list this app id \
+         in its scopes, or set {setting} to the one there is"
+    )]
+    Missing {
+        /// The name that was looked for.
+        name: String,
+        /// What it should be.
+        kind: &'static str,
+        /// The setting that holds the name.
+        setting: &'static str,
+    },
+    /// The name belongs to a component of another kind.
+    #[error(
+        "the component {name} is a {found}, not a {kind}: give the name to a {kind} component, or set {setting} to one"
+    )]
+    Other {
+        /// Its name.
+        name: String,
+        /// Its type.
+        found: String,
+        /// What it should be.
+        kind: &'static str,
+        /// The setting that holds the name.
+        setting: &'static str,
+    },
+    /// The component keeps nothing over a restart, so accepted payments would be lost.
+    #[error(
+        "the component {name} ({found}) forgets everything when its sidecar stops: use one that persists, as in dapr-components/"
+    )]
+    Forgets {
+        /// Its name.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// The store has no conditional writes, so two writers would overwrite each other.
+    #[error(
+        "the state store {name} ({found}) has no ETags, so it cannot refuse a second writer: use one that has, as in dapr-components/"
+    )]
+    NoEtags {
+        /// Its name.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+}
+
+/// The kind of a component, the setting that names it.
+const PUBSUB: (&str, &str) = ("pubsub", "PUBSUB_NAME");
+const STATE: (&str, &str) = ("state", "STATE_STORE");
+
+/// Everything that is wrong with the broker and the state store of these names; nothing when they are fit.
+pub fn judge(metadata: &Metadata, pubsub: &str, store: &str) -> Vec<Unfit> {
+    [
+        metadata.named(pubsub, PUBSUB).err(),
+        metadata.named(store, STATE).and_then(has_etags).err(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn has_etags(store: &Component) -> Result<(), Unfit> {
+    let mut capabilities = store.capabilities.iter().flatten();
+    if capabilities.any(|capability| capability == "ETAG") {
+        Ok(())
+    } else {
+        Err(Unfit::NoEtags {
+            name: store.name.clone(),
+            found: store.kind.clone(),
+        })
+    }
+}
+
+// === impl Metadata ===
+
+impl Metadata {
+    /// The component of this name, if it is of this kind and persists.
+    fn named(&self, name: &str, (kind, setting): (&'static str, &'static str)) -> Result<&Component, Unfit> {
+        let name = name.to_owned();
+        let Some(component) = self.components.iter().find(|component| component.name == name) else {
+            return Err(Unfit::Missing { name, kind, setting });
+        };
+        let found = component.kind.clone();
+        match found.split_once('.') {
+            Some((of, _)) if of != kind => Err(Unfit::Other {
+                name,
+                found,
+                kind,
+                setting,
+            }),
+            Some((_, "in-memory")) => Err(Unfit::Forgets { name, found }),
+            Some(_) | None => Ok(component),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is wrong with these components, in words.
+    fn judged(components: serde_json::Value) -> Vec<String> {
+        let metadata: Metadata = serde_json::from_value(json!({"id": "bff", "components": components})).unwrap();
+        let unfit = judge(&metadata, "pubsub", "statestore");
+        unfit.iter().map(ToString::to_string).collect()
+    }
+
+    fn component(name: &str, kind: &str, capabilities: &[&str]) -> serde_json::Value {
+        json!({"name": name, "type": kind, "version": "v1", "capabilities": capabilities})
+    }
+
+    #[test]
+    fn a_broker_and_a_store_with_etags_are_fit() {
+        let pubsub = json!({"name": "pubsub", "type": "pubsub.redis", "version": "v1"});
+        let store = component("statestore", "state.sqlite", &["ETAG", "TRANSACTIONAL"]);
+        assert_eq!(judged(json!([pubsub, store])), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_setting() {
+        let found = judged(json!([]));
+        assert!(
+            found[0].contains("pubsub component of that name") && found[0].contains("PUBSUB_NAME"),
+            "{found:?}"
+        );
+        assert!(
+            found[1].contains("named statestore") && found[1].contains("STATE_STORE"),
+            "{found:?}"
+        );
+        assert_eq!(judge(&Metadata::default(), "p", "s").len(), 2);
+    }
+
+    #[test]
+    fn a_store_without_etags_is_refused_whether_it_says_nothing_or_something_else() {
+        let pubsub = component("pubsub", "pubsub.kafka", &[]);
+        for store in [
+            component("statestore", "state.jetstream", &[]),
+            component("statestore", "state.cassandra", &["TTL"]),
+            json!({"name": "statestore", "type": "state.x", "capabilities": null}),
+        ] {
+            let found = judged(json!([pubsub, store]));
+            assert!(found.len() == 1 && found[0].contains("has no ETags"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_forgets_is_refused_though_it_has_etags() {
+        let found = judged(json!([
+            component("pubsub", "pubsub.in-memory", &[]),
+            component("statestore", "state.in-memory", &["ETAG"]),
+        ]));
+        assert!(
+            found.len() == 2 && found.iter().all(|text| text.contains("forgets")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_name_that_belongs_to_another_kind_is_refused() {
+        let found = judged(json!([
+            component("pubsub", "state.redis", &["ETAG"]),
+            component("statestore", "state.redis", &["ETAG"]),
+        ]));
+        assert_eq!(found.len(), 1);
+        assert!(
+            found[0].starts_with("the component pubsub is a state.redis, not a pubsub"),
+            "{found:?}"
+        );
+    }
+}
