@@ -83,6 +83,12 @@ advisories: $(DENY)/bin/cargo-deny ## Known vulnerabilities of the dependencies 
 mutants: ## Plant each deliberate mistake in the engine and see its test go red
 	@operator/saga/mutants/run
 
+# docs/conformance.md has the table. CONFORMANCE_PORT_BASE=26000 moves its ports.
+.PHONY: conformance
+conformance: tools ## Ask a broker and a store for what the design relies on: BROKER=redis STORE=sqlite, DEFAULTS=1
+	@cargo build --locked --quiet --package conformance --profile $(PROFILE)
+	@$(BIN)/conformance run $(if $(BROKER),--broker $(BROKER)) $(if $(STORE),--store $(STORE)) $(if $(DEFAULTS),--defaults)
+
 
 # === the cluster ===
 # All of it works on the current kube context. Settings: NAMESPACE, VALUES=my-values.yaml, REPOSITORY and TAG of the images,
@@ -116,8 +122,8 @@ chart-test: ## Make one payment that completes and one that is undone, in the cl
 	helm test pagos --namespace $(NAMESPACE) --hide-notes
 	kubectl --namespace $(NAMESPACE) get paymentsagas
 
-uninstall: ## Remove the platform from the cluster; its definition and its volumes stay
-	helm uninstall pagos --namespace $(NAMESPACE) --wait
+uninstall: ## Remove the platform from the cluster once its payments have ended; its definition and volumes stay
+	helm uninstall pagos --namespace $(NAMESPACE) --wait --cascade foreground
 
 kind: images ## A kind cluster on this machine with Dapr and the platform in it
 	kind get clusters | grep -qx pagos || kind create cluster --config kind-config.yaml --wait 2m

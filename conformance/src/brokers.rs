@@ -19,6 +19,8 @@ pub(crate) enum Broker {
     Mqtt,
     /// Kafka, one node; KAFKA_LIBS is a folder with its jars (see docs/conformance.md)
     Kafka,
+    /// Pulsar, standalone; PULSAR_LIBS is a folder with its jars
+    Pulsar,
 }
 
 /// The user and password that a broker is given.
@@ -50,14 +52,7 @@ impl Broker {
             Self::Rabbitmq => "rabbitmq",
             Self::Mqtt => "mqtt",
             Self::Kafka => "kafka",
-        }
-    }
-
-    /// The folder under `dapr-components` with its hardened YAML.
-    pub(crate) fn folder(self) -> &'static str {
-        match self {
-            Self::Redis => "local",
-            Self::Rabbitmq | Self::Mqtt | Self::Kafka => self.name(),
+            Self::Pulsar => "pulsar",
         }
     }
 
@@ -66,7 +61,7 @@ impl Broker {
     pub(crate) fn recovery(self) -> Duration {
         match self {
             Self::Redis => Duration::from_secs(100),
-            Self::Rabbitmq | Self::Mqtt | Self::Kafka => Duration::from_secs(45),
+            Self::Rabbitmq | Self::Mqtt | Self::Kafka | Self::Pulsar => Duration::from_secs(45),
         }
     }
 
@@ -76,7 +71,8 @@ impl Broker {
             Self::Redis => format!("Redis {}", version(&redis()?, "--version")),
             Self::Rabbitmq => format!("RabbitMQ {}", rabbitmq_version()),
             Self::Mqtt => format!("Mosquitto {}", version(&mosquitto()?, "-h")),
-            Self::Kafka => format!("Kafka {}", kafka_version()?),
+            Self::Kafka => format!("Kafka {}", jar_version("KAFKA_LIBS", "kafka_2.13-")?),
+            Self::Pulsar => format!("Pulsar {}", jar_version("PULSAR_LIBS", "pulsar-broker-")?),
         })
     }
 
@@ -87,6 +83,7 @@ impl Broker {
             Self::Rabbitmq => rabbitmq_service(root, ports, login),
             Self::Mqtt => mosquitto_service(root, ports, login),
             Self::Kafka => kafka_service(root, ports),
+            Self::Pulsar => pulsar_service(root, ports),
         }
     }
 }
@@ -206,30 +203,37 @@ fn mosquitto_service(root: &Path, ports: BrokerPorts, login: &Login<'_>) -> Resu
     })
 }
 
-/// The folder with Kafka's jars.
-fn kafka_libs() -> Result<PathBuf> {
+/// The folder with the jars of a broker that no package has.
+fn jars(setting: &str) -> Result<PathBuf> {
     #[expect(
         clippy::disallowed_methods,
         reason = "where the jars are is a matter of this broker alone"
     )]
-    let folder = std::env::var("KAFKA_LIBS").ok().map(PathBuf::from);
+    let folder = std::env::var(setting).ok().map(PathBuf::from);
     folder.filter(|folder| folder.is_dir()).ok_or_else(|| {
-        Failure("KAFKA_LIBS must name a folder with the jars of org.apache.kafka:kafka_2.13 (docs/conformance.md says how to get them)".to_owned())
+        Failure(format!(
+            "{setting} must name a folder with the broker's jars: docs/conformance.md says how to get them"
+        ))
     })
 }
 
-fn kafka_version() -> Result<String> {
-    let files = std::fs::read_dir(kafka_libs()?).during("read KAFKA_LIBS")?;
+/// The version in the name of a jar.
+fn jar_version(setting: &str, prefix: &str) -> Result<String> {
+    let files = std::fs::read_dir(jars(setting)?).during(format!("read {setting}"))?;
     let version = files
         .flatten()
         .filter_map(|file| file.file_name().into_string().ok())
-        .find_map(|name| Some(name.strip_prefix("kafka_2.13-")?.strip_suffix(".jar")?.to_owned()));
+        .find_map(|name| Some(name.strip_prefix(prefix)?.strip_suffix(".jar")?.to_owned()));
     Ok(version.unwrap_or_else(|| "?".to_owned()))
 }
 
+fn java() -> Result<PathBuf> {
+    find("java", &[], "openjdk-17-jre-headless")
+}
+
 fn kafka_service(root: &Path, ports: BrokerPorts) -> Result<Service> {
-    let java = find("java", &[], "openjdk-17-jre-headless")?;
-    let jars = format!("{}/*", kafka_libs()?.display());
+    let java = java()?;
+    let jars = format!("{}/*", jars("KAFKA_LIBS")?.display());
     let place = Place::new(root, "kafka", "nobody")?;
     let (clients, inner) = (ports.clients, ports.inner);
     let data = place.folder.join("data");
@@ -267,6 +271,60 @@ fn kafka_service(root: &Path, ports: BrokerPorts) -> Result<Service> {
     .run()?;
     Ok(Service {
         main: run("kafka", "kafka.Kafka", &[&config]),
+        helper: None,
+        port: clients,
+        ready: Ready::Listens,
+    })
+}
+
+/// What Pulsar and its store reach into, which Java 17 has closed.
+const OPENED: [&str; 10] = [
+    "java.base/java.io",
+    "java.base/java.nio",
+    "java.base/java.lang",
+    "java.base/java.util.zip",
+    "java.base/jdk.internal.misc",
+    "java.base/jdk.internal.platform",
+    "java.base/sun.net",
+    "java.base/sun.nio.ch",
+    "java.management/sun.management",
+    "jdk.management/com.sun.management.internal",
+];
+
+fn pulsar_service(root: &Path, ports: BrokerPorts) -> Result<Service> {
+    let place = Place::new(root, "pulsar", "nobody")?;
+    let BrokerPorts { clients, inner, names } = ports;
+    let config = place.write(
+        "standalone.conf",
+        &format!(
+            "brokerServicePort={clients}\nwebServicePort={inner}\nbindAddress=127.0.0.1\nadvertisedAddress=127.0.0.1\n\
+             clusterName=standalone\nmanagedLedgerDefaultEnsembleSize=1\nmanagedLedgerDefaultWriteQuorum=1\n\
+             managedLedgerDefaultAckQuorum=1\nloadBalancerEnabled=false\n"
+        ),
+    )?;
+    let within = |name: &str| place.folder.join(name).display().to_string();
+    let main = place
+        .process("pulsar", java()?)
+        .args(["-Xmx512m", "-XX:MaxDirectMemorySize=512m", "-XX:TieredStopAtLevel=1"])
+        .args(OPENED.map(|package| format!("--add-opens={package}=ALL-UNNAMED")))
+        .args(["-cp", &format!("{}/*", jars("PULSAR_LIBS")?.display())])
+        .args([
+            "org.apache.pulsar.PulsarStandaloneStarter",
+            "-nss",
+            "-nfw",
+            "-a",
+            "127.0.0.1",
+        ])
+        .args(["--config", &config.display().to_string()])
+        .args([
+            "--metadata-dir",
+            &within("metadata"),
+            "--bookkeeper-dir",
+            &within("bookkeeper"),
+        ])
+        .args(["--bookkeeper-port", &names.to_string()]);
+    Ok(Service {
+        main,
         helper: None,
         port: clients,
         ready: Ready::Listens,

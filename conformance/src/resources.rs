@@ -31,11 +31,11 @@ pub(crate) fn of(root: &Path, choice: Choice) -> Result<Vec<PathBuf>> {
     }
     let components = root.join("dapr-components");
     let mut files = vec![
-        components.join(broker.folder()).join("pubsub.yaml"),
+        components.join(broker.name()).join("pubsub.yaml"),
         components.join(store.folder()).join("statestore.yaml"),
         components.join("local/resiliency.yaml"),
     ];
-    let subscriptions = components.join(broker.folder()).join("subscriptions.yaml");
+    let subscriptions = components.join(broker.name()).join("subscriptions.yaml");
     files.extend(subscriptions.is_file().then_some(subscriptions));
     Ok(files)
 }
@@ -143,7 +143,7 @@ mod tests {
             let entry = entries.iter().find(|entry| entry["name"] == name).unwrap();
             entry["value"].as_str().unwrap().to_owned()
         };
-        for folder in ["rabbitmq", "mqtt", "kafka", "pulsar"] {
+        for folder in ["redis", "rabbitmq", "mqtt", "kafka", "pulsar"] {
             assert_eq!(
                 list(folder, "publishingScopes"),
                 list("local", "publishingScopes"),
@@ -160,6 +160,18 @@ mod tests {
                 .collect();
             assert_eq!(reading.join(";"), list("local", "subscriptionScopes"), "{folder}");
         }
+    }
+
+    #[test]
+    fn redis_in_a_cluster_and_on_a_laptop_differ_only_in_where_it_is() {
+        let values = |folder: &str| {
+            let text = fs::read_to_string(root().join("dapr-components").join(folder).join("pubsub.yaml")).unwrap();
+            let component: Value = serde_yaml_ng::from_str(&text).unwrap();
+            let mut entries = component["spec"]["metadata"].as_sequence().unwrap().clone();
+            entries.retain(|entry| !["redisHost", "redisPassword"].contains(&entry["name"].as_str().unwrap()));
+            (component["spec"]["type"].clone(), entries)
+        };
+        assert_eq!(values("redis"), values("local"));
     }
 
     #[test]

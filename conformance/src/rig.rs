@@ -80,23 +80,22 @@ impl Choice {
 // === impl Sidecar ===
 
 impl Sidecar {
-    /// Starts it and waits until it answers.
+    /// Starts it and waits until it answers. One that ends meanwhile is started again, as Kubernetes would, and not in
+    /// silence: its last words are shown.
     pub(crate) async fn up(&mut self) -> Result<()> {
-        self.process.start()?;
         let url = format!("http://127.0.0.1:{}/v1.0/healthz", self.http);
         let process = &mut self.process;
+        process.start()?;
         let up = until("a sidecar", SIDECAR, async || {
             if !process.runs() {
-                return Ok(false);
+                println!("note  daprd ended and is started again: {}", process.last_words());
+                process.start().map_err(|failure| failure.to_string())?;
             }
             let answer = reqwest::get(&url).await.and_then(reqwest::Response::error_for_status);
-            answer.map(|_| true).map_err(|error| error.to_string())
+            answer.map(|_| ()).map_err(|error| error.to_string())
         });
-        match up.await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Failure(format!("daprd ended: {}", process.last_words()))),
-            Err(error) => Err(Failure(format!("{error}; its last words: {}", process.last_words()))),
-        }
+        let up = up.await;
+        up.map_err(|error| Failure(format!("{error}; its last words: {}", process.last_words())))
     }
 }
 

@@ -162,14 +162,6 @@ pub(crate) fn traceparent() -> String {
     format!("00-{:032x}-{:016x}-01", rand::random::<u128>(), rand::random::<u64>())
 }
 
-impl std::iter::Sum<Sent> for Sent {
-    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
-        Self {
-            repeated: iter.map(|sent| sent.repeated).sum(),
-        }
-    }
-}
-
 /// The number that a page of a replica answers.
 pub(crate) async fn number(url: &str) -> std::result::Result<usize, String> {
     let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;

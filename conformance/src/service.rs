@@ -178,8 +178,7 @@ impl Process {
     /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
         let log = fs::read_to_string(self.log()).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().rev().take(3).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+        log.lines().next_back().unwrap_or_default().to_owned()
     }
 
     /// Starts it, unless it runs.

@@ -46,12 +46,12 @@ impl Cluster {
 
     /// The chart's own test.
     pub(crate) fn test(&self) -> Outcome<String> {
-        self.helm(&["test", RELEASE, "--logs", "--timeout", "3m"])
+        self.helm(&["test", RELEASE, "--timeout", "3m"])
     }
 
     /// Uninstalls the release.
     pub(crate) fn uninstall(&self) -> Outcome {
-        self.helm(&["uninstall", RELEASE, "--wait", "--timeout", "3m"]).map(drop)
+        self.helm(&["uninstall", RELEASE, "--wait", "--cascade", "foreground", "--timeout", "5m"]).map(drop)
     }
 
     /// Runs helm in the namespace.

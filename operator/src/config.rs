@@ -19,6 +19,20 @@ pub enum Command {
     Crd,
     /// Run the operator.
     Run(Box<RunArgs>),
+    /// Before an uninstall: wait until payments have ended and left, and name those that have not.
+    Drain(DrainArgs),
+}
+
+/// The settings of a drain.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DrainArgs {
+    /// The namespace whose payments are to leave.
+    #[arg(long, env = "NAMESPACE", default_value = "pagos")]
+    pub namespace: String,
+
+    /// How long to wait for them, in seconds.
+    #[arg(long, env = "PATIENCE_SECONDS", default_value_t = 120)]
+    pub patience_seconds: u64,
 }
 
 /// The settings of a running operator.

@@ -21,6 +21,7 @@ pub mod app;
 pub mod archive;
 pub mod config;
 pub mod crd;
+pub mod drain;
 pub mod fault;
 pub mod inbox;
 pub mod memory;

@@ -1,4 +1,5 @@
-//! `operator` runs the operator; `operator crd` prints the custom resource definition.
+//! `operator` runs the operator; `operator crd` prints the custom resource definition; `operator drain` waits before an
+//! uninstall until payments have ended.
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ async fn main() -> ExitCode {
                 Ok(())
             }
             Command::Run(run) => operator::app::run(*run).await,
+            Command::Drain(drain) => operator::drain::run(drain).await,
         }
     })
     .await

@@ -32,9 +32,12 @@ fn turned_back(saga: &Saga) -> Vec<Saga> {
         Applied::Changed(saga) => saga,
         Applied::Ignored(why) => panic!("{why:?}"),
     };
-    let recorded = |controls: Controls, memory: Memory| match saga::next(saga, &controls, &memory) {
-        Next::Record(saga) => saga,
-        other => panic!("{other:?}"),
+    let recorded = |controls: Controls, memory: Memory| {
+        let decided = saga::next(saga, &controls, &memory);
+        let Next::Record(saga) = decided else {
+            panic!("{decided:?}")
+        };
+        saga
     };
     let refused = Respuesta {
         action: Action::Do(Step::CrearFacturacion),

@@ -17,6 +17,7 @@ operator: {key: operator, port: 8080}
 {{- define "pagos.labels" -}}
 {{- $root := index . 0 -}}
 {{ include "pagos.selector" . }}
+app.kubernetes.io/component: {{ index . 1 }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
@@ -28,6 +29,12 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 app.kubernetes.io/name: {{ index . 1 }}
 app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/part-of: pagos
+{{- end }}
+
+{{/* Labels of a pod that a newer chart should not replace for its number's sake. Takes (root, component). */}}
+{{- define "pagos.quietLabels" -}}
+{{ include "pagos.selector" . }}
+app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
 {{/* One of our images. Takes (root, binary). */}}

@@ -1,4 +1,4 @@
-//! One identity is one payment: applied again, asked for twice, asked for differently.
+//! One identity is one payment: asked for at any door, applied again, asked for twice, asked for differently.
 
 use kube::api::DynamicObject;
 use local::world::accepted;
@@ -27,6 +27,10 @@ pub(crate) fn checks() -> Vec<Check> {
         check!(
             "another request under a used key is refused by the operator and shown by its door",
             refused_key
+        ),
+        check!(
+            "the doors of gestion-clientes start a payment and hear of its end",
+            doors
         ),
     ]
 }
@@ -153,7 +157,7 @@ async fn refused_key(system: &mut System) -> Outcome {
     // A resource that is no payment occupies the name: the BFF has heard of nothing.
     let key = "clave-ocupada";
     let id = SolicitudPago::keyed_id(system.cliente.as_str(), key);
-    apply(system, &id, &crate::rules::impossible(system)).await?;
+    apply(system, &id, &crate::malformed::impossible(system)).await?;
     let asked = system
         .world
         .pagar_with_key(&system.cliente, "30.00", key)
@@ -179,4 +183,50 @@ async fn shown_refused(system: &System, id: &IdCorrelacion) -> Outcome {
         ensure(refused, || format!("it shows {shown}"))
     })
     .await
+}
+
+async fn doors(system: &mut System) -> Outcome {
+    for path in ["/facturacion/realizar-pago", "/facturacion/realizar-pago-comando"] {
+        let url = system.world.url(App::GestionClientes, path);
+        let body = json!({"medioPago": "PSE", "idCliente": system.cliente, "monto": 24.5});
+        let response = system
+            .world
+            .http()
+            .post(&url)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let response = response.send().await.map_err(text)?;
+        let status = response.status().as_u16();
+        let header = |name: &str| {
+            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let (location, correlation) = (header("location"), header("x-correlation-id"));
+        let answer: Value = serde_json::from_str(&response.text().await.map_err(text)?).map_err(text)?;
+        let id = if status == 202 {
+            ensure(answer == json!({}), || format!("{path} answers {answer}"))?;
+            ensure(location == format!("/facturacion/{correlation}"), || {
+                format!("Location is {location}")
+            })?;
+            correlation
+        } else {
+            let own = answer["monto"] == 24.5 && answer["medioPago"] == "PSE";
+            ensure(status == 200 && own, || format!("{path} answers {status} {answer}"))?;
+            answer["id"].as_str().unwrap_or_default().to_owned()
+        };
+        let payment = crate::resources::id(&id)?;
+        ends(system, &payment, "Completed", None).await?;
+        row(
+            system,
+            App::GestionClientes,
+            "SELECT estado FROM solicitudes WHERE id_correlacion = $1",
+            &payment,
+            "cerrada",
+        )
+        .await?;
+        factura(system, &payment, "CONFIRMADO").await?;
+        let payment = local::world::accepted(payment, system.cliente.clone(), "24.50").map_err(text)?;
+        all_end_well(system, &[payment]).await?;
+    }
+    Ok(())
 }

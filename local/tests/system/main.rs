@@ -7,6 +7,7 @@ mod chargebacks;
 mod entradas;
 mod identity;
 mod laws;
+mod malformed;
 mod resources;
 mod restarts;
 mod rules;
@@ -60,11 +61,13 @@ fn main() -> ExitCode {
         chargebacks::checks(),
         identity::checks(),
         rules::checks(),
+        malformed::checks(),
         restarts::checks(),
-        entradas::checks(),
         stream::checks(),
         traces::checks(),
         laws::checks(),
+        // Last: its logs are those of all the checks before.
+        entradas::checks(),
     ]
     .into_iter()
     .flatten()

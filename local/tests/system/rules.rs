@@ -1,16 +1,12 @@
-//! The resource at the API server's own hands: its rules, its conditions and fields, what the operator may not do; and
-//! what slips past the rules.
+//! The resource at the API server's own hands: its rules, its conditions and fields, and what the operator may not do.
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use seedwork::contrato::App;
 use serde_json::{Value, json};
 
-use crate::resources::{
-    apply, ends, factura, gone, id, pay, phase, refusal, resource, row, saga_resource, saldo, seen, spec, warning,
-};
-use crate::system::{NAMESPACE, Outcome, System, all_end_well, ensure, eventually, text};
+use crate::resources::{pay, phase, refusal, resource, saga_resource, seen, spec};
+use crate::system::{NAMESPACE, Outcome, System, all_end_well, ensure, text};
 use crate::{Check, check};
 
 pub(crate) fn checks() -> Vec<Check> {
@@ -23,29 +19,9 @@ pub(crate) fn checks() -> Vec<Check> {
             "the API server refuses a status that the engine would not write",
             refused_status
         ),
-        check!(
-            "a resource that cannot be followed or read stops nobody else",
-            malformed
-        ),
-        check!(
-            "the doors of gestion-clientes start a payment and hear of its end",
-            doors
-        ),
         check!("the operator may do what its Role says and nothing else", role),
         check!("kubectl wait and field selectors work on payments", conditions),
     ]
-}
-
-/// A payment whose policy no engine can follow: its steps are out of order.
-pub(crate) fn impossible(system: &System) -> Value {
-    let paso = |nombre| json!({"nombre": nombre, "deadlineSeconds": 60, "onExhausted": "Compensate"});
-    let backoff = json!({"firstSeconds": 1, "maxSeconds": 15});
-    let mut spec = spec(system, "24.00");
-    spec["politica"] = json!({
-        "pasos": [paso("RealizarPago"), paso("CrearFacturacion")],
-        "reenvio": backoff, "undo": backoff, "stallAfterSeconds": 60, "avisoDeadlineSeconds": 5,
-    });
-    spec
 }
 
 async fn refused(system: &mut System) -> Outcome {
@@ -190,140 +166,6 @@ async fn refused_status(system: &mut System) -> Outcome {
     moved
         .map(drop)
         .map_err(|error| format!("Completed → Compensating, which a chargeback makes, is refused: {error}"))
-}
-
-async fn malformed(system: &mut System) -> Outcome {
-    let counted = async || {
-        let (_, page) = system
-            .world
-            .get(&system.world.url(App::Operator, "/metrics"))
-            .await
-            .map_err(text)?;
-        let page = page.as_str().unwrap_or_default().to_owned();
-        Ok::<_, String>(
-            page.lines()
-                .any(|line| line.starts_with("operator_resources_left_alone_total")),
-        )
-    };
-    let out_of_order = id("sin-orden")?;
-    let impossible = apply(system, &out_of_order, &impossible(system)).await?;
-    let note = warning(system, &impossible, "EspecificacionInvalida").await?;
-    ensure(note.contains("pasos[0] must be CrearFacturacion"), || {
-        format!("the event says {note}")
-    })?;
-    ensure(counted().await?, || "the operator's metrics don't count it".to_owned())?;
-    let payment = system.pagar("24.00").await?;
-    all_end_well(system, &[payment]).await?;
-
-    let unreadable = id("ilegible")?;
-    let mut spec = spec(system, "24.00");
-    spec["medioPago"] = json!("Trueque");
-    let made = relaxed(system, &resource(&unreadable.resource_name(), &spec)?).await;
-    let made = made.map_err(|error| format!("the rules cannot be relaxed for a moment: {error}"))?;
-    warning(system, &made, "EspecificacionInvalida").await?;
-    let payment = system.pagar("24.00").await?;
-    all_end_well(system, &[payment]).await?;
-    // An operator that starts while they are all there is starts all the same.
-    eventually("everything else to leave the API server", async || {
-        let left = system
-            .sagas()
-            .list(&ListParams::default())
-            .await
-            .map_err(text)?
-            .items
-            .len();
-        ensure(left == 2, || format!("{left} are there"))
-    })
-    .await?;
-    system.kill("operator")?;
-    let payment = system.pagar("24.00").await?;
-    all_end_well(system, &[payment]).await?;
-    system.until_ready().await?;
-    for id in [&out_of_order, &unreadable] {
-        system
-            .sagas()
-            .delete(&id.resource_name(), &Default::default())
-            .await
-            .map_err(text)?;
-        gone(system, id).await?;
-        let saldo = saldo(system, id).await?;
-        ensure(saldo.autorizaciones == 0, || format!("the ledger has {saldo:?}"))?;
-    }
-    Ok(())
-}
-
-/// Creates an object that the types cannot read: while the list of means of payment has one more.
-async fn relaxed(system: &System, object: &DynamicObject) -> Outcome<DynamicObject> {
-    let enforce = async |means: &[&str]| {
-        let definitions: Api<CustomResourceDefinition> = Api::all(system.world.kube().clone());
-        let name = "paymentsagas.pagos.saludtech.dev";
-        let mut definition = serde_json::to_value(definitions.get(name).await.map_err(text)?).map_err(text)?;
-        let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/medioPago/enum";
-        *definition.pointer_mut(path).ok_or("medioPago has no list")? = json!(means);
-        let definition = serde_json::from_value(definition).map_err(text)?;
-        definitions
-            .replace(name, &PostParams::default(), &definition)
-            .await
-            .map(drop)
-            .map_err(text)
-    };
-    enforce(&["TarjetaCredito", "TarjetaDebito", "PSE", "Trueque"]).await?;
-    let created = eventually("the API server to be less strict", async || {
-        system
-            .sagas()
-            .create(&PostParams::default(), object)
-            .await
-            .map_err(text)
-    });
-    let created = created.await;
-    enforce(&["TarjetaCredito", "TarjetaDebito", "PSE"]).await?;
-    created
-}
-
-async fn doors(system: &mut System) -> Outcome {
-    for path in ["/facturacion/realizar-pago", "/facturacion/realizar-pago-comando"] {
-        let url = system.world.url(App::GestionClientes, path);
-        let body = json!({"medioPago": "PSE", "idCliente": system.cliente, "monto": 24.5});
-        let response = system
-            .world
-            .http()
-            .post(&url)
-            .header("content-type", "application/json")
-            .body(body.to_string());
-        let response = response.send().await.map_err(text)?;
-        let status = response.status().as_u16();
-        let header = |name: &str| {
-            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
-            value.unwrap_or_default().to_owned()
-        };
-        let (location, correlation) = (header("location"), header("x-correlation-id"));
-        let answer: Value = serde_json::from_str(&response.text().await.map_err(text)?).map_err(text)?;
-        let id = if status == 202 {
-            ensure(answer == json!({}), || format!("{path} answers {answer}"))?;
-            ensure(location == format!("/facturacion/{correlation}"), || {
-                format!("Location is {location}")
-            })?;
-            correlation
-        } else {
-            let own = answer["monto"] == 24.5 && answer["medioPago"] == "PSE";
-            ensure(status == 200 && own, || format!("{path} answers {status} {answer}"))?;
-            answer["id"].as_str().unwrap_or_default().to_owned()
-        };
-        let payment = crate::resources::id(&id)?;
-        ends(system, &payment, "Completed", None).await?;
-        row(
-            system,
-            App::GestionClientes,
-            "SELECT estado FROM solicitudes WHERE id_correlacion = $1",
-            &payment,
-            "cerrada",
-        )
-        .await?;
-        factura(system, &payment, "CONFIRMADO").await?;
-        let payment = local::world::accepted(payment, system.cliente.clone(), "24.50").map_err(text)?;
-        all_end_well(system, &[payment]).await?;
-    }
-    Ok(())
 }
 
 async fn role(system: &mut System) -> Outcome {

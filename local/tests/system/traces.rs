@@ -1,5 +1,7 @@
 //! One trace per payment, asked of Jaeger: what hangs from what, from the client's request to the last confirmation.
 
+mod trees;
+
 use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
@@ -10,6 +12,11 @@ use local::world::World;
 use seedwork::{App, IdCliente, IdCorrelacion};
 use serde_json::json;
 
+use self::trees::{
+    ALL_STEPS, AVISAR, AVISO_FALLIDO, CONFIRMAR_FACTURACION, CREAR_FACTURACION, DOOR, DOOR_OF_GESTION, Edge,
+    NADA_QUE_REEMBOLSAR, NOTIFICACION_FALLIDA, PAGO_FALLIDO, REALIZAR_PAGO, REEMBOLSAR, RESOURCE,
+    REVERTIR_CONFIRMACION, REVERTIR_FACTURACION, REVERTIR_NOTIFICACION, edges,
+};
 use crate::system::{NAMESPACE, Outcome, System, ensure, eventually, text};
 use crate::{Check, check};
 
@@ -34,147 +41,11 @@ pub(crate) fn checks() -> Vec<Check> {
     ]
 }
 
-// What must hang from what: service and span. Each step hangs from the last line of the door at that indentation that
-// ends in "…".
-const DOOR: &str = "
-bff POST /v1 mutation
-  bff send SolicitarPago
-    operator receive SolicitarPago…
-      bff receive SagaActualizada";
-const DOOR_OF_GESTION: &str = "
-gestion-clientes POST /facturacion/realizar-pago
-  gestion-clientes send SolicitarPago
-    operator receive SolicitarPago…
-      bff receive SagaActualizada";
-const RESOURCE: &str = "
-operator kubectl apply…
-  operator send SagaActualizada
-    bff receive SagaActualizada";
-
-const CREAR_FACTURACION: &str = "
-operator send CrearFacturacion
-  gestion-clientes receive CrearFacturacion
-    operator receive FacturacionCreada
-      bff receive SagaActualizada";
-const REALIZAR_PAGO: &str = "
-operator send RealizarPago
-  integracion-pagos receive RealizarPago
-    integracion-pagos autorizar
-      pasarela-simulada POST /autorizaciones
-    integracion-pagos capturar
-      pasarela-simulada POST /autorizaciones/{id}/captura
-    operator receive PagoRealizado
-      bff receive SagaActualizada";
-const PAGO_FALLIDO: &str = "
-operator send RealizarPago
-  integracion-pagos receive RealizarPago
-    integracion-pagos autorizar
-      pasarela-simulada POST /autorizaciones
-    operator receive PagoFallido
-      bff receive SagaActualizada";
-const CONFIRMAR_FACTURACION: &str = "
-operator send ConfirmarFacturacion
-  gestion-clientes receive ConfirmarFacturacion
-    operator receive FacturacionConfirmada
-      bff receive SagaActualizada";
-const CREAR_NOTIFICACION: &str = "
-operator send CrearNotificacion
-  notificaciones receive CrearNotificacion
-    gestion-clientes GET /clientes/cliente/{id}
-    notificaciones POST /mensajes
-      pasarela-simulada POST /mensajes
-    operator receive NotificacionCreada
-      bff receive SagaActualizada
-        operator receive FinalRecibido";
-const NOTIFICACION_FALLIDA: &str = "
-operator send CrearNotificacion
-  notificaciones receive CrearNotificacion
-    gestion-clientes GET /clientes/cliente/{id}
-    notificaciones POST /mensajes
-      pasarela-simulada POST /mensajes
-    operator receive NotificacionFallida
-      bff receive SagaActualizada";
-const REVERTIR_NOTIFICACION: &str = "
-operator send RevertirNotificacion
-  notificaciones receive RevertirNotificacion
-    operator receive NotificacionRevertida
-      bff receive SagaActualizada";
-const REVERTIR_CONFIRMACION: &str = "
-operator send RevertirConfirmacion
-  gestion-clientes receive RevertirConfirmacion
-    operator receive ConfirmacionRevertida
-      bff receive SagaActualizada";
-const REEMBOLSAR: &str = "
-operator send RevertirPago
-  integracion-pagos receive RevertirPago
-    integracion-pagos reembolsar
-      pasarela-simulada POST /cargos/{id}/reembolso
-    operator receive PagoRevertido
-      bff receive SagaActualizada";
-const NADA_QUE_REEMBOLSAR: &str = "
-operator send RevertirPago
-  integracion-pagos receive RevertirPago
-    operator receive PagoRevertido
-      bff receive SagaActualizada";
-const REVERTIR_FACTURACION: &str = "
-operator send RevertirFacturacion
-  gestion-clientes receive RevertirFacturacion
-    operator receive FacturacionRevertida
-      bff receive SagaActualizada";
-const AVISAR: &str = "
-operator send AvisarReversion
-  notificaciones receive AvisarReversion
-    gestion-clientes GET /clientes/cliente/{id}
-    notificaciones POST /mensajes
-      pasarela-simulada POST /mensajes
-    operator receive ReversionAvisada
-      bff receive SagaActualizada
-        operator receive FinalRecibido";
-// The notice's deadline is the operator's own doing: nobody's message leads to that last state.
-const AVISO_FALLIDO: &str = "
-operator send AvisarReversion
-  notificaciones receive AvisarReversion
-    notificaciones POST /mensajes
-      pasarela-simulada POST /mensajes
-    operator receive AvisoReversionFallido
-operator send SagaActualizada
-  bff receive SagaActualizada
-    operator receive FinalRecibido";
-
-const ALL_STEPS: &[&str] = &[
-    CREAR_FACTURACION,
-    REALIZAR_PAGO,
-    CONFIRMAR_FACTURACION,
-    CREAR_NOTIFICACION,
-];
-
 /// Whether the sidecars were told to trace what nobody decided about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sidecars {
     Traced,
     Untraced,
-}
-
-/// A span hangs from a span, or is the root: `service name`.
-type Edge = (Option<String>, String);
-
-/// The edges of trees; each top of `steps` hangs from the line of the door that ends in "…".
-fn edges(door: &str, steps: &[&str]) -> Vec<Edge> {
-    let knot = door
-        .lines()
-        .find_map(|line| line.strip_suffix('…'))
-        .map(|line| line.trim().to_owned());
-    let mut edges = Vec::new();
-    for (tree, top) in std::iter::once((door, None)).chain(steps.iter().map(|step| (*step, knot.clone()))) {
-        let mut above: Vec<String> = Vec::new();
-        for line in tree.lines().filter(|line| !line.is_empty()) {
-            let name = line.trim().trim_end_matches('…').to_owned();
-            above.truncate((line.len() - line.trim_start().len()) / 2);
-            edges.push((above.last().cloned().or_else(|| top.clone()), name.clone()));
-            above.push(name);
-        }
-    }
-    edges
 }
 
 fn name(span: &Span) -> String {
@@ -259,14 +130,19 @@ async fn trace_of_resource(system: &System, id: &IdCorrelacion) -> Outcome<Strin
     .await
 }
 
-async fn pay_and_complete(system: &System, sidecars: Sidecars) -> Outcome {
-    let id = system.pagar("24.00").await?.id;
-    let shown = trace_of_resource(system, &id).await?;
-    whole(system, &id, "Completed", &edges(DOOR, ALL_STEPS), sidecars).await?;
-    let pago = system.world.pago(&id).await.map_err(text)?.unwrap_or_default();
+/// A payment that completes; its resource and the BFF name the same trace.
+async fn completes(system: &System, id: &IdCorrelacion, door: &str, sidecars: Sidecars) -> Outcome {
+    let shown = trace_of_resource(system, id).await?;
+    whole(system, id, "Completed", &edges(door, ALL_STEPS), sidecars).await?;
+    let pago = system.world.pago(id).await.map_err(text)?.unwrap_or_default();
     ensure(pago.trace_id.as_ref() == Some(&shown), || {
         format!("the bff says {:?}, the resource {shown}", pago.trace_id)
     })
+}
+
+async fn pay_and_complete(system: &System, sidecars: Sidecars) -> Outcome {
+    let id = system.pagar("24.00").await?.id;
+    completes(system, &id, DOOR, sidecars).await
 }
 
 async fn completed(system: &mut System) -> Outcome {
@@ -383,9 +259,7 @@ async fn apply(system: &System, cliente: &IdCliente, name: &str, sidecars: Sidec
         .create(&PostParams::default(), &object)
         .await
         .map_err(text)?;
-    whole(system, &id, "Completed", &edges(RESOURCE, ALL_STEPS), sidecars)
-        .await
-        .map(drop)
+    completes(system, &id, RESOURCE, sidecars).await
 }
 
 async fn as_a_resource(system: &mut System) -> Outcome {

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     /// What is wrong with these components, in words.
-    fn judged(components: serde_json::Value) -> Vec<String> {
+    fn judged(components: &serde_json::Value) -> Vec<String> {
         let metadata: Metadata = serde_json::from_value(json!({"id": "bff", "components": components})).unwrap();
         let unfit = judge(&metadata, "pubsub", "statestore");
         unfit.iter().map(ToString::to_string).collect()
@@ -146,12 +146,12 @@ mod tests {
     fn a_broker_and_a_store_with_etags_are_fit() {
         let pubsub = json!({"name": "pubsub", "type": "pubsub.redis", "version": "v1"});
         let store = component("statestore", "state.sqlite", &["ETAG", "TRANSACTIONAL"]);
-        assert_eq!(judged(json!([pubsub, store])), Vec::<String>::new());
+        assert_eq!(judged(&json!([pubsub, store])), Vec::<String>::new());
     }
 
     #[test]
     fn what_is_missing_is_named_with_its_setting() {
-        let found = judged(json!([]));
+        let found = judged(&json!([]));
         assert!(
             found[0].contains("pubsub component of that name") && found[0].contains("PUBSUB_NAME"),
             "{found:?}"
@@ -171,14 +171,14 @@ mod tests {
             component("statestore", "state.cassandra", &["TTL"]),
             json!({"name": "statestore", "type": "state.x", "capabilities": null}),
         ] {
-            let found = judged(json!([pubsub, store]));
+            let found = judged(&json!([pubsub, store]));
             assert!(found.len() == 1 && found[0].contains("has no ETags"), "{found:?}");
         }
     }
 
     #[test]
     fn what_forgets_is_refused_though_it_has_etags() {
-        let found = judged(json!([
+        let found = judged(&json!([
             component("pubsub", "pubsub.in-memory", &[]),
             component("statestore", "state.in-memory", &["ETAG"]),
         ]));
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_name_that_belongs_to_another_kind_is_refused() {
-        let found = judged(json!([
+        let found = judged(&json!([
             component("pubsub", "state.redis", &["ETAG"]),
             component("statestore", "state.redis", &["ETAG"]),
         ]));

@@ -1,0 +1,169 @@
+//! The doors that take payments.
+
+use serde_json::{Value, json};
+
+use super::{Bad, OVERSIZED, no_texts, unreadable, with};
+
+const PLAIN: &str = "monto must be a plain decimal number";
+const POSITIVE: &str = "monto must be greater than 0";
+const DECIMALS: &str = "monto must have at most 2 decimals in USD";
+const LARGE: &str = "monto must be at most 1000000";
+const MEDIO: &str = "medioPago must be one of TarjetaCredito, TarjetaDebito, PSE";
+
+/// The text of an amount, and the rule it breaks.
+const MONTOS: [(&str, &str); 17] = [
+    ("0", POSITIVE),
+    ("-5", POSITIVE),
+    ("-0.00", POSITIVE),
+    ("24.105", DECIMALS),
+    ("0.001", DECIMALS),
+    ("1000000.01", LARGE),
+    ("99999999999999999999999999999999999999", LARGE),
+    ("1e3", PLAIN),
+    ("1e400", PLAIN),
+    ("null", PLAIN),
+    ("true", PLAIN),
+    ("\"24\"", PLAIN),
+    ("\"\"", PLAIN),
+    ("[24]", PLAIN),
+    ("{\"valor\":24}", PLAIN),
+    ("\"veinticuatro\"", PLAIN),
+    ("\"24,00\"", PLAIN),
+];
+
+/// `POST /facturacion/realizar-pago` and its command.
+pub(in super::super) fn pago(cliente: &str) -> Vec<Bad> {
+    let good = json!({"medioPago": "PSE", "idCliente": cliente, "monto": 24});
+    let mut table = unreadable(&good);
+    for (monto, rule) in MONTOS {
+        let text = format!(r#"{{"medioPago":"PSE","idCliente":"{cliente}","monto":{monto}}}"#);
+        table.push(Bad::new(text, 400, &[rule]));
+    }
+    for nan in ["NaN", "Infinity", "+24", "024", "24."] {
+        table.push(Bad::new(
+            format!(r#"{{"medioPago":"PSE","idCliente":"{cliente}","monto":{nan}}}"#),
+            400,
+            &["JSON"],
+        ));
+    }
+    table.push(Bad::new(with(&good, "monto", None), 400, &[PLAIN]));
+    for medio in ["", "Efectivo", "pse", " PSE", "Tarjeta"] {
+        table.push(Bad::new(with(&good, "medioPago", Some(json!(medio))), 400, &[MEDIO]));
+    }
+    for value in no_texts().into_iter().chain([None, Some(Value::Null)]) {
+        table.push(Bad::new(with(&good, "medioPago", value), 400, &[MEDIO]));
+    }
+    for value in no_texts() {
+        table.push(Bad::new(
+            with(&good, "idCliente", value),
+            400,
+            &["idCliente must be a text"],
+        ));
+    }
+    for value in [None, Some(Value::Null), Some(json!(""))] {
+        table.push(Bad::new(
+            with(&good, "idCliente", value),
+            400,
+            &["idCliente must not be empty"],
+        ));
+    }
+    let long = Some(json!("x".repeat(129)));
+    table.push(Bad::new(
+        with(&good, "idCliente", long),
+        400,
+        &["idCliente must be at most 128 characters long"],
+    ));
+    let control = Some(json!("a\u{0}b"));
+    table.push(Bad::new(
+        with(&good, "idCliente", control),
+        400,
+        &["idCliente must hold printable characters only"],
+    ));
+    let all = json!({"medioPago": "Efectivo", "idCliente": "", "monto": -5});
+    table.push(Bad::new(all, 400, &[MEDIO, "idCliente must not be empty", POSITIVE]));
+    table.push(Bad::new(json!({}), 400, &[MEDIO, "idCliente must not be empty", PLAIN]));
+    let twice = format!(r#"{{"medioPago":"PSE","idCliente":"{cliente}","monto":24,"monto":240}}"#);
+    table.push(Bad::new(twice, 400, &["monto must be there once"]));
+    table.push(Bad::new(&good, 400, &["Idempotency-Key must be 1 to 255 characters long"]).keyed("k".repeat(256)));
+    table.push(Bad::new(&good, 400, &["Idempotency-Key"]).keyed(""));
+    table
+}
+
+/// `realizarPago` at the BFF.
+pub(in super::super) fn mutation(cliente: &str) -> Vec<Bad> {
+    const QUERY: &str = "mutation($p: RealizarPagoInput!) { realizarPago(pago: $p) { idCorrelacion } }";
+    let good = json!({"medioPago": "PSE", "idCliente": cliente, "monto": 24});
+    let asked = |pago: Value| json!({"query": QUERY, "variables": {"p": pago}});
+    let mut table = vec![
+        Bad::new("", 400, &["Unable to parse request body as JSON"]),
+        Bad::new("{", 400, &["Unable to parse request body as JSON"]),
+        Bad::new("[]", 400, &["No GraphQL query found in the request"]),
+        Bad::new("{\"query\": \"\"}", 400, &["No GraphQL query found in the request"]),
+        Bad::new("{\"query\": 5}", 400, &["No GraphQL query found in the request"]),
+        Bad::new(
+            json!({"query": QUERY, "variables": []}),
+            400,
+            &["Variables are not a JSON object"],
+        ),
+        Bad::new(
+            json!({"query": QUERY, "relleno": "x".repeat(OVERSIZED)}),
+            413,
+            &["at most 65536 bytes"],
+        ),
+        Bad::new(asked(good.clone()), 415, &["Unsupported Media Type"]).typed(Some("text/plain")),
+        Bad::new(asked(good.clone()), 415, &["Unsupported Media Type"]).typed(None),
+        Bad::new(json!({"query": "mutation {"}), 200, &["expected"]),
+        Bad::new(json!({"query": "mutation { pagar }"}), 200, &["pagar"]),
+        Bad::new(json!({"query": QUERY}), 200, &["p"]),
+        Bad::new(asked(json!({})), 200, &["medioPago"]),
+        Bad::new(
+            asked(good.clone()),
+            200,
+            &["Idempotency-Key must be 1 to 255 characters long"],
+        )
+        .keyed("k".repeat(256)),
+    ];
+    for (monto, rule) in [
+        (json!(0), POSITIVE),
+        (json!(-5), POSITIVE),
+        (json!(-0.0), POSITIVE),
+        (json!(24.105), DECIMALS),
+        (json!(1e-7), DECIMALS),
+        (json!(1_000_000.01), LARGE),
+        (json!(1e300), LARGE),
+        (Value::Null, "monto"),
+        (json!("24"), "monto"),
+        (json!(true), "monto"),
+        (json!([24]), "monto"),
+    ] {
+        table.push(Bad::new(asked(with(&good, "monto", Some(monto))), 200, &[rule]));
+    }
+    table.push(Bad::new(asked(with(&good, "monto", None)), 200, &["monto"]));
+    for medio in ["", "Efectivo", "pse"] {
+        table.push(Bad::new(
+            asked(with(&good, "medioPago", Some(json!(medio)))),
+            200,
+            &[MEDIO],
+        ));
+    }
+    for field in ["medioPago", "idCliente"] {
+        for value in no_texts().into_iter().chain([None, Some(Value::Null)]) {
+            table.push(Bad::new(asked(with(&good, field, value)), 200, &[field]));
+        }
+    }
+    for (id, rule) in [
+        (String::new(), "idCliente must not be empty"),
+        ("x".repeat(129), "idCliente must be at most 128 characters long"),
+        ("a\u{0}b".to_owned(), "idCliente must hold printable characters only"),
+    ] {
+        table.push(Bad::new(asked(with(&good, "idCliente", Some(json!(id)))), 200, &[rule]));
+    }
+    table.push(Bad::new(asked(with(&good, "otra", Some(json!(1)))), 200, &["otra"]));
+    let all = json!({"medioPago": "Efectivo", "idCliente": "", "monto": -5});
+    table.push(Bad::new(
+        asked(all),
+        200,
+        &[MEDIO, "idCliente must not be empty", POSITIVE],
+    ));
+    table
+}
