@@ -244,6 +244,6 @@ fn settings(database_url: &str) -> RunArgs {
     ];
     match Args::parse_from(args.into_iter().chain(["--database-url", database_url])).command {
         Command::Run(settings) => *settings,
-        Command::Crd => unreachable!(),
+        Command::Crd | Command::Drain(_) => unreachable!(),
     }
 }
