@@ -10,7 +10,7 @@ CRATES = $(shell cargo metadata --locked --no-deps --format-version 1 | grep -o 
 .PHONY: help tools build up down status logs reset demo judge test lint fmt kill-matrix mutants check-crates generate deny advisories
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # === the local system ===
 
@@ -101,7 +101,7 @@ DAPR_VERSION ?= 1.18
 CHART := charts/pagos
 # What `helm template` is told in place of a cluster.
 RENDER := --api-versions dapr.io/v1alpha1 --kube-version 1.34.0
-.PHONY: images dapr install chart-test uninstall kind kind-down chart-lint chart-readme cluster-load
+.PHONY: images dapr install chart-test e2e uninstall kind kind-down chart-lint chart-readme cluster-load
 
 images: ## Build the container images with Docker
 	@for image in $(IMAGES); do \
@@ -121,6 +121,10 @@ install: ## Install or upgrade the platform in the cluster
 chart-test: ## Make one payment that completes and one that is undone, in the cluster
 	helm test pagos --namespace $(NAMESPACE) --hide-notes
 	kubectl --namespace $(NAMESPACE) get paymentsagas
+
+e2e: ## From install to uninstall in the cluster: pay, compensate, upgrade, kill pods (SET="image.tag=dev …")
+	cargo build --locked --quiet --package e2e --profile $(PROFILE)
+	$(BIN)/e2e $(addprefix --set ,$(SET))
 
 uninstall: ## Remove the platform from the cluster once its payments have ended; its definition and volumes stay
 	helm uninstall pagos --namespace $(NAMESPACE) --wait --cascade foreground

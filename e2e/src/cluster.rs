@@ -31,7 +31,17 @@ impl Cluster {
 
     /// Removes the namespace and waits until it is gone.
     pub(crate) fn remove_namespace(&self) -> Outcome {
-        self.kubectl(&["delete", "namespace", &self.namespace, "--ignore-not-found", "--timeout=120s"]).map(drop)
+        // After a failure the release is still there, and its payments leave only as long as their operator is: first they,
+        // then the rest. Whether that works is seen below.
+        let _ = self.kubectl(&["delete", "paymentsagas", "--all", "--timeout=90s"]);
+        self.kubectl(&[
+            "delete",
+            "namespace",
+            &self.namespace,
+            "--ignore-not-found",
+            "--timeout=120s",
+        ])
+        .map(drop)
     }
 
     /// Installs or upgrades the release and waits until it is ready.
@@ -51,28 +61,48 @@ impl Cluster {
 
     /// Uninstalls the release.
     pub(crate) fn uninstall(&self) -> Outcome {
-        self.helm(&["uninstall", RELEASE, "--wait", "--cascade", "foreground", "--timeout", "5m"]).map(drop)
+        self.helm(&[
+            "uninstall",
+            RELEASE,
+            "--wait",
+            "--cascade",
+            "foreground",
+            "--timeout",
+            "5m",
+        ])
+        .map(drop)
     }
 
     /// Runs helm in the namespace.
     pub(crate) fn helm(&self, words: &[&str]) -> Outcome<String> {
         let mut command = Command::new("helm");
-        run(command.args(["--namespace", &self.namespace]).args(words), "helm", words)
+        run(
+            command.args(["--namespace", &self.namespace]).args(words),
+            "helm",
+            words,
+        )
     }
 
     /// Runs kubectl in the namespace.
     pub(crate) fn kubectl(&self, words: &[&str]) -> Outcome<String> {
         let mut command = Command::new("kubectl");
-        run(command.args(["--namespace", &self.namespace]).args(words), "kubectl", words)
+        run(
+            command.args(["--namespace", &self.namespace]).args(words),
+            "kubectl",
+            words,
+        )
     }
 }
 
 fn run(command: &mut Command, name: &str, words: &[&str]) -> Outcome<String> {
-    let Output { status, stdout, stderr } =
-        command.output().map_err(|error| format!("{name} cannot be run; is it on the PATH? {error}"))?;
+    let Output { status, stdout, stderr } = command
+        .output()
+        .map_err(|error| format!("{name} cannot be run; is it on the PATH? {error}"))?;
     if status.success() {
         return Ok(String::from_utf8_lossy(&stdout).into_owned());
     }
-    let said = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).trim().to_owned()).join("\n");
+    let said = [stdout, stderr]
+        .map(|text| String::from_utf8_lossy(&text).trim().to_owned())
+        .join("\n");
     Err(format!("{name} {}: {said}", words.join(" ")))
 }

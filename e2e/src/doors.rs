@@ -39,7 +39,10 @@ impl Doors {
                 loop {
                     let mut kubectl = Command::new("kubectl");
                     kubectl.args(["--namespace", &namespace, "port-forward", &format!("service/{service}")]);
-                    kubectl.arg(format!("{here}:{there}")).stdout(Stdio::null()).stderr(Stdio::null());
+                    kubectl
+                        .arg(format!("{here}:{there}"))
+                        .stdout(Stdio::null())
+                        .stderr(Stdio::null());
                     // Whether it ended well or not, the way is closed: open it again.
                     let _ = kubectl.kill_on_drop(true).status().await;
                     tokio::time::sleep(AGAIN).await;

@@ -43,10 +43,21 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let Args { namespace, chart, values, port_base, payments, keep } = Args::parse();
+    let Args {
+        namespace,
+        chart,
+        values,
+        port_base,
+        payments,
+        keep,
+    } = Args::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        let cluster = Cluster { namespace, chart, values };
+        let cluster = Cluster {
+            namespace,
+            chart,
+            values,
+        };
         runtime.block_on(story::play(&cluster, port_base, payments, keep))
     });
     match outcome {

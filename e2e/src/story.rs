@@ -38,7 +38,10 @@ async fn step<T>(what: &str, doing: impl Future<Output = Outcome<T>>) -> Outcome
 pub(crate) async fn play(cluster: &Cluster, port_base: u16, payments: usize, keep: bool) -> Outcome {
     let context = cluster.kubectl(&["config", "current-context"])?;
     println!("cluster: {}", context.trim());
-    step("a namespace with pod-security level restricted", async { cluster.make_namespace() }).await?;
+    step("a namespace with pod-security level restricted", async {
+        cluster.make_namespace()
+    })
+    .await?;
     let outcome = in_namespace(cluster, port_base, payments, keep).await;
     if keep {
         println!("kept: kubectl --namespace {} get paymentsagas", cluster.namespace);
@@ -50,39 +53,75 @@ pub(crate) async fn play(cluster: &Cluster, port_base: u16, payments: usize, kee
 
 async fn in_namespace(cluster: &Cluster, port_base: u16, payments: usize, keep: bool) -> Outcome {
     let doing = "helm install, until all is ready";
-    step(doing, async { cluster.install(&["operator.politicaNotificacion=Compensate"]) }).await?;
+    step(doing, async {
+        cluster.install(&["operator.politicaNotificacion=Compensate"])
+    })
+    .await?;
     let ports = Ports::from_base(port_base).map_err(text)?;
     let doors = Doors::open(&cluster.namespace, ports);
     let world = World::of_current_context(ports).await.map_err(text)?;
     let world = &world;
     let ana = step("a client", async {
-        until("a client", PATIENCE, async || world.cliente("Ana", "ana@example.com", "ana").await.map_err(text))
-            .await
-            .map_err(text)
+        until("a client", PATIENCE, async || {
+            world.cliente("Ana", "ana@example.com", "ana").await.map_err(text)
+        })
+        .await
+        .map_err(text)
     })
     .await?;
     let mut all = Vec::new();
 
-    let paid = step("a payment that completes", pay(world, &ana, "24.00", "e2e-1", "Completed")).await?;
+    let paid = step(
+        "a payment that completes",
+        pay(world, &ana, "24.00", "e2e-1", "Completed"),
+    )
+    .await?;
     let wait = ["wait", "--for=condition=Completed", "--timeout=10s"];
     let resource = format!("paymentsaga/{}", paid.id.resource_name());
-    step("kubectl wait sees it", async { cluster.kubectl(&[&wait[..], &[&resource]].concat()).map(drop) }).await?;
+    step("kubectl wait sees it", async {
+        cluster.kubectl(&[&wait[..], &[&resource]].concat()).map(drop)
+    })
+    .await?;
     all.push(paid);
-    all.push(step("a declined one that is undone", pay(world, &ana, "24.01", "e2e-2", "Compensated")).await?);
+    all.push(
+        step(
+            "a declined one that is undone",
+            pay(world, &ana, "24.01", "e2e-2", "Compensated"),
+        )
+        .await?,
+    );
     step("helm test", async { cluster.test().map(drop) }).await?;
 
-    all.extend(step("helm upgrade under load loses nothing", upgrade(cluster, world, &ana, payments)).await?);
+    all.extend(
+        step(
+            "helm upgrade under load loses nothing",
+            upgrade(cluster, world, &ana, payments),
+        )
+        .await?,
+    );
     for app in ["operator", "integracion-pagos", "bff"] {
         let what = format!("a pod of {app} is killed under load and nothing is lost");
         all.extend(step(&what, kill(cluster, world, &ana, payments, app)).await?);
     }
     step("the gateway's ledger agrees with every saga", agree(world, &all)).await?;
-    println!("{}", cluster.kubectl(&["get", "paymentsagas"])?.lines().take(8).collect::<Vec<_>>().join("\n"));
+    println!(
+        "{}",
+        cluster
+            .kubectl(&["get", "paymentsagas"])?
+            .lines()
+            .take(8)
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
     if keep {
         return Ok(());
     }
     drop(doors);
-    step("helm uninstall leaves nothing but the definition and the volumes", async { uninstall(cluster) }).await?;
+    step(
+        "helm uninstall leaves nothing but the definition and the volumes",
+        async { uninstall(cluster) },
+    )
+    .await?;
     println!("{} payments, 0 violations", all.len());
     Ok(())
 }
@@ -91,7 +130,9 @@ async fn in_namespace(cluster: &Cluster, port_base: u16, payments: usize, keep: 
 async fn pay(world: &World, cliente: &IdCliente, monto: &str, key: &str, phase: &str) -> Outcome<Accepted> {
     let payment = ask(world, cliente, monto, key).await?;
     let end = world.until_ended(&payment.id, PATIENCE).await.map_err(text)?;
-    ensure(end.fase == phase, || format!("{} ended {} {:?}", payment.id, end.fase, end.motivo))?;
+    ensure(end.fase == phase, || {
+        format!("{} ended {} {:?}", payment.id, end.fase, end.motivo)
+    })?;
     Ok(payment)
 }
 
@@ -113,7 +154,10 @@ async fn under_load(
     let half = payments / 2;
     let ask_for = |numbers: std::ops::Range<usize>| {
         numbers.map(|number| {
-            let (monto, key) = (["24.00", "24.00", "24.01", "24.15"][number % 4], format!("{run}-{number}"));
+            let (monto, key) = (
+                ["24.00", "24.00", "24.01", "24.15"][number % 4],
+                format!("{run}-{number}"),
+            );
             async move { ask(world, cliente, monto, &key).await }
         })
     };
@@ -132,7 +176,13 @@ async fn upgrade(cluster: &Cluster, world: &World, cliente: &IdCliente, payments
     under_load(world, cliente, payments, "e2e-upgrade", || {
         cluster.install(&["operator.politicaNotificacion=Compensate", "operator.ttlSeconds=1800"])?;
         cluster.kubectl(&["rollout", "restart", "deployment"])?;
-        for app in ["operator", "bff", "gestion-clientes", "integracion-pagos", "notificaciones"] {
+        for app in [
+            "operator",
+            "bff",
+            "gestion-clientes",
+            "integracion-pagos",
+            "notificaciones",
+        ] {
             cluster.kubectl(&["rollout", "status", &format!("deployment/{app}"), "--timeout=180s"])?;
         }
         Ok(())
@@ -148,28 +198,53 @@ async fn kill(
     app: &str,
 ) -> Outcome<Vec<Accepted>> {
     under_load(world, cliente, payments, &format!("e2e-kill-{app}"), || {
-        let pods = cluster.kubectl(&["get", "pods", "-l", &format!("app.kubernetes.io/component={app}"), "-o", "name"])?;
-        let pod = pods.lines().next().ok_or_else(|| format!("{app} has no pod"))?.to_owned();
-        cluster.kubectl(&["delete", &pod, "--grace-period=0", "--force", "--wait=false"]).map(drop)
+        let pods = cluster.kubectl(&[
+            "get",
+            "pods",
+            "-l",
+            &format!("app.kubernetes.io/component={app}"),
+            "-o",
+            "name",
+        ])?;
+        let pod = pods
+            .lines()
+            .next()
+            .ok_or_else(|| format!("{app} has no pod"))?
+            .to_owned();
+        cluster
+            .kubectl(&["delete", &pod, "--grace-period=0", "--force", "--wait=false"])
+            .map(drop)
     })
     .await
 }
 
 async fn agree(world: &World, accepted: &[Accepted]) -> Outcome {
-    let mut evidence = world.evidence(accepted, BTreeSet::new()).await.map_err(text)?;
+    // A way that leads to a pod that is gone closes at the first request, and is opened again.
+    let evidence = until("the evidence", PATIENCE, async || {
+        world.evidence(accepted, BTreeSet::new()).await.map_err(text)
+    });
+    let mut evidence = evidence.await.map_err(text)?;
     let own: BTreeSet<&str> = accepted.iter().map(|payment| payment.id.as_str()).collect();
     // The chart's own test paid too.
-    evidence.movimientos.retain(|line| own.contains(line.referencia.as_str()));
+    evidence
+        .movimientos
+        .retain(|line| own.contains(line.referencia.as_str()));
     let verdict = judge(&evidence);
     let violations: Vec<String> = verdict.violations.iter().map(text).collect();
     ensure(violations.is_empty() && verdict.money_conserved(), || {
-        format!("held {}, owed {}; {}", verdict.held, verdict.owed, violations.join("; "))
+        format!(
+            "held {}, owed {}; {}",
+            verdict.held,
+            verdict.owed,
+            violations.join("; ")
+        )
     })
 }
 
 fn uninstall(cluster: &Cluster) -> Outcome {
     cluster.uninstall()?;
-    let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,paymentsagas";
+    let kinds =
+        "all,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,paymentsagas";
     let left = cluster.kubectl(&["get", kinds, "-o", "json"])?;
     let left: Value = serde_json::from_str(&left).map_err(text)?;
     // What every namespace has, and what is kept on purpose, is not ours to remove.
@@ -183,7 +258,13 @@ fn uninstall(cluster: &Cluster) -> Outcome {
         .into_iter()
         .flatten()
         .filter(ours)
-        .map(|object| format!("{}/{}", object["kind"].as_str().unwrap_or("?"), object["metadata"]["name"]))
+        .map(|object| {
+            format!(
+                "{}/{}",
+                object["kind"].as_str().unwrap_or("?"),
+                object["metadata"]["name"]
+            )
+        })
         .collect();
     ensure(names.is_empty(), || format!("left behind: {}", names.join(", ")))
 }

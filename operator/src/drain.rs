@@ -41,7 +41,11 @@ pub async fn run(settings: DrainArgs) -> Result<(), StartupError> {
             return Ok(());
         }
         let (ended, running): (Vec<_>, Vec<_>) = sagas.iter().partition(|saga| has_ended(saga));
-        println!("{} payments have not ended, {} have and are leaving", running.len(), ended.len());
+        println!(
+            "{} payments have not ended, {} have and are leaving",
+            running.len(),
+            ended.len()
+        );
         if Instant::now() >= deadline {
             let names: Vec<_> = running.iter().chain(&ended).map(|saga| saga.name_any()).collect();
             return Err(StartupError::new(
@@ -65,5 +69,7 @@ pub async fn run(settings: DrainArgs) -> Result<(), StartupError> {
 }
 
 fn has_ended(saga: &PaymentSaga) -> bool {
-    saga.status.as_ref().is_some_and(|status| status.completion_time.is_some())
+    saga.status
+        .as_ref()
+        .is_some_and(|status| status.completion_time.is_some())
 }
