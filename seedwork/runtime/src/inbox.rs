@@ -43,6 +43,7 @@ struct Desk {
 /// The parts of a CloudEvent that we read.
 #[derive(Deserialize)]
 struct CloudEvent {
+    id: Option<String>,
     #[serde(rename = "type")]
     event_type: String,
     source: Option<String>,
@@ -93,6 +94,7 @@ async fn deliver(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> R
         }
     };
     let CloudEvent {
+        id,
         event_type,
         source,
         traceparent,
@@ -107,18 +109,24 @@ async fn deliver(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> R
     );
     let header = crate::telemetry::traceparent_in(&headers);
     crate::telemetry::continue_trace(&span, header.or(traceparent.as_deref()));
-    handle(&desk, &event_type, source, data)
+    handle(&desk, id.as_deref(), &event_type, source, data)
         .instrument(span)
         .await
         .into_response()
 }
 
-async fn handle(desk: &Desk, event_type: &str, source: Option<String>, data: serde_json::Value) -> Ack {
+async fn handle(
+    desk: &Desk,
+    event_id: Option<&str>,
+    event_type: &str,
+    source: Option<String>,
+    data: serde_json::Value,
+) -> Ack {
     let message = match Message::decode(event_type, data) {
         Ok(message) => message,
         Err(error) => {
             let detail = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, detail, "a message that cannot be read goes to the dead letters");
+            tracing::warn!(event_id, %error, detail, "a message that cannot be read goes to the dead letters");
             return Ack::Drop;
         }
     };
