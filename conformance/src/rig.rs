@@ -285,23 +285,33 @@ impl Rig {
         self.journal.all_handled(subjects, letters, patience).await
     }
 
-    /// Closes the gates, sends messages that are held there, and waits until the replicas of this list hold one each.
-    pub(crate) async fn hold(&self, count: usize, holders: &[usize]) -> Result<Vec<String>> {
+    /// Closes the gates and sends messages that are held there until each replica of this list holds one. A broker may
+    /// give a whole batch to one replica, so more follow; three batches are fewer than a replica takes side by side.
+    pub(crate) async fn hold(&self, batch: usize, holders: &[usize]) -> Result<Vec<String>> {
+        const BATCHES: usize = 3;
         for replica in &self.replicas {
             replica.gate(false).await?;
         }
-        let ids = self.sender.ids(Kind::Hold, count);
-        self.sender.send_each(&ids).await?;
-        for index in holders {
-            let held = until("a replica to hold a message", FIRST, async || {
-                match self.replicas[*index].held().await? {
-                    0 => Err(format!("replica {index} holds none")),
-                    _ => Ok(()),
+        let mut ids = Vec::new();
+        let mut missing = String::new();
+        for _ in 0..BATCHES {
+            let more = self.sender.ids(Kind::Hold, batch);
+            self.sender.send_each(&more).await?;
+            ids.extend(more);
+            let held = until("the replicas to hold a message", FIRST / 3, async || {
+                for index in holders {
+                    if self.replicas[*index].held().await? == 0 {
+                        return Err(format!("replica {index} holds none of {}", ids.len()));
+                    }
                 }
+                Ok(())
             });
-            held.await?;
+            match held.await {
+                Ok(()) => return Ok(ids),
+                Err(error) => missing = error.to_string(),
+            }
         }
-        Ok(ids)
+        Err(Failure(missing))
     }
 
     /// Sends messages and kills the broker when a third was accepted; answers how often a publish was refused.
@@ -397,9 +407,9 @@ fn app_port(base: u16, nth: usize) -> u16 {
     base + 50 + index(nth)
 }
 
-/// A hundred ports from `base` on that nobody listens on.
+/// A hundred ports from `base` on that nobody listens on, below those that Linux gives to outgoing connections.
 fn free_base(base: u16) -> Result<u16> {
-    (base..60_000)
+    (base..32_700)
         .step_by(100)
         .find(|base| !(*base..base + 100).any(taken))
         .ok_or_else(|| Failure("there are no hundred free ports in a row".to_owned()))

@@ -123,5 +123,8 @@ pub(super) async fn a_slow_handler_blocks_nobody(rig: &mut Rig) -> Result<String
         replica.gate(true).await?;
     }
     rig.all_handled(&slow, PROMPT).await?;
-    Ok(format!("{OTHERS} of {OTHERS} handled while 8 were held, then those"))
+    Ok(format!(
+        "{OTHERS} of {OTHERS} handled while {} were held, then those",
+        slow.len()
+    ))
 }
