@@ -30,6 +30,8 @@ struct Remembered {
     suspended_since: Option<Instant>,
     sends: u32,
     last_send: Option<Duration>,
+    /// The one send that is counted is its writer's, who may be us and about to say so.
+    presumed: bool,
     archived: bool,
     leaving: bool,
 }
@@ -76,6 +78,17 @@ impl Memories {
         })
     }
 
+    /// This resource was just made by us, who publish its first command.
+    pub fn created(&self, uid: &str, now: Instant) {
+        let mut by_uid = self.lock();
+        let made = Remembered::new(1, now, false);
+        let entry = by_uid.entry(uid.to_owned()).or_insert(made);
+        // Its event came first, and at the start it was taken for one that had lost its writer.
+        if entry.secuencia == 1 && entry.sends == 0 {
+            *entry = made;
+        }
+    }
+
     /// The outstanding command of this record was published now.
     pub fn sent(&self, uid: &str, secuencia: u64, now: Instant) {
         let mut by_uid = self.lock();
@@ -87,9 +100,10 @@ impl Memories {
         }
         if secuencia > entry.secuencia {
             *entry = Remembered::new(secuencia, now, true);
-            entry.sends = 0;
         }
-        entry.sends += 1;
+        if !std::mem::take(&mut entry.presumed) {
+            entry.sends += 1;
+        }
         entry.last_send = Some(entry.elapsed(now));
     }
 
@@ -156,6 +170,7 @@ impl Remembered {
             suspended_since: None,
             sends,
             last_send,
+            presumed: !writer_gone,
             archived: false,
             leaving: false,
         }
@@ -179,6 +194,24 @@ mod tests {
         let later = start + Duration::from_secs(60);
         assert_eq!(memories.of("u-1", 4, false, later).unwrap().sends, 1);
         assert_eq!(memories.of("u-2", 1, false, later).unwrap().sends, 1);
+    }
+
+    #[test]
+    fn what_we_make_ourselves_at_the_start_is_sent_once() {
+        let start = Instant::now();
+        let memories = Memories::new(start);
+        let first = memories.of("u-1", 1, false, start).unwrap();
+        assert_eq!(first.sends, 0, "its event came first");
+        memories.created("u-1", start);
+        assert_eq!(
+            memories.of("u-1", 1, false, start).unwrap().sends,
+            1,
+            "by us, in a moment"
+        );
+        memories.sent("u-1", 1, start);
+        assert_eq!(memories.of("u-1", 1, false, start).unwrap().sends, 1, "the same one");
+        memories.sent("u-1", 1, start);
+        assert_eq!(memories.of("u-1", 1, false, start).unwrap().sends, 2);
     }
 
     #[test]

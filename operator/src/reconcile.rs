@@ -36,21 +36,27 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
         return Ok(again.map_or_else(Requeue::await_change, Requeue::requeue));
     }
     let payment = recorded.payment();
-    let suspended = payment.controls.suspend;
-    let Some(memory) = shell
-        .memories
-        .of(recorded.uid(), saga.secuencia, suspended, Instant::now())
-    else {
-        return Ok(Requeue::await_change()); // a stale read: the newer one is on its way
+    let decide = || {
+        let suspended = payment.controls.suspend;
+        let memory = shell
+            .memories
+            .of(recorded.uid(), saga.secuencia, suspended, Instant::now())?;
+        Some((memory.sends, saga::next(saga, &payment.controls, &memory)))
     };
-    let decided = saga::next(saga, &payment.controls, &memory);
-    // Nothing is decided and no command goes out for a payment that ended in an earlier life.
-    if matches!(decided, Next::Record(_) | Next::Send(_))
-        && object.status.is_none()
-        && memory.sends <= 1
-        && restored(&shell, &recorded).await?
-    {
+    // Nothing is decided on a stale read: the newer one is on its way.
+    let Some((sends, mut decided)) = decide() else {
         return Ok(Requeue::await_change());
+    };
+    // Nothing is decided and no command goes out for a payment that ended in an earlier life.
+    if matches!(decided, Next::Record(_) | Next::Send(_)) && object.status.is_none() && sends <= 1 {
+        if restored(&shell, &recorded).await? {
+            return Ok(Requeue::await_change());
+        }
+        // Whoever made it may have published its command while we looked.
+        let Some((_, again)) = decide() else {
+            return Ok(Requeue::await_change());
+        };
+        decided = again;
     }
     if !matches!(decided, Next::Record(_)) && is_unseen(object) {
         return observe(&shell, &recorded, saga).await; // client required

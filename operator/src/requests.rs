@@ -1,5 +1,7 @@
 //! A door asks for a payment, or what became of it: one message, safe to repeat.
 
+use std::time::Instant;
+
 use seedwork::contrato::SolicitarPago;
 use seedwork::{App, Fault, Message, Reason};
 
@@ -51,6 +53,8 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
 
 /// A resource without a status: an archived payment is restored, a new one begins.
 pub async fn begin(shell: &Shell, created: &Recorded) -> Result<(), Fault> {
+    // Before anything is waited for: its own event is on its way to us.
+    shell.memories.created(created.uid(), Instant::now());
     if let Some(archived) = shell.archive.find(&created.payment().id).await? {
         return restore(shell, created, &archived).await.map(|_| ());
     }
