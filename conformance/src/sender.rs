@@ -164,14 +164,15 @@ pub(crate) fn traceparent() -> String {
 
 /// The number that a page of a replica answers.
 pub(crate) async fn number(url: &str) -> std::result::Result<usize, String> {
-    let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+    let answer = client()?.get(url).send().await.map_err(|error| error.to_string())?;
     let text = answer.text().await.map_err(|error| error.to_string())?;
     text.parse().map_err(|_| text)
 }
 
 /// `POST` without a body.
 pub(crate) async fn post_to(url: &str) -> Result<()> {
-    let answer = reqwest::Client::new()
+    let answer = client()
+        .map_err(Failure)?
         .post(url)
         .send()
         .await
@@ -181,4 +182,10 @@ pub(crate) async fn post_to(url: &str) -> Result<()> {
     } else {
         Err(Failure(format!("{url} answers {}", answer.status())))
     }
+}
+
+fn client() -> std::result::Result<reqwest::Client, String> {
+    seedwork_runtime::http::client()
+        .build()
+        .map_err(|error| error.to_string())
 }

@@ -16,6 +16,7 @@ pub mod credentials;
 pub mod demo;
 pub mod error;
 pub mod holders;
+pub mod http;
 pub mod kubernetes;
 pub mod layout;
 pub mod out;

@@ -52,11 +52,7 @@ pub async fn prepare(ready: &Readiness) -> Result<(), String> {
 }
 
 async fn http(url: &str) -> Result<(), String> {
-    // A proxy that the environment names is not asked about this machine.
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .map_err(|error| chain(&error))?;
+    let client = crate::http::client().build().map_err(|error| chain(&error))?;
     let response = client.get(url).send().await.map_err(|error| chain(&error))?;
     if response.status().is_success() {
         Ok(())

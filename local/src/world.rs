@@ -292,7 +292,7 @@ pub fn accepted(id: IdCorrelacion, id_cliente: IdCliente, monto: &str) -> Result
 }
 
 fn http_client() -> Result<reqwest::Client> {
-    let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10));
+    let builder = crate::http::client().timeout(Duration::from_secs(10));
     builder
         .build()
         .map_err(|error| Error::advice(format!("the HTTP client cannot be made: {error}")))

@@ -113,7 +113,9 @@ impl System {
     }
 
     fn request(&self, method: reqwest::Method, url: String) -> reqwest::RequestBuilder {
-        reqwest::Client::new()
+        local::http::client()
+            .build()
+            .unwrap()
             .request(method, url)
             .header("dapr-api-token", &self.tokens.dapr_api)
     }

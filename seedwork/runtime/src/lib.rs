@@ -7,6 +7,7 @@
 //! config      what every binary is told             serve      listen, health, stop
 //! intake      requests, durable before the answer   sql        the pool behind read models and intake
 //! problem     problem+json, the HTTP edge           telemetry  one trace per payment
+//! http        the client towards what is not behind the sidecar
 //! fitness     what the components behind the sidecar must be able to do
 //! ```
 //!
@@ -17,6 +18,7 @@
 
 pub mod config;
 pub mod fitness;
+pub mod http;
 pub mod inbox;
 pub mod intake;
 pub mod participant;

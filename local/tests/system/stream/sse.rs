@@ -42,7 +42,7 @@ impl Stream {
     /// Opens a stream; `last` is the `Last-Event-ID` to go on from.
     pub(super) async fn open(system: &System, query: &str, last: Option<i64>) -> Outcome<Self> {
         // The world's own client gives up after ten seconds, and a stream has no end.
-        let client = reqwest::Client::builder().no_proxy().build().map_err(text)?;
+        let client = local::http::client().build().map_err(text)?;
         let mut request = client.get(system.world.url(App::Bff, &format!("/stream{query}")));
         if let Some(last) = last {
             request = request.header("last-event-id", last);

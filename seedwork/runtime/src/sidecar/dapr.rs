@@ -51,9 +51,8 @@ impl DaprSidecar {
             .connect_lazy();
         let api_token = args.dapr_api_token.as_ref().map(|token| token.expose().to_owned());
         let interceptor = ApiTokenInterceptor::new(api_token.clone());
-        let http = reqwest::Client::builder()
+        let http = crate::http::client()
             .timeout(CALL_TIMEOUT)
-            .no_proxy()
             .build()
             .map_err(|error| crate::serve::StartupError::new("the HTTP client cannot be made", error))?;
         Ok(Self {

@@ -58,7 +58,9 @@ impl Banco for Real {
 
     async fn entregados(&self, referencia: &str) -> Vec<Entregado> {
         let url = format!("{}/mensajes?referencia={referencia}", self.simulador.url);
-        let page: Value = reqwest::Client::new()
+        let page: Value = seedwork_runtime::http::client()
+            .build()
+            .unwrap()
             .get(url)
             .send()
             .await

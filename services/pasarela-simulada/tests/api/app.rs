@@ -83,9 +83,15 @@ pub(crate) fn autorizacion(referencia: &str, monto: i64) -> Value {
     json!({ "referencia": referencia, "monto": monto, "moneda": "USD", "medioPago": "TarjetaCredito" })
 }
 
+/// A client for the app. The workspace's reqwest has TLS and wants to be told by whom; told before is as good.
+pub(crate) fn http_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 /// POSTs to an app at `address`; an error is a connection that was closed without an answer.
 pub(crate) async fn post(address: SocketAddr, path: &str, key: &str, body: &Value) -> reqwest::Result<Reply> {
-    let response = reqwest::Client::new()
+    let response = http_client()
         .post(format!("http://{address}{path}"))
         .header("Idempotency-Key", key)
         .json(body)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::app::{Delays, NEVER_MS, TestApp, autorizacion, post};
+use crate::app::{Delays, NEVER_MS, TestApp, autorizacion, http_client, post};
 
 #[tokio::test]
 async fn the_same_key_and_body_get_the_same_answer_and_no_second_effect() {
@@ -18,7 +18,7 @@ async fn the_same_key_and_body_get_the_same_answer_and_no_second_effect() {
 #[tokio::test]
 async fn the_order_of_the_fields_does_not_matter() {
     let app = TestApp::start().await;
-    let client = reqwest::Client::new();
+    let client = http_client();
     let send = async |body: &'static str| {
         let request = client
             .post(format!("http://{}/autorizaciones", app.address))

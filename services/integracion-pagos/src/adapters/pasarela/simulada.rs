@@ -72,17 +72,16 @@ impl PasarelaSimulada {
     /// The gateway at `url`; an answer that takes longer than `timeout` is an unknown outcome.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, StartupError> {
         let base = Url::parse(url).map_err(|error| StartupError::new("PASARELA_URL is no address", error))?;
-        if base.scheme() != "http" || base.cannot_be_a_base() {
+        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(StartupError::new(
                 "PASARELA_URL must be like http://127.0.0.1:7100",
                 url.to_owned(),
             ));
         }
-        let http = reqwest::Client::builder()
+        let http = seedwork_runtime::http::client()
             .timeout(timeout)
             // A redirected POST would become a GET, whose answer would say nothing about the call.
             .redirect(redirect::Policy::none())
-            .no_proxy()
             .build()
             .map_err(|error| StartupError::new("the HTTP client cannot be made", error))?;
         Ok(Self { http, base })

@@ -54,20 +54,18 @@ impl Proveedor {
     pub fn new(base: &str, timeout: Duration) -> Result<Self, StartupError> {
         let problem = |source: Box<dyn std::error::Error + Send + Sync>| {
             StartupError::new(
-                "PROVEEDOR_URL must be the http:// address of the message provider",
+                "PROVEEDOR_URL must be the http:// or https:// address of the message provider",
                 source,
             )
         };
         let mensajes =
             Url::parse(&format!("{}/mensajes", base.trim_end_matches('/'))).map_err(|e| problem(e.into()))?;
-        if mensajes.scheme() != "http" {
-            // This client is built without TLS; in a cluster that is the mesh's or a gateway's part.
+        if !matches!(mensajes.scheme(), "http" | "https") {
             return Err(problem(format!("{} is another scheme", mensajes.scheme()).into()));
         }
-        let http = reqwest::Client::builder()
+        let http = seedwork_runtime::http::client()
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .build()
             .map_err(|error| StartupError::new("the HTTP client cannot be made", error))?;
         Ok(Self { http, mensajes })
