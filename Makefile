@@ -7,7 +7,7 @@ LOCAL := $(BIN)/local
 CRATES = $(shell cargo metadata --locked --no-deps --format-version 1 | grep -o '"name":"[^"]*","version":"[^"]*","id":"path' | cut -d'"' -f4)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build up down status logs reset demo judge test lint fmt kill-matrix mutants check-crates generate deny advisories
+.PHONY: projections-rebuild help tools stripe-mock mailpit build up down status logs token doctor reset demo judge test lint fmt kill-matrix mutants check-crates generate deny advisories
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,16 @@ status: $(LOCAL) ## Show what runs, its memory and its addresses
 logs: $(LOCAL) ## Show the end of the logs: of all, or S=operator; F=1 goes on
 	@$(LOCAL) logs $(S) $(if $(F),--follow)
 
+token: $(LOCAL) ## A token for a system that runs with AUTH=jwt: CLIENTE=<idCliente> or OPERADOR=<name>
+	@$(LOCAL) token $(if $(CLIENTE),--cliente $(CLIENTE)) $(if $(OPERADOR),--operador $(OPERADOR)) $(if $(MINUTES),--minutes $(MINUTES))
+
+doctor: ## Judge what every sidecar has loaded, and say what to change; NAMESPACE=pagos: in the cluster
+	@cargo build --locked --quiet --package cli --profile $(PROFILE)
+	@$(BIN)/pagos doctor $(if $(filter command environment,$(firstword $(origin NAMESPACE))),--namespace $(NAMESPACE))
+
+projections-rebuild: $(LOCAL) ## Make the tables of clients and invoices again from their documents, while the system runs
+	@$(LOCAL) rebuild
+
 reset: $(LOCAL) ## Stop everything and forget all local state
 	@$(LOCAL) reset
 
@@ -40,19 +50,37 @@ reset: $(LOCAL) ## Stop everything and forget all local state
 tools: ## Build daprd, etcd, kube-apiserver and Jaeger from pinned modules (some minutes, once)
 	@tools/build
 
+stripe-mock: ## Build stripe-mock, which judges what we send to Stripe in tests (seconds, once)
+	@tools/build stripe-mock
+
+mailpit: ## Build mailpit, the mail server that tests send to (a minute, once)
+	@tools/build mailpit
+
 build: ## Build our binaries
 	cargo build --locked --workspace --bins --profile $(PROFILE)
 
 $(LOCAL):
 	cargo build --locked --package local --profile $(PROFILE)
 
-generate: ## Write the files that are generated from code (the CRD)
+generate: ## Write the files that are generated from code (the CRD, the documents of every API)
 	cargo run --locked --quiet --package operator --profile $(PROFILE) -- crd > charts/pagos/files/paymentsagas.yaml.new
 	mv charts/pagos/files/paymentsagas.yaml.new charts/pagos/files/paymentsagas.yaml
+	cargo run --locked --quiet --package operator --profile $(PROFILE) -- asyncapi > seedwork/asyncapi.json.new
+	mv seedwork/asyncapi.json.new seedwork/asyncapi.json
+	cargo run --locked --quiet --package integracion-pagos --profile $(PROFILE) -- spec > services/integracion-pagos/spec.json.new
+	mv services/integracion-pagos/spec.json.new services/integracion-pagos/spec.json
+	cargo run --locked --quiet --package gestion-clientes --profile $(PROFILE) -- spec > services/gestion-clientes/spec.json.new
+	mv services/gestion-clientes/spec.json.new services/gestion-clientes/spec.json
+	cargo run --locked --quiet --package bff --profile $(PROFILE) -- spec > services/bff/spec.json.new
+	mv services/bff/spec.json.new services/bff/spec.json
+	cargo run --locked --quiet --package bff --profile $(PROFILE) -- sdl > services/bff/schema.graphql.new
+	mv services/bff/schema.graphql.new services/bff/schema.graphql
+	cargo run --locked --quiet --package notificaciones --profile $(PROFILE) -- spec > services/notificaciones/spec.json.new
+	mv services/notificaciones/spec.json.new services/notificaciones/spec.json
 
 # === checking ===
 
-test: tools build lint ## Formatting, lints, and every test, those on real processes included
+test: tools stripe-mock mailpit build lint ## Formatting, lints, and every test, those on real processes included
 	cargo test --locked --workspace --quiet
 
 lint: ## Formatting and clippy, warnings are errors; no source file that no crate compiles
@@ -101,7 +129,7 @@ DAPR_VERSION ?= 1.18
 CHART := charts/pagos
 # What `helm template` is told in place of a cluster.
 RENDER := --api-versions dapr.io/v1alpha1 --kube-version 1.34.0
-.PHONY: images dapr install chart-test e2e uninstall kind kind-down chart-lint chart-readme cluster-load
+.PHONY: images dapr install chart-test e2e uninstall kind kind-down chart-lint chart-validate chart-readme cluster-load
 
 images: ## Build the container images with Docker
 	@for image in $(IMAGES); do \
@@ -122,9 +150,9 @@ chart-test: ## Make one payment that completes and one that is undone, in the cl
 	helm test pagos --namespace $(NAMESPACE) --hide-notes
 	kubectl --namespace $(NAMESPACE) get paymentsagas
 
-e2e: ## From install to uninstall in the cluster: pay, compensate, upgrade, kill pods (SET="image.tag=dev …")
-	cargo build --locked --quiet --package e2e --profile $(PROFILE)
-	$(BIN)/e2e $(addprefix --set ,$(SET))
+e2e: ## From install to uninstall in the cluster: pay, compensate, upgrade, kill pods (SET="image.tag=dev …", MORE="--keep")
+	cargo build --locked --quiet --package e2e --package cli --profile $(PROFILE)
+	$(BIN)/e2e $(addprefix --set ,$(SET)) $(MORE)
 
 uninstall: ## Remove the platform from the cluster once its payments have ended; its definition and volumes stay
 	helm uninstall pagos --namespace $(NAMESPACE) --wait --cascade foreground
@@ -150,14 +178,32 @@ chart-lint: ## The chart: lint, every variant rendered, its README up to date
 	  redis.enabled=false,broker.component=none,store.component=none \
 	  postgresql.enabled=false,store.component=mysql \
 	  pasarelaSimulada.enabled=false,integracionPagos.pasarelaUrl=https://g.example.com,notificaciones.proveedorUrl=https://m.example.com \
-	  ingress.enabled=true,ingress.tlsSecret=t,defaults.autoscaling.enabled=true,monitoring.monitors=true,monitoring.rules=true; \
+	  auth.mode=jwt,auth.issuer=https://id.example.com,auth.audience=pagos,auth.jwksUrl=https://id.example.com/jwks,test.tokenSecret=t \
+	  pasarelaSimulada.enabled=false,integracionPagos.pasarela=stripe,integracionPagos.stripe.secretName=s,integracionPagos.stripe.paymentMethod=pm_1,notificaciones.proveedorUrl=https://m.example.com \
+	  notificaciones.smtp.url=smtps://m.example.com,notificaciones.smtp.remitente=a@example.com,notificaciones.smtp.secretName=s \
+	  ingress.enabled=true,ingress.webhooks=true,ingress.tlsSecret=t,defaults.autoscaling.enabled=true,monitoring.monitors=true,monitoring.rules=true; \
 	do helm template pagos $(CHART) $(RENDER) --set $$values >/dev/null 2>$(TARGET)/chart-lint.log \
 	  || { echo "with $$values:"; cat $(TARGET)/chart-lint.log; exit 1; }; done
-	@for values in operator.replica=2 moneda=usd broker.component=nats pasarelaSimulada.enabled=false; \
+	@for values in operator.replica=2 moneda=usd auth.mode=jwt 'auth.algorithms={HS256}' broker.component=nats pasarelaSimulada.enabled=false \
+	  integracionPagos.pasarela=stripe integracionPagos.pasarela=paypal notificaciones.smtp.url=smtps://m.example.com notificaciones.smtp.url=mail:25; \
 	do if helm template pagos $(CHART) $(RENDER) --set $$values >/dev/null 2>&1; then echo "error: the chart takes $$values"; exit 1; fi; done
 	@$(MAKE) --no-print-directory --silent chart-readme README=$(TARGET)/chart-readme.md
 	@diff $(CHART)/README.md $(TARGET)/chart-readme.md || { echo 'error: run make chart-readme'; exit 1; }
 	@echo "the chart is fine"
+
+# Kubernetes versions whose published types the manifests are held against, from their Go modules.
+KUBERNETES_VERSIONS := v1.31.14 v1.32.13 v1.33.13 v1.34.4
+chart-validate: ## Every manifest fits the types of Kubernetes 1.31 to 1.34 and of Dapr; kind-config.yaml those of kind
+	@cargo build --locked --quiet --package e2e --profile $(PROFILE)
+	@mkdir -p $(TARGET); cp tools/dapr/go.mod tools/dapr/go.sum $(TARGET)/; \
+	dapr=$$(cd $(TARGET) && go list -mod=mod -m -f '{{.Dir}}' github.com/dapr/dapr) || exit; \
+	for version in $(KUBERNETES_VERSIONS); do \
+	  schemas=$$(go mod download -json k8s.io/kubernetes@$$version | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/api/openapi-spec/v3; \
+	  for values in defaults.replicas=2 defaults.autoscaling.enabled=true,ingress.enabled=true redis.enabled=false,broker.component=rabbitmq; do \
+	    helm template pagos $(CHART) $(RENDER) --set $$values 2>/dev/null >$(TARGET)/manifests.yaml \
+	      && printf '%-9s %s: ' $$version $$values \
+	      && $(BIN)/manifests --schemas $$schemas --definitions $$dapr/charts/dapr/crds <$(TARGET)/manifests.yaml || exit; done; done
+	@cd tools/kind && go run . ../../kind-config.yaml
 
 README = $(CHART)/README.md
 chart-readme: ## Write the table of values into the chart's README

@@ -58,6 +58,20 @@ impl Verdict {
     pub fn money_conserved(&self) -> bool {
         self.held == self.owed
     }
+
+    /// Nothing was broken and no money was made or lost; otherwise all of it as a sentence.
+    pub fn holds(&self) -> Result<(), String> {
+        if self.violations.is_empty() && self.money_conserved() {
+            return Ok(());
+        }
+        let violations: Vec<String> = self.violations.iter().map(ToString::to_string).collect();
+        Err(format!(
+            "held {}, owed {}; {}",
+            self.held,
+            self.owed,
+            violations.join("; ")
+        ))
+    }
 }
 
 /// Judges a run that has come to rest.

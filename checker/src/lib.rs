@@ -52,3 +52,15 @@ pub struct Evidence {
     /// Payments whose money the bank took back: a completed one among them was reversed by that.
     pub contracargos: BTreeSet<IdCorrelacion>,
 }
+
+// === impl Evidence ===
+
+impl Evidence {
+    /// Without the gateway's lines about payments that are not judged here: others may pay at the same time.
+    #[must_use]
+    pub fn of_accepted_only(mut self) -> Self {
+        let own: BTreeSet<&str> = self.accepted.iter().map(|payment| payment.id.as_str()).collect();
+        self.movimientos.retain(|line| own.contains(line.referencia.as_str()));
+        self
+    }
+}

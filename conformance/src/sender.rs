@@ -12,7 +12,7 @@ use local::wait::until;
 use seedwork::contrato::Contracargo;
 use seedwork::{App, IdCorrelacion, Message};
 use seedwork_runtime::ServiceArgs;
-use seedwork_runtime::serve::{self, dress};
+use seedwork_runtime::serve::{self, Health, dress};
 use seedwork_runtime::sidecar::{DaprSidecar, Event, Sidecar};
 use serde_json::{Value, json};
 
@@ -61,7 +61,12 @@ impl Sender {
         let router = Router::new()
             .route("/dapr/subscribe", get(async move || Json(topics)))
             .route("/dead-letters", post(receive));
-        let router = dress(router, Arc::clone(&sidecar), r#"{"status":"up"}"#);
+        let health = Health {
+            sidecar: Arc::clone(&sidecar),
+            pool: None,
+            body: r#"{"status":"up"}"#,
+        };
+        let router = dress(router, health);
         let listener = serve::bind(args.host, args.port).await?;
         let server = tokio::spawn(async move {
             if let Err(error) = serve::run(listener, router, std::future::pending()).await {

@@ -27,28 +27,35 @@ impl Doors {
     /// Opens a way to every service that is asked from outside, on the ports where a local system has them.
     pub(crate) fn open(namespace: &str, ports: Ports) -> Self {
         let ways = [
-            ("bff", ports.app(App::Bff), 8003),
-            ("gestion-clientes", ports.app(App::GestionClientes), 5000),
-            ("integracion-pagos", ports.app(App::IntegracionPagos), 7000),
-            ("notificaciones", ports.app(App::Notificaciones), 6000),
-            ("pasarela-simulada", ports.pasarela(), 7100),
+            ("service/bff", ports.app(App::Bff), 8003),
+            ("service/gestion-clientes", ports.app(App::GestionClientes), 5000),
+            ("service/integracion-pagos", ports.app(App::IntegracionPagos), 7000),
+            ("service/notificaciones", ports.app(App::Notificaciones), 6000),
+            ("service/pasarela-simulada", ports.pasarela(), 7100),
+            ("service/jaeger", ports.jaeger_query(), 16686),
         ];
-        let keep = |(service, here, there): (&'static str, u16, u16)| {
-            let namespace = namespace.to_owned();
-            tokio::spawn(async move {
-                loop {
-                    let mut kubectl = Command::new("kubectl");
-                    kubectl.args(["--namespace", &namespace, "port-forward", &format!("service/{service}")]);
-                    kubectl
-                        .arg(format!("{here}:{there}"))
-                        .stdout(Stdio::null())
-                        .stderr(Stdio::null());
-                    // Whether it ended well or not, the way is closed: open it again.
-                    let _ = kubectl.kill_on_drop(true).status().await;
-                    tokio::time::sleep(AGAIN).await;
-                }
-            })
-        };
-        Self(ways.into_iter().map(keep).collect())
+        let ways = ways.map(|(target, here, there)| keep(target.to_owned(), namespace.to_owned(), here, there));
+        Self(ways.into_iter().collect())
     }
+
+    /// Opens one way, to a pod, a service or a deployment.
+    pub(crate) fn to(target: &str, namespace: &str, here: u16, there: u16) -> Self {
+        Self(vec![keep(target.to_owned(), namespace.to_owned(), here, there)])
+    }
+}
+
+fn keep(target: String, namespace: String, here: u16, there: u16) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            let mut kubectl = Command::new("kubectl");
+            kubectl
+                .args(["--namespace", &namespace, "port-forward", &target])
+                .arg(format!("{here}:{there}"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            // Whether it ended well or not, the way is closed: open it again.
+            let _ = kubectl.kill_on_drop(true).status().await;
+            tokio::time::sleep(AGAIN).await;
+        }
+    })
 }

@@ -5,7 +5,14 @@
 
 mod cluster;
 mod doors;
+mod edges;
+mod intruders;
+mod load;
+mod report;
+mod rights;
+mod screen;
 mod story;
+mod streams;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,9 +40,21 @@ struct Args {
     #[arg(long, default_value_t = 22000)]
     port_base: u16,
 
-    /// Payments that are under way while the release is upgraded and while pods are killed.
+    /// Payments that are under way while the release is upgraded.
+    #[arg(long, default_value_t = 200)]
+    upgrading: usize,
+
+    /// Payments that are under way while a pod is killed.
     #[arg(long, default_value_t = 30)]
-    payments: usize,
+    killing: usize,
+
+    /// Values of the release that is upgraded to, `key=value` (another image.tag, say); may be repeated.
+    #[arg(long)]
+    upgrade: Vec<String>,
+
+    /// Hold every connection against the NetworkPolicies: on the cluster's only node, as root.
+    #[arg(long)]
+    conntrack: bool,
 
     /// Leave everything installed.
     #[arg(long)]
@@ -48,17 +67,31 @@ fn main() -> ExitCode {
         chart,
         values,
         port_base,
-        payments,
+        upgrading,
+        killing,
+        upgrade,
+        conntrack,
         keep,
     } = Args::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let outcome = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         let cluster = Cluster {
             namespace,
             chart,
             values,
         };
-        runtime.block_on(story::play(&cluster, port_base, payments, keep))
+        let play = story::Play {
+            port_base,
+            upgrading,
+            killing,
+            upgrade,
+            conntrack,
+            keep,
+        };
+        runtime.block_on(story::play(&cluster, &play))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

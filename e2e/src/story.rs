@@ -1,10 +1,9 @@
 //! What is played, and what must come of it.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use checker::{Accepted, judge};
-use futures::future::join_all;
+use local::demo::{spans, without_sidecars};
 use local::ports::Ports;
 use local::wait::until;
 use local::world::World;
@@ -13,37 +12,37 @@ use serde_json::Value;
 
 use crate::cluster::{Cluster, Outcome};
 use crate::doors::Doors;
+use crate::edges::Watch;
+use crate::load::{kill, pay, upgrade};
+use crate::report::{PATIENCE, ensure, step, text};
+use crate::{intruders, rights, screen, streams};
 
-/// How long anything may take: a pod that is replaced needs its image, its sidecar and its readiness.
-const PATIENCE: Duration = Duration::from_secs(180);
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
-fn ensure(holds: bool, why: impl FnOnce() -> String) -> Outcome {
-    if holds { Ok(()) } else { Err(why()) }
-}
-
-/// Prints what is done and how long it took.
-async fn step<T>(what: &str, doing: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    println!("… {what}");
-    let started = Instant::now();
-    let outcome = doing.await.map_err(|why| format!("{what}: {why}"))?;
-    println!("ok {what} ({:.1} s)", started.elapsed().as_secs_f64());
-    Ok(outcome)
+/// How it is played.
+pub(crate) struct Play {
+    /// First of the local ports that lead to the services.
+    pub(crate) port_base: u16,
+    /// Payments under way while the release is upgraded.
+    pub(crate) upgrading: usize,
+    /// Payments under way while a pod is killed.
+    pub(crate) killing: usize,
+    /// Values of the release that is upgraded to.
+    pub(crate) upgrade: Vec<String>,
+    /// Hold connections against the NetworkPolicies.
+    pub(crate) conntrack: bool,
+    /// Leave everything installed.
+    pub(crate) keep: bool,
 }
 
 /// From install to uninstall.
-pub(crate) async fn play(cluster: &Cluster, port_base: u16, payments: usize, keep: bool) -> Outcome {
+pub(crate) async fn play(cluster: &Cluster, play: &Play) -> Outcome {
     let context = cluster.kubectl(&["config", "current-context"])?;
     println!("cluster: {}", context.trim());
     step("a namespace with pod-security level restricted", async {
         cluster.make_namespace()
     })
     .await?;
-    let outcome = in_namespace(cluster, port_base, payments, keep).await;
-    if keep {
+    let outcome = in_namespace(cluster, play).await;
+    if play.keep {
         println!("kept: kubectl --namespace {} get paymentsagas", cluster.namespace);
         return outcome;
     }
@@ -51,59 +50,46 @@ pub(crate) async fn play(cluster: &Cluster, port_base: u16, payments: usize, kee
     outcome.and(removed)
 }
 
-async fn in_namespace(cluster: &Cluster, port_base: u16, payments: usize, keep: bool) -> Outcome {
-    let doing = "helm install, until all is ready";
-    step(doing, async {
+async fn in_namespace(cluster: &Cluster, play: &Play) -> Outcome {
+    let ports = Ports::from_base(play.port_base).map_err(text)?;
+    let world = World::of_current_context(ports).await.map_err(text)?;
+    let world = &world;
+    let watch = if play.conntrack {
+        Some(Watch::start(world.kube().clone())?)
+    } else {
+        None
+    };
+    step("helm install, until all is ready", async {
         cluster.install(&["operator.politicaNotificacion=Compensate"])
     })
     .await?;
-    let ports = Ports::from_base(port_base).map_err(text)?;
     let doors = Doors::open(&cluster.namespace, ports);
-    let world = World::of_current_context(ports).await.map_err(text)?;
-    let world = &world;
-    let ana = step("a client", async {
-        until("a client", PATIENCE, async || {
-            world.cliente("Ana", "ana@example.com", "ana").await.map_err(text)
-        })
-        .await
-        .map_err(text)
-    })
-    .await?;
-    let mut all = Vec::new();
-
-    let paid = step(
-        "a payment that completes",
-        pay(world, &ana, "24.00", "e2e-1", "Completed"),
-    )
-    .await?;
-    let wait = ["wait", "--for=condition=Completed", "--timeout=10s"];
-    let resource = format!("paymentsaga/{}", paid.id.resource_name());
-    step("kubectl wait sees it", async {
-        cluster.kubectl(&[&wait[..], &[&resource]].concat()).map(drop)
-    })
-    .await?;
-    all.push(paid);
-    all.push(
-        step(
-            "a declined one that is undone",
-            pay(world, &ana, "24.01", "e2e-2", "Compensated"),
-        )
-        .await?,
-    );
+    let ana = step("a client", client(world)).await?;
+    let mut all = first_payments(cluster, world, &ana, ports).await?;
     step("helm test", async { cluster.test().map(drop) }).await?;
+    step("pagos doctor finds every sidecar fit", async { cluster.doctor() }).await?;
+    closed_doors(cluster, world, ports).await?;
 
+    let upgrading = upgrade(cluster, world, &ana, play.upgrading, &play.upgrade);
     all.extend(
         step(
-            "helm upgrade under load loses nothing",
-            upgrade(cluster, world, &ana, payments),
+            &format!("helm upgrade while {} payments run", play.upgrading),
+            upgrading,
         )
         .await?,
     );
     for app in ["operator", "integracion-pagos", "bff"] {
         let what = format!("a pod of {app} is killed under load and nothing is lost");
-        all.extend(step(&what, kill(cluster, world, &ana, payments, app)).await?);
+        all.extend(step(&what, kill(cluster, world, &ana, play.killing, app)).await?);
     }
     step("the gateway's ledger agrees with every saga", agree(world, &all)).await?;
+    if let Some(watch) = watch {
+        step(
+            "every connection is allowed, every allowed edge was used",
+            edges(cluster, world, &watch, &ana),
+        )
+        .await?;
+    }
     println!(
         "{}",
         cluster
@@ -113,7 +99,7 @@ async fn in_namespace(cluster: &Cluster, port_base: u16, payments: usize, keep: 
             .collect::<Vec<_>>()
             .join("\n")
     );
-    if keep {
+    if play.keep {
         return Ok(());
     }
     drop(doors);
@@ -126,96 +112,152 @@ async fn in_namespace(cluster: &Cluster, port_base: u16, payments: usize, keep: 
     Ok(())
 }
 
-/// One payment, followed to its end. Asked for under a key, so a door that dies in between is asked again.
-async fn pay(world: &World, cliente: &IdCliente, monto: &str, key: &str, phase: &str) -> Outcome<Accepted> {
-    let payment = ask(world, cliente, monto, key).await?;
-    let end = world.until_ended(&payment.id, PATIENCE).await.map_err(text)?;
-    ensure(end.fase == phase, || {
-        format!("{} ended {} {:?}", payment.id, end.fase, end.motivo)
-    })?;
-    Ok(payment)
-}
-
-async fn ask(world: &World, cliente: &IdCliente, monto: &str, key: &str) -> Outcome<Accepted> {
-    let asked = until("a door to take a payment", PATIENCE, async || {
-        world.pagar_with_key(cliente, monto, key).await.map_err(text)
+async fn client(world: &World) -> Outcome<IdCliente> {
+    let made = until("a client", PATIENCE, async || {
+        world.cliente("Ana", "ana@example.com", "ana").await.map_err(text)
     });
-    asked.await.map_err(text)
+    made.await.map_err(text)
 }
 
-/// Asks for payments while something else is done to the cluster; answers those that were taken.
-async fn under_load(
-    world: &World,
-    cliente: &IdCliente,
-    payments: usize,
-    run: &str,
-    mut disturb: impl FnMut() -> Outcome,
-) -> Outcome<Vec<Accepted>> {
-    let half = payments / 2;
-    let ask_for = |numbers: std::ops::Range<usize>| {
-        numbers.map(|number| {
-            let (monto, key) = (
-                ["24.00", "24.00", "24.01", "24.15"][number % 4],
-                format!("{run}-{number}"),
-            );
-            async move { ask(world, cliente, monto, &key).await }
+/// What a person does and sees with a handful of payments.
+async fn first_payments(cluster: &Cluster, world: &World, ana: &IdCliente, ports: Ports) -> Outcome<Vec<Accepted>> {
+    let replicas = step("a stream at each replica of the BFF", streams::open(cluster, ports)).await?;
+    let paid = step(
+        "a payment that completes",
+        pay(world, ana, "24.00", "e2e-1", "Completed"),
+    )
+    .await?;
+    step("every replica streamed all of it", async {
+        let events = streams::agree(replicas, paid.id.as_str()).await?;
+        println!("   {events} events at each");
+        Ok(())
+    })
+    .await?;
+    let resource = format!("paymentsaga/{}", paid.id.resource_name());
+    step("kubectl lists, selects, waits for and explains it", async {
+        screen::lists(cluster, &resource, ana)
+    })
+    .await?;
+    step("it is one trace, over sidecars with mTLS", async {
+        trace(cluster, world, &paid).await
+    })
+    .await?;
+    let declined = step(
+        "a declined one that is undone",
+        pay(world, ana, "24.01", "e2e-2", "Compensated"),
+    )
+    .await?;
+    step("resources that break a rule are refused", async {
+        screen::refusals(cluster)
+    })
+    .await?;
+    step("a payment that is deleted under way is undone first", async {
+        let last = screen::delete_running(cluster, ana).await?;
+        ensure(last == "Compensated" || last == "Compensating", || {
+            format!("it was {last} when it was last seen")
         })
-    };
-    let mut taken: Vec<Outcome<Accepted>> = join_all(ask_for(0..half)).await;
-    disturb()?;
-    taken.extend(join_all(ask_for(half..payments)).await);
-    let taken = taken.into_iter().collect::<Outcome<Vec<_>>>()?;
-    for payment in &taken {
-        world.until_ended(&payment.id, PATIENCE).await.map_err(text)?;
-    }
-    Ok(taken)
+    })
+    .await?;
+    Ok(vec![paid, declined])
 }
 
-async fn upgrade(cluster: &Cluster, world: &World, cliente: &IdCliente, payments: usize) -> Outcome<Vec<Accepted>> {
-    // A changed setting replaces the operator's pods; the restart replaces everyone's.
-    under_load(world, cliente, payments, "e2e-upgrade", || {
-        cluster.install(&["operator.politicaNotificacion=Compensate", "operator.ttlSeconds=1800"])?;
-        cluster.kubectl(&["rollout", "restart", "deployment"])?;
-        for app in [
-            "operator",
+/// What is refused to whom.
+async fn closed_doors(cluster: &Cluster, world: &World, ports: Ports) -> Outcome {
+    let (kube, namespace) = (world.kube(), cluster.namespace.as_str());
+    step("each account may do its own and no more", async {
+        let asked = rights::accounts(kube, namespace).await?;
+        let looked = rights::tokens(kube, namespace).await?;
+        println!("   {asked} questions to the API server, {looked} containers");
+        Ok(())
+    })
+    .await?;
+    step(
+        "the BFF's sidecar may not command a participant",
+        intruders::command_by_the_bff(cluster, ports),
+    )
+    .await?;
+    step(
+        "another app gets no broker and invokes nobody",
+        intruders::another_app(cluster, ports),
+    )
+    .await?;
+    step("the broker wants a password", intruders::broker(cluster, ports)).await?;
+    step("the databases want the right one", intruders::databases(cluster, ports)).await
+}
+
+/// Everything that happened to a payment, in one trace with one root, though every hop is encrypted.
+async fn trace(cluster: &Cluster, world: &World, payment: &Accepted) -> Outcome {
+    let encrypted = [
+        "get",
+        "configurations.dapr.io",
+        "--all-namespaces",
+        "-o",
+        "jsonpath={.items[*].spec.mtls.enabled}",
+    ];
+    let encrypted = cluster.kubectl(&encrypted)?;
+    ensure(encrypted.contains("true"), || "Dapr's mTLS is off".to_owned())?;
+    let pago = world
+        .pago(&payment.id)
+        .await
+        .map_err(text)?
+        .ok_or("the BFF does not know it")?;
+    let id = pago.trace_id.ok_or("the payment has no trace id")?;
+    until("the whole trace", PATIENCE, async || {
+        let (_, answer) = world
+            .get(&world.jaeger(&format!("/api/traces/{id}")))
+            .await
+            .map_err(text)?;
+        let shown = without_sidecars(&spans(&answer));
+        let services: BTreeSet<&str> = shown.iter().map(|span| span.service.as_str()).collect();
+        let missing: Vec<&str> = [
             "bff",
+            "operator",
             "gestion-clientes",
             "integracion-pagos",
             "notificaciones",
-        ] {
-            cluster.kubectl(&["rollout", "status", &format!("deployment/{app}"), "--timeout=180s"])?;
-        }
-        Ok(())
+            "pasarela-simulada",
+        ]
+        .into_iter()
+        .filter(|name| !services.contains(name))
+        .collect();
+        ensure(missing.is_empty(), || {
+            format!("{} spans, none of {missing:?}", shown.len())
+        })?;
+        let roots = shown.iter().filter(|span| span.parent.is_none()).count();
+        ensure(roots == 1, || format!("it has {roots} roots"))
     })
     .await
+    .map_err(text)
 }
 
-async fn kill(
-    cluster: &Cluster,
-    world: &World,
-    cliente: &IdCliente,
-    payments: usize,
-    app: &str,
-) -> Outcome<Vec<Accepted>> {
-    under_load(world, cliente, payments, &format!("e2e-kill-{app}"), || {
-        let pods = cluster.kubectl(&[
-            "get",
-            "pods",
-            "-l",
-            &format!("app.kubernetes.io/component={app}"),
-            "-o",
-            "name",
-        ])?;
-        let pod = pods
-            .lines()
-            .next()
-            .ok_or_else(|| format!("{app} has no pod"))?
-            .to_owned();
-        cluster
-            .kubectl(&["delete", &pod, "--grace-period=0", "--force", "--wait=false"])
-            .map(drop)
-    })
-    .await
+/// The last edges: a client is asked for by GraphQL, and a stranger in the cluster looks in at the doors that are open.
+async fn edges(cluster: &Cluster, world: &World, watch: &Watch, ana: &IdCliente) -> Outcome {
+    world
+        .graphql(
+            "query($id: String!) { cliente(id: $id) { id } }",
+            serde_json::json!({ "id": ana }),
+            None,
+        )
+        .await
+        .map_err(text)?;
+    cluster.apply(&intruders::pod("e2e-stranger", intruders::Kind::Stranger))?;
+    cluster.kubectl(&["wait", "--for=condition=Ready", "pod/e2e-stranger", "--timeout=60s"])?;
+    for door in [
+        "bff:8003/health",
+        "gestion-clientes:5000/health",
+        "jaeger:16686/api/services",
+    ] {
+        let address = format!("http://{door}");
+        cluster.kubectl(&["exec", "e2e-stranger", "--", "wget", "-qO-", &address])?;
+    }
+    let judged = until("every edge", PATIENCE, async || {
+        watch.judge(world.kube(), &cluster.namespace).await
+    });
+    let said = judged.await.map_err(text)?;
+    println!("   {said}");
+    cluster
+        .kubectl(&["delete", "pod", "e2e-stranger", "--grace-period=1"])
+        .map(drop)
 }
 
 async fn agree(world: &World, accepted: &[Accepted]) -> Outcome {
@@ -223,40 +265,23 @@ async fn agree(world: &World, accepted: &[Accepted]) -> Outcome {
     let evidence = until("the evidence", PATIENCE, async || {
         world.evidence(accepted, BTreeSet::new()).await.map_err(text)
     });
-    let mut evidence = evidence.await.map_err(text)?;
-    let own: BTreeSet<&str> = accepted.iter().map(|payment| payment.id.as_str()).collect();
     // The chart's own test paid too.
-    evidence
-        .movimientos
-        .retain(|line| own.contains(line.referencia.as_str()));
-    let verdict = judge(&evidence);
-    let violations: Vec<String> = verdict.violations.iter().map(text).collect();
-    ensure(violations.is_empty() && verdict.money_conserved(), || {
-        format!(
-            "held {}, owed {}; {}",
-            verdict.held,
-            verdict.owed,
-            violations.join("; ")
-        )
-    })
+    judge(&evidence.await.map_err(text)?.of_accepted_only()).holds()
 }
 
 fn uninstall(cluster: &Cluster) -> Outcome {
     cluster.uninstall()?;
     let kinds =
         "all,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,paymentsagas";
-    let left = cluster.kubectl(&["get", kinds, "-o", "json"])?;
-    let left: Value = serde_json::from_str(&left).map_err(text)?;
     // What every namespace has, and what is kept on purpose, is not ours to remove.
     let ours = |object: &&Value| {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let kept = object["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep";
         !kept && !matches!(name, "kube-root-ca.crt" | "default") && object["metadata"]["deletionTimestamp"].is_null()
     };
-    let names: Vec<String> = left["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let left = cluster.json(&["get", kinds])?;
+    let names: Vec<String> = left
+        .iter()
         .filter(ours)
         .map(|object| {
             format!(

@@ -35,6 +35,9 @@ pub enum Error {
     /// Keys and certificates.
     #[error("failed to make a certificate")]
     Certificate(#[from] rcgen::Error),
+    /// A token.
+    #[error("failed to sign a token")]
+    Token(#[from] jsonwebtoken::errors::Error),
     /// A JSON file of the state dir.
     #[error("failed to read or write {what}")]
     Json {

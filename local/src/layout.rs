@@ -54,6 +54,21 @@ impl Layout {
         self.state.join("credentials")
     }
 
+    /// The key that tokens are signed with.
+    pub fn token_key(&self) -> PathBuf {
+        self.credentials().join("token-signing.key")
+    }
+
+    /// Its public half, as the services read it.
+    pub fn jwks(&self) -> PathBuf {
+        self.credentials().join("jwks.json")
+    }
+
+    /// The address of that file.
+    pub fn jwks_url(&self) -> String {
+        format!("file://{}", self.jwks().display())
+    }
+
     /// What the sidecars load: rendered from `dapr-components/local`.
     pub fn resources(&self) -> PathBuf {
         self.state.join("dapr/resources")

@@ -17,6 +17,7 @@ pub mod demo;
 pub mod error;
 pub mod holders;
 pub mod http;
+pub mod issuer;
 pub mod kubernetes;
 pub mod layout;
 pub mod out;

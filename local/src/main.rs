@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use local::error::During;
+use local::issuer::Subject;
 use local::layout::Layout;
 use local::ports::{DEFAULT_BASE, Ports};
-use local::settings::{PoliticaNotificacion, Profile, SamplingRate, Settings};
+use local::settings::{Auth, PoliticaNotificacion, Profile, SamplingRate, Settings};
 use local::{Error, Result, commands, ready, supervisor};
 
 /// Runs the whole system as processes of this machine: no Docker, no root.
@@ -52,12 +53,29 @@ enum Command {
     Demo(Choices),
     /// Judge the demo that was played again, from what the running system holds now
     Judge,
+    /// Make the tables of clients and invoices again from their documents, in the system that runs
+    Rebuild,
+    /// Print a token for the system that runs with AUTH=jwt
+    Token(Whose),
     /// Keep the parts of a state dir running (what `up` starts)
     #[command(hide = true)]
     Supervise {
         #[arg(long)]
         state: PathBuf,
     },
+}
+
+#[derive(clap::Args)]
+struct Whose {
+    /// A client, by its idCliente
+    #[arg(long, conflicts_with = "operador", required_unless_present = "operador")]
+    cliente: Option<String>,
+    /// One who acts for every client, by name
+    #[arg(long)]
+    operador: Option<String>,
+    /// How long it is good for
+    #[arg(long, default_value_t = 60)]
+    minutes: u32,
 }
 
 #[derive(clap::Args)]
@@ -74,6 +92,9 @@ struct Choices {
     /// Which part of the traces that nobody decided about the sidecars keep, 0 to 1 [default: 1]
     #[arg(long)]
     sampling_rate: Option<SamplingRate>,
+    /// Whether callers must prove who they are
+    #[arg(long, env = "AUTH", default_value = "none")]
+    auth: Auth,
     /// Log filter of our own binaries
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     log_filter: String,
@@ -125,8 +146,26 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Logs { part, follow, lines } => {
             commands::logs(&root()?, &profiles, part.as_deref(), lines, follow).await
         }
+        Command::Rebuild => commands::rebuild(&root()?, &profiles),
         Command::Reset => commands::reset(&root()?, &profiles).await,
+        Command::Token(whose) => {
+            let (subject, lasts) = whose.read()?;
+            commands::token(&root()?, &profiles, &subject, lasts)
+        }
         Command::Supervise { state } => supervisor::run(&state).await,
+    }
+}
+
+impl Whose {
+    fn read(self) -> Result<(Subject, Duration)> {
+        let Self {
+            cliente,
+            operador,
+            minutes,
+        } = self;
+        let subject = cliente.map(Subject::Cliente).or(operador.map(Subject::Operador));
+        let subject = subject.ok_or_else(|| Error::advice("name a --cliente or an --operador"))?;
+        Ok((subject, Duration::from_secs(u64::from(minutes) * 60)))
     }
 }
 
@@ -143,14 +182,18 @@ fn chosen(profile: Profile, ports: Ports, choices: Choices) -> (Settings, Durati
         ttl_seconds,
         politica_notificacion,
         sampling_rate,
+        auth,
         log_filter,
         timeout,
     } = choices;
-    let defaults = Settings::of(profile, ports);
+    // Copied as they are; the services read them.
+    let copy = |name: &str| std::env::var_os(name)?.into_string().ok();
+    let defaults = Settings::of(profile, ports).passing_on(copy);
     let settings = Settings {
         ttl_seconds: ttl_seconds.unwrap_or(defaults.ttl_seconds),
         politica_notificacion: politica_notificacion.unwrap_or(defaults.politica_notificacion),
         sampling_rate: sampling_rate.unwrap_or_default(),
+        auth,
         log_filter,
         infrastructure_only: infra,
         ..defaults

@@ -1,8 +1,11 @@
 //! What a person may choose about a local system.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use seedwork::contrato::App;
 
 use crate::ports::Ports;
 
@@ -47,6 +50,26 @@ impl PoliticaNotificacion {
         match self {
             Self::Compensate => "Compensate",
             Self::Continue => "Continue",
+        }
+    }
+}
+
+/// Whether callers must prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Auth {
+    /// They are not asked.
+    #[default]
+    None,
+    /// Each request carries a token; `local token` makes one.
+    Jwt,
+}
+
+impl Auth {
+    /// As the services' environment spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Jwt => "jwt",
         }
     }
 }
@@ -96,11 +119,59 @@ pub struct Settings {
     pub stall_after_seconds: u32,
     /// Which part of the traces that nobody decided about the sidecars keep.
     pub sampling_rate: SamplingRate,
+    /// Whether callers must prove who they are.
+    pub auth: Auth,
     /// Log filter of our own binaries (`RUST_LOG`).
     pub log_filter: String,
     /// Only the parts that are not ours: etcd, kube-apiserver, Redis, Jaeger.
     pub infrastructure_only: bool,
+    /// Variables of whoever starts the system that reach its services ([`PASSED_ON`]): a mail server, a gateway.
+    pub passed_on: PassedOn,
 }
+
+/// Variables by their names. Passwords are among them, so it does not print.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct PassedOn(BTreeMap<String, String>);
+
+impl PassedOn {
+    /// The variable of this name, if it is set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl fmt::Debug for PassedOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The application and the variables that reach it from whoever starts the system. Everything else does not: what
+/// happens to be set in a shell must change nothing.
+pub const PASSED_ON: [(App, &[&str]); 2] = [
+    (
+        App::Notificaciones,
+        &["SMTP_URL", "SMTP_USER", "SMTP_PASSWORD", "SMTP_TIMEOUT_MS", "REMITENTE"],
+    ),
+    (
+        App::IntegracionPagos,
+        &[
+            "PASARELA",
+            "PASARELA_TIMEOUT_MS",
+            "STRIPE_SECRET_KEY",
+            "STRIPE_WEBHOOK_SECRET",
+            "STRIPE_URL",
+            "STRIPE_API_VERSION",
+            "STRIPE_PAYMENT_METHOD",
+            "STRIPE_PAYMENT_METHOD_TARJETA_CREDITO",
+            "STRIPE_PAYMENT_METHOD_TARJETA_DEBITO",
+            "STRIPE_PAYMENT_METHOD_PSE",
+            "RECONCILIATION_EVERY",
+            "RECONCILIATION_WINDOW",
+            "RECONCILIATION_MARGIN",
+        ],
+    ),
+];
 
 impl Settings {
     /// The settings of a profile, before anything a person chose.
@@ -118,15 +189,54 @@ impl Settings {
             aviso_deadline_seconds,
             stall_after_seconds,
             sampling_rate: SamplingRate::default(),
+            auth: Auth::None,
             log_filter: "info".to_owned(),
             infrastructure_only: false,
+            passed_on: PassedOn::default(),
         }
+    }
+
+    /// With the variables that are passed on and set, as `read` finds them. The demo and the tests take none: they
+    /// play what they know.
+    #[must_use]
+    pub fn passing_on(mut self, read: impl Fn(&str) -> Option<String>) -> Self {
+        if self.profile == Profile::Up {
+            let names = PASSED_ON.iter().flat_map(|(_, names)| names.iter());
+            let set = names.filter_map(|name| Some(((*name).to_owned(), read(name).filter(|text| !text.is_empty())?)));
+            self.passed_on.0.extend(set);
+        }
+        self
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_listed_and_set_is_passed_on_and_only_where_a_person_works() {
+        let shell = |name: &str| match name {
+            "SMTP_PASSWORD" => Some("secreta".to_owned()),
+            "PASARELA" => Some(String::new()),
+            "STRIPE_URL" => None,
+            _ => Some("x".to_owned()),
+        };
+        let ports = Ports::from_base(20_000).unwrap();
+        let settings = Settings::of(Profile::Up, ports).passing_on(shell);
+        let passed = &settings.passed_on;
+        assert_eq!(
+            (passed.get("SMTP_PASSWORD"), passed.get("REMITENTE")),
+            (Some("secreta"), Some("x"))
+        );
+        for name in ["PASARELA", "STRIPE_URL", "DATABASE_URL", "PATH"] {
+            assert_eq!(passed.get(name), None, "{name}");
+        }
+        assert!(!format!("{settings:?}").contains("secreta"));
+        for profile in [Profile::Demo, Profile::Test] {
+            let settings = Settings::of(profile, ports).passing_on(shell);
+            assert_eq!(settings.passed_on, PassedOn::default(), "{profile:?}");
+        }
+    }
 
     #[test]
     fn a_sampling_rate_is_a_part_of_the_whole() {

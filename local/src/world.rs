@@ -12,7 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{During, Error, Result};
+use crate::issuer::{Issuer, Subject};
 use crate::kubernetes;
+use crate::layout::Layout;
 use crate::ports::Ports;
 use crate::wait::until;
 
@@ -22,6 +24,8 @@ pub struct World {
     http: reqwest::Client,
     ports: Ports,
     kube: Client,
+    /// What our applications are shown.
+    authorization: Option<String>,
 }
 
 /// A payment as the BFF shows it.
@@ -63,6 +67,7 @@ impl World {
             http: http_client()?,
             ports,
             kube: kubernetes::client(kubeconfig).await?,
+            authorization: None,
         })
     }
 
@@ -75,7 +80,29 @@ impl World {
             http: http_client()?,
             ports,
             kube,
+            authorization: None,
         })
+    }
+
+    /// The same, seen by whoever has this token: our applications are shown it, nobody else is.
+    #[must_use]
+    pub fn showing(mut self, token: &str) -> Self {
+        self.authorization = Some(format!("Bearer {token}"));
+        self
+    }
+
+    /// The same, seen by an operator, where this state dir has an issuer of tokens. A system that asks nobody does not
+    /// look at what it is shown.
+    pub fn of_an_operator(self, layout: &Layout) -> Result<Self> {
+        /// Longer than any demo or check.
+        const LASTS: Duration = Duration::from_secs(4 * 3600);
+        match Issuer::found(layout)? {
+            Some(issuer) => {
+                let operator = Subject::Operador("local".to_owned());
+                Ok(self.showing(&issuer.token(&operator, LASTS)?))
+            }
+            None => Ok(self),
+        }
     }
 
     /// The address of a page of one of our applications.
@@ -103,11 +130,18 @@ impl World {
         &self.kube
     }
 
+    fn shown(&self, request: reqwest::RequestBuilder, url: &str) -> reqwest::RequestBuilder {
+        let ours = App::ALL.iter().any(|app| url.starts_with(&self.url(*app, "/")));
+        match &self.authorization {
+            Some(authorization) if ours => request.header("authorization", authorization),
+            Some(_) | None => request,
+        }
+    }
+
     /// `GET`, as JSON with the status.
     pub async fn get(&self, url: &str) -> Result<(u16, Value)> {
         let response = self
-            .http
-            .get(url)
+            .shown(self.http.get(url), url)
             .send()
             .await
             .map_err(|error| unreachable_page(url, &error))?;
@@ -119,8 +153,7 @@ impl World {
     /// `POST` of JSON, with an optional `Idempotency-Key`.
     pub async fn post(&self, url: &str, body: &Value, key: Option<&str>) -> Result<(u16, Value)> {
         let mut request = self
-            .http
-            .post(url)
+            .shown(self.http.post(url), url)
             .header("content-type", "application/json")
             .body(body.to_string());
         if let Some(key) = key {

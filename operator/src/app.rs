@@ -5,20 +5,23 @@ use std::time::{Duration, Instant};
 
 use axum::routing::get;
 use futures::StreamExt as _;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::controller::{Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use seedwork::App;
-use seedwork_runtime::serve::{self, StartupError};
+use seedwork_runtime::serve::{self, Health, StartupError};
 use seedwork_runtime::sidecar::DaprSidecar;
 use seedwork_runtime::{Sidecar, inbox, sql, telemetry};
 
 use crate::archive::Archive;
+use crate::census;
 use crate::config::RunArgs;
 use crate::crd::PaymentSaga;
 use crate::inbox::OperatorInbox;
+use crate::intake::{self, Intake};
 use crate::memory::Memories;
 use crate::reconcile::{on_error, reconcile};
 use crate::record::Recorded;
@@ -46,6 +49,7 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     let namespace = &settings.namespace;
     let watched: Api<Watched> = Api::namespaced(client.clone(), namespace);
     let api: Api<PaymentSaga> = Api::namespaced(client.clone(), namespace);
+    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
     // As it is watched: a resource that cannot be read must not keep the operator from starting either.
     watched
         .list(&kube::api::ListParams::default().limit(1))
@@ -64,7 +68,7 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
         api,
         cache: controller.store(),
         sidecar: Arc::clone(&sidecar),
-        archive: Archive::new(pool),
+        archive: Archive::new(pool.clone()),
         recorder: Recorder::new(
             client,
             Reporter {
@@ -72,9 +76,13 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
                 instance: None,
             },
         ),
+        intake: Intake::default(),
         memories: Memories::new(Instant::now()),
         settings,
     });
+    // Before the first request is heard: a replica that starts during a drain must know of it.
+    shell.intake.look(&leases).await;
+    tokio::spawn(watch_intake(Arc::clone(&shell), leases));
     tokio::spawn(tell_ends(Arc::clone(&shell)));
 
     let watching = controller
@@ -85,12 +93,31 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
                 tracing::debug!(%error, "a pass failed");
             }
         });
+    let counted = Arc::clone(&shell);
+    let render = move || async move {
+        census::take(&counted);
+        metrics.render()
+    };
     let router = inbox::router(App::Operator, &args, Arc::new(OperatorInbox(shell)));
-    let router = router.route("/metrics", get(move || async move { metrics.render() }));
-    let router = serve::dress(router, sidecar, r#"{"status":"up"}"#);
+    let router = router.route("/metrics", get(render));
+    let health = Health {
+        sidecar,
+        pool: Some(pool),
+        body: r#"{"status":"up"}"#,
+    };
+    let router = serve::dress(router, health);
     let serving = serve::run(listener, router, serve::stop_signal());
     let (served, ()) = tokio::join!(serving, watching);
     served
+}
+
+/// Keeps knowing whether new payments are taken.
+async fn watch_intake(shell: Arc<Shell>, leases: Api<Lease>) {
+    let mut ticks = tokio::time::interval(intake::LOOK);
+    loop {
+        ticks.tick().await;
+        shell.intake.look(&leases).await;
+    }
 }
 
 /// Tells the BFF each end until it confirms, and forgets what is gone.

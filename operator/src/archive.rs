@@ -1,7 +1,10 @@
 //! Finished sagas, in SQL. Also the outbox of ends: an end is told to the BFF until it confirms.
 
 use seedwork::{Fault, IdCorrelacion};
+use seedwork_runtime::config::Secret;
+use seedwork_runtime::serve::StartupError;
 use seedwork_runtime::{now_ms, sql};
+use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{AnyPool, Row as _};
 
 use crate::crd::PaymentSaga;
@@ -11,6 +14,17 @@ use crate::record::Recorded;
 #[derive(Debug, Clone)]
 pub struct Archive {
     pool: AnyPool,
+}
+
+/// One row of it, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The payment's identity.
+    pub id: String,
+    /// Its last `secuencia`, as the row has it.
+    pub secuencia: i64,
+    /// The whole resource, as JSON.
+    pub recurso: String,
 }
 
 /// The first repeat of an unconfirmed end comes after this long, then each twice as late, up to the most.
@@ -23,6 +37,39 @@ impl Archive {
     /// An archive in this database, whose tables are there.
     pub fn new(pool: AnyPool) -> Self {
         Self { pool }
+    }
+
+    /// The archive in this database, to be read by somebody who is not the operator: no table is made or changed.
+    pub async fn open_to_read(url: &Secret) -> Result<Self, StartupError> {
+        sqlx::any::install_default_drivers();
+        let pool = AnyPoolOptions::new().max_connections(1).connect(url.expose()).await;
+        let pool = pool.map_err(|error| StartupError::new("cannot open the operator's database", error))?;
+        Ok(Self::new(pool))
+    }
+
+    /// Up to `limit` rows whose identity comes after `after`, in the order of their identities; those that our doors
+    /// give grow with time.
+    pub async fn page(&self, after: &str, limit: u32) -> Result<Vec<Stored>, Fault> {
+        let rows = sqlx::query(
+            "SELECT id_correlacion, secuencia, recurso FROM archivo WHERE id_correlacion > $1
+             ORDER BY id_correlacion LIMIT $2",
+        )
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(sql::fault("read the archive"))?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// The row of a payment.
+    pub async fn row(&self, id: &IdCorrelacion) -> Result<Option<Stored>, Fault> {
+        let row = sqlx::query("SELECT id_correlacion, secuencia, recurso FROM archivo WHERE id_correlacion = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(sql::fault("look in the archive"))?;
+        row.as_ref().map(stored).transpose()
     }
 
     /// Stores an end. Safe to repeat; never goes back to an older state.
@@ -92,6 +139,15 @@ impl Archive {
             })
             .collect()
     }
+}
+
+fn stored(row: &AnyRow) -> Result<Stored, Fault> {
+    let unreadable = |error| Fault::bug("failed to read a row of the archive", error);
+    Ok(Stored {
+        id: row.try_get("id_correlacion").map_err(unreadable)?,
+        secuencia: row.try_get("secuencia").map_err(unreadable)?,
+        recurso: row.try_get("recurso").map_err(unreadable)?,
+    })
 }
 
 fn read(text: &str) -> Result<PaymentSaga, Fault> {

@@ -17,6 +17,8 @@ pub struct Args {
 pub enum Command {
     /// Print the custom resource definition as YAML.
     Crd,
+    /// Print every message on the bus as an AsyncAPI document.
+    Asyncapi,
     /// Run the operator.
     Run(Box<RunArgs>),
     /// Before an uninstall: wait until payments have ended and left, and name those that have not.

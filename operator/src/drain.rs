@@ -1,52 +1,88 @@
 //! `operator drain`: before a release goes, its payments end and leave. The chart runs it as a hook before an uninstall.
 //!
-//! It waits and asks, no more: an ended resource is deleted, which the operator, still running, answers by archiving it
-//! and letting it go. What has not ended is never touched.
+//! It closes the intake ([`crate::intake`]), waits and asks, no more: an ended resource is deleted, which the operator,
+//! still running, answers by archiving it and letting it go. What has not ended is never touched, and where some have not
+//! in time the intake is opened again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt as _};
 use seedwork_runtime::serve::StartupError;
+use tokio::time::Instant;
 
 use crate::config::DrainArgs;
 use crate::crd::PaymentSaga;
+use crate::intake;
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// From when on every replica knows that the intake is closed, and what it had begun before is there to be seen.
+const KNOWN_BY_ALL: Duration = Duration::from_secs(3 * intake::LOOK.as_secs());
 
 /// Most names in the closing sentence.
 const NAMED: usize = 20;
 
 /// Waits until no payment is left, within the patience it is given; else names what has not ended.
 pub async fn run(settings: DrainArgs) -> Result<(), StartupError> {
+    let client = Client::try_default()
+        .await
+        .map_err(|error| StartupError::new("cannot find a Kubernetes API server", error))?;
+    drain(client, &settings).await
+}
+
+/// The same, of this API server.
+pub async fn drain(client: Client, settings: &DrainArgs) -> Result<(), StartupError> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), &settings.namespace);
+    let drained = empty(client, &leases, settings).await;
+    if drained.is_err() {
+        // The uninstall stops here. The mark would lapse by itself; until then payments would wait for nothing.
+        if let Err(fault) = intake::open(&leases).await {
+            eprintln!(
+                "the intake opens by itself within a minute; now it could not: {}",
+                fault.chain()
+            );
+        }
+    }
+    drained
+}
+
+async fn empty(client: Client, leases: &Api<Lease>, settings: &DrainArgs) -> Result<(), StartupError> {
     let DrainArgs {
         namespace,
         patience_seconds,
     } = settings;
-    let client = Client::try_default()
-        .await
-        .map_err(|error| StartupError::new("cannot find a Kubernetes API server", error))?;
-    let api: Api<PaymentSaga> = Api::namespaced(client, &namespace);
-    let deadline = Instant::now() + Duration::from_secs(patience_seconds);
+    let api: Api<PaymentSaga> = Api::namespaced(client, namespace);
+    let began = Instant::now();
+    let deadline = began + Duration::from_secs(*patience_seconds);
     loop {
+        let closed = intake::close(leases)
+            .await
+            .map_err(|fault| StartupError::new("cannot close the intake", fault.chain()))?;
         let sagas = match api.list(&ListParams::default()).await {
             Ok(list) => list.items,
             // Without the definition there are no payments.
             Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
             Err(error) => return Err(StartupError::new("cannot list paymentsagas", error)),
         };
-        if sagas.is_empty() {
+        if sagas.is_empty() && (!closed || began.elapsed() >= KNOWN_BY_ALL) {
             println!("no payment is left in {namespace}");
             return Ok(());
         }
         let (ended, running): (Vec<_>, Vec<_>) = sagas.iter().partition(|saga| has_ended(saga));
         println!(
-            "{} payments have not ended, {} have and are leaving",
+            "{}; {} payments have not ended, {} have and are leaving",
+            if closed {
+                "new ones wait"
+            } else {
+                "there is no Lease intake, so new ones come"
+            },
             running.len(),
             ended.len()
         );
-        if Instant::now() >= deadline {
+        if !sagas.is_empty() && Instant::now() >= deadline {
             let names: Vec<_> = running.iter().chain(&ended).map(|saga| saga.name_any()).collect();
             return Err(StartupError::new(
                 format!(

@@ -10,6 +10,8 @@
 //! resource   resource ⇄ engine state, pure
 //! record     the only writer: compare-and-swap, and the proof that it happened
 //! memory     what this replica remembers of each record (monotonic clock, sends)
+//! intake     whether new payments are taken: not while a release is drained
+//! census     how many payments stand where, as a metric
 //! shell      what the three paths share: publish a command, announce a state, raise an event
 //!
 //! Architecture invariants: a command is published only with a [`record::Recorded`] in hand; a reply is judged on a
@@ -19,11 +21,13 @@
 
 pub mod app;
 pub mod archive;
+pub mod census;
 pub mod config;
 pub mod crd;
 pub mod drain;
 pub mod fault;
 pub mod inbox;
+pub mod intake;
 pub mod memory;
 pub mod reconcile;
 pub mod record;

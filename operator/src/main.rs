@@ -1,5 +1,5 @@
-//! `operator` runs the operator; `operator crd` prints the custom resource definition; `operator drain` waits before an
-//! uninstall until payments have ended.
+//! `operator` runs the operator; `operator crd` prints the custom resource definition; `operator asyncapi` the
+//! bus as a document; `operator drain` waits before an uninstall until payments have ended.
 
 use std::process::ExitCode;
 
@@ -20,6 +20,10 @@ async fn main() -> ExitCode {
             Command::Crd => {
                 let yaml = operator::crd::yaml().map_err(|e| StartupError::new("cannot print the definition", e))?;
                 print!("{yaml}");
+                Ok(())
+            }
+            Command::Asyncapi => {
+                println!("{:#}", seedwork::contrato::asyncapi::document());
                 Ok(())
             }
             Command::Run(run) => operator::app::run(*run).await,

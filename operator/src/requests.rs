@@ -23,6 +23,13 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
     if let Some(archived) = shell.archive.find(id_correlacion).await? {
         return answer(shell, &solicitar, &Recorded::read(archived)?).await;
     }
+    // Not a refusal: the door keeps the request and asks again, of this release or of the next.
+    if shell.intake.is_closed(Instant::now()) {
+        return Err(Fault::unavailable(
+            "start another payment",
+            "the intake is closed while the release is drained",
+        ));
+    }
     make_room(shell)?;
     let traceparent = seedwork_runtime::telemetry::current_traceparent();
     let object = resource::new_resource(

@@ -15,6 +15,7 @@ use tracing::{Instrument as _, Span};
 use crate::archive::Archive;
 use crate::config::RunArgs;
 use crate::crd::PaymentSaga;
+use crate::intake::Intake;
 use crate::memory::Memories;
 use crate::record::Recorded;
 use crate::resource::{self, Payment};
@@ -34,6 +35,8 @@ pub struct Shell {
     pub archive: Archive,
     /// Kubernetes events.
     pub recorder: Recorder,
+    /// Whether new payments are taken.
+    pub intake: Intake,
     /// What this replica remembers.
     pub memories: Memories,
     /// What the operator was told.

@@ -5,12 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// An ISO 4217 currency code that is in circulation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[A-Z]{3}$"))]
 pub struct Moneda([u8; 3]);
 
 /// An amount a client can pay: more than zero, at most 1,000,000.00 of its currency, held in minor units (cents).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "DineroText", into = "DineroText")]
 pub struct Dinero {
     minor: i64,
@@ -18,8 +19,10 @@ pub struct Dinero {
 }
 
 /// How an amount travels: `{"monto": "24.00", "moneda": "USD"}`.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 struct DineroText {
+    /// A plain decimal number with at most the currency's decimals.
+    #[schemars(extend("pattern" = "^[0-9]+([.][0-9]+)?$"))]
     monto: String,
     moneda: Moneda,
 }

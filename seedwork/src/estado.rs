@@ -24,7 +24,7 @@ pub enum Phase {
 }
 
 /// One step of a payment, as seen from outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PasoVisto {
     /// Which step.
@@ -38,7 +38,7 @@ pub struct PasoVisto {
 
 /// The whole state of one payment. Sent at each transition; the highest `secuencia` wins, so a reader needs no
 /// history and cannot go back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EstadoPago {
     /// Which payment.

@@ -9,14 +9,16 @@ use serde::{Deserialize, Serialize};
 ///
 /// Lower-case DNS label, at most 58 characters, so that `pago-<id>` is a legal Kubernetes name and label value
 /// (RFC 1123, 63 characters).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength" = 58))]
 pub struct IdCorrelacion(String);
 
 /// A client's identity as callers give it: opaque, any 1–128 printable characters. Whether such a client exists is
 /// for step 1 of the saga to say.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("minLength" = 1, "maxLength" = 128))]
 pub struct IdCliente(String);
 
 /// Why a text is not an identifier.

@@ -20,7 +20,7 @@ pub enum MedioPago {
 }
 
 /// A request to pay: everything the request alone can show to be right has been checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SolicitudPago {
     /// Who pays.

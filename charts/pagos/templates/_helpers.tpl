@@ -88,6 +88,21 @@ http://jaeger:4317
 {{- end }}
 {{- end }}
 
+{{/* Who may ask. */}}
+{{- define "pagos.auth" -}}
+{{- $auth := .Values.auth -}}
+- {name: AUTH, value: {{ $auth.mode | quote }}}
+{{- if eq $auth.mode "jwt" }}
+- {name: JWT_ISSUER, value: {{ $auth.issuer | quote }}}
+- {name: JWT_AUDIENCE, value: {{ $auth.audience | quote }}}
+- {name: JWKS_URL, value: {{ $auth.jwksUrl | quote }}}
+- {name: JWT_ALGORITHMS, value: {{ join "," $auth.algorithms | quote }}}
+- {name: JWT_CLIENT_CLAIM, value: {{ $auth.clientClaim | quote }}}
+- {name: JWT_ROLES_CLAIM, value: {{ $auth.rolesClaim | quote }}}
+- {name: JWT_OPERATOR_ROLE, value: {{ $auth.operatorRole | quote }}}
+{{- end }}
+{{- end }}
+
 {{/* A value of a Secret that is there already, else a new one. Takes (root, secret, key). */}}
 {{- define "pagos.kept" -}}
 {{- $root := index . 0 -}}

@@ -8,7 +8,7 @@ use axum::Router;
 use futures::future::join_all;
 use local::wait::until;
 use seedwork_runtime::Expect;
-use seedwork_runtime::serve::{self, dress};
+use seedwork_runtime::serve::{self, Health, dress};
 use seedwork_runtime::sidecar::{DaprSidecar, Sidecar, SidecarError, Stored};
 
 use super::PROMPT;
@@ -187,8 +187,12 @@ pub(super) async fn unfit_components_are_refused(rig: &mut Rig) -> Result<String
         let _other = rig.other_resources(&format!("unfit-{number}"), &files).await?;
         let port = rig.spare_port();
         let args = rig.sender_args(port);
-        let sidecar = Arc::new(DaprSidecar::new(&args)?);
-        let router = dress(Router::new(), sidecar, r#"{"status":"up"}"#);
+        let answers = Health {
+            sidecar: Arc::new(DaprSidecar::new(&args)?),
+            pool: None,
+            body: r#"{"status":"up"}"#,
+        };
+        let router = dress(Router::new(), answers);
         let listener = serve::bind(args.host, port).await?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let server = tokio::spawn(serve::run(listener, router, async {

@@ -3,8 +3,10 @@
 mod demo;
 mod down;
 mod logs;
+mod rebuild;
 mod reset;
 mod status;
+mod token;
 mod up;
 
 use std::fs;
@@ -14,8 +16,10 @@ use std::path::Path;
 pub use self::demo::{demo, judge};
 pub use self::down::down;
 pub use self::logs::logs;
+pub use self::rebuild::rebuild;
 pub use self::reset::reset;
 pub use self::status::status;
+pub use self::token::token;
 pub use self::up::up;
 
 /// The last lines of a file; none when it cannot be read.

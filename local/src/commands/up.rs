@@ -16,6 +16,7 @@ use super::tail;
 use crate::credentials;
 use crate::error::{During, Error, Result};
 use crate::holders;
+use crate::issuer::Issuer;
 use crate::kubernetes::MANIFESTS;
 use crate::layout::{self, Layout};
 use crate::out::say;
@@ -80,6 +81,7 @@ fn context(layout: Layout, settings: Settings) -> Result<Context> {
         )));
     }
     let tokens = credentials::tokens(&layout)?;
+    Issuer::of(&layout)?;
     let server = credentials::cluster(&layout, settings.ports.kube_apiserver())?;
     Ok(Context {
         settings,

@@ -35,6 +35,7 @@ pub async fn play(root: &Path, settings: &Settings) -> Result<()> {
     let started = Instant::now();
     let layout = Layout::new(root, settings.profile);
     let world = World::new(settings.ports, &layout.admin_kubeconfig()).await?;
+    let world = world.of_an_operator(&layout)?;
     let mut stage = Stage {
         world,
         layout,
@@ -71,6 +72,7 @@ pub async fn play(root: &Path, settings: &Settings) -> Result<()> {
 pub async fn verdict(root: &Path, settings: &Settings) -> Result<()> {
     let layout = Layout::new(root, settings.profile);
     let world = World::new(settings.ports, &layout.admin_kubeconfig()).await?;
+    let world = world.of_an_operator(&layout)?;
     let accepted = recall(&layout)?;
     let mut stage = Stage {
         world,

@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
     use crate::ports::Ports;
-    use crate::settings::Profile;
+    use crate::settings::{Auth, Profile};
 
     fn context(base: u16) -> Context {
         let file = |name: &str| PathBuf::from(name);
@@ -157,6 +157,35 @@ mod tests {
         context.settings.infrastructure_only = true;
         let names: Vec<_> = all(&context).into_iter().map(|part| part.name).collect();
         assert_eq!(names, ["etcd", "kube-apiserver", "redis", "jaeger"]);
+    }
+
+    #[test]
+    fn who_asks_is_asked_where_people_ask() {
+        let mut context = context(17000);
+        for (auth, name) in [(Auth::None, "none"), (Auth::Jwt, "jwt")] {
+            context.settings.auth = auth;
+            let asking = |part: &Part| part.env.get("AUTH").is_some_and(|mode| mode == name);
+            let asking: Vec<_> = all(&context).into_iter().filter(asking).map(|part| part.name).collect();
+            assert_eq!(
+                asking,
+                ["bff", "gestion-clientes", "integracion-pagos", "notificaciones"]
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_passed_on_reaches_its_own_service_and_no_other() {
+        let mut context = context(17000);
+        let shell = |name: &str| Some(format!("my {name}"));
+        context.settings = Settings::of(Profile::Up, context.settings.ports).passing_on(shell);
+        for (name, service) in [
+            ("SMTP_PASSWORD", "notificaciones"),
+            ("STRIPE_SECRET_KEY", "integracion-pagos"),
+        ] {
+            let having = |part: &Part| part.env.get(name).is_some_and(|value| *value == format!("my {name}"));
+            let having: Vec<_> = all(&context).into_iter().filter(having).map(|part| part.name).collect();
+            assert_eq!(having, [service], "{name}");
+        }
     }
 
     #[test]

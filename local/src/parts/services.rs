@@ -3,8 +3,10 @@
 use seedwork::contrato::App;
 
 use super::{Context, local_url};
+use crate::issuer;
 use crate::kubernetes::NAMESPACE;
 use crate::part::{Need, Part, Readiness};
+use crate::settings::PASSED_ON;
 use crate::tools::PASARELA;
 
 /// The gateway and message provider to develop against. No sidecar: to the services it is somebody else's system.
@@ -29,6 +31,20 @@ pub(super) fn app(context: &Context, app: App) -> Part {
         .env("DAPR_API_TOKEN", &tokens.dapr_api)
         .env("APP_API_TOKEN", &tokens.app_api)
         .needs(Need::Started("redis".to_owned()));
+    let part = match app {
+        // Nobody but its sidecar asks the operator for anything.
+        App::Operator => part,
+        App::Bff | App::GestionClientes | App::IntegracionPagos | App::Notificaciones => part
+            .env("AUTH", settings.auth.name())
+            .env("JWT_ISSUER", issuer::ISSUER)
+            .env("JWT_AUDIENCE", issuer::AUDIENCE)
+            .env("JWKS_URL", layout.jwks_url()),
+    };
+    let own = PASSED_ON.iter().filter(|(whose, _)| *whose == app);
+    let part = own
+        .flat_map(|(_, names)| names.iter())
+        .filter_map(|name| Some((name, settings.passed_on.get(name)?)))
+        .fold(part, |part, (name, value)| part.env(name, value));
     let pasarela = local_url(settings.ports.pasarela());
     match app {
         App::Operator => part
@@ -45,7 +61,9 @@ pub(super) fn app(context: &Context, app: App) -> Part {
         App::Notificaciones => part
             .env("PROVEEDOR_URL", pasarela)
             .needs(Need::Started(PASARELA.to_owned())),
-        App::Bff | App::GestionClientes => part,
+        // One address asks for everybody here, and tests ask faster than people do.
+        App::Bff => part.env("RATE_PER_SECOND", "0"),
+        App::GestionClientes => part,
     }
 }
 

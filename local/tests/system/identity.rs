@@ -108,7 +108,7 @@ async fn used_key(system: &mut System) -> Outcome {
     // The BFF knows the payment, and gestion-clientes its invoice.
     let answer = system.world.pagar_with_key(&system.cliente, "30.00", key).await;
     let refused = answer.err().map(|error| error.to_string()).unwrap_or_default();
-    ensure(refused.contains("Conflicto"), || {
+    ensure(refused.contains("IDEMPOTENCY_KEY_REUSED"), || {
         format!("the BFF takes another request under the key: {refused}")
     })?;
     let (status, answer) = post(system, "30.00", key).await?;

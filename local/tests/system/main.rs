@@ -3,7 +3,9 @@
 //! `cargo test --package local --test system [-- words]` runs the checks whose names hold one of the words.
 //! It has a state dir (`.local/test`) and ports (TEST_PORT_BASE, 19000) of its own, so a system that is up is left alone.
 
+mod auth;
 mod chargebacks;
+mod clientes;
 mod entradas;
 mod identity;
 mod laws;
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         writes::checks(),
         verbs::checks(),
         chargebacks::checks(),
+        clientes::checks(),
         identity::checks(),
         rules::checks(),
         malformed::checks(),
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         stream::checks(),
         traces::checks(),
         laws::checks(),
+        auth::checks(),
         // Last: its logs are those of all the checks before.
         entradas::checks(),
     ]

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use checker::Accepted;
 use futures::future::join_all;
 use local::part::{Part, read_parts};
+use local::process::Identity;
+use nix::sys::signal::Signal;
 
 use crate::system::{Outcome, System, all_end_well, ensure, eventually, text};
 use crate::{Check, check};
@@ -14,6 +16,10 @@ pub(crate) fn checks() -> Vec<Check> {
     vec![
         check!("payments in flight survive down and up", down_and_up),
         check!("two operators at once charge nobody twice", two_operators),
+        check!(
+            "a frozen operator's payments are ended by another, and it wakes up to nothing",
+            frozen
+        ),
         check!(
             "kill -9 of the operator, a participant, its sidecar and the broker, with payments in flight",
             kill_some
@@ -112,15 +118,55 @@ fn spawn(part: &Part, moved: &[(String, String)], logs: &Path) -> Outcome<Child>
         .map_err(|error| format!("{}: {error}", part.command.display()))
 }
 
+impl Replica {
+    async fn ready(system: &System) -> Outcome<Self> {
+        let replica = Self::start(system)?;
+        let health = format!("http://127.0.0.1:{}/health", system.ports.base() + 90);
+        eventually("the second operator", async || {
+            let (status, body) = system.world.get(&health).await.map_err(text)?;
+            ensure(status == 200, || format!("it answers {status} {body}"))
+        })
+        .await?;
+        Ok(replica)
+    }
+}
+
+/// A process that does not run on until this goes.
+struct Frozen(Identity);
+
+impl Frozen {
+    fn new(system: &System, part: &str) -> Outcome<Self> {
+        let process = system.process(part).ok_or_else(|| format!("no process {part}"))?;
+        process.signal(Signal::SIGSTOP);
+        Ok(Self(process))
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.0.signal(Signal::SIGCONT);
+    }
+}
+
+async fn frozen(system: &mut System) -> Outcome {
+    let replica = Replica::ready(system).await?;
+    let mut accepted = pay(system, 10, "frozen-a").await?;
+    let frozen = Frozen::new(system, "operator")?;
+    accepted.extend(pay(system, 20, "frozen-b").await?);
+    for payment in &accepted {
+        system.ended(&payment.id).await?;
+    }
+    // It wakes with decisions that it made, and deliveries that it took, before others ended those payments.
+    drop(frozen);
+    accepted.extend(pay(system, 10, "frozen-c").await?);
+    all_end_well(system, &accepted).await?;
+    drop(replica);
+    Ok(())
+}
+
 async fn two_operators(system: &mut System) -> Outcome {
-    let replica = Replica::start(system)?;
+    let replica = Replica::ready(system).await?;
     let metrics = format!("http://127.0.0.1:{}/metrics", system.ports.base() + 90);
-    let health = format!("http://127.0.0.1:{}/health", system.ports.base() + 90);
-    eventually("the second operator", async || {
-        let (status, body) = system.world.get(&health).await.map_err(text)?;
-        ensure(status == 200, || format!("it answers {status} {body}"))
-    })
-    .await?;
     let accepted = pay(system, 30, "two").await?;
     all_end_well(system, &accepted).await?;
     // The check would be worth nothing if the second had stood by.

@@ -268,7 +268,7 @@ async fn as_a_resource(system: &mut System) -> Outcome {
 }
 
 /// Brings the system up again, told otherwise.
-async fn up_again(system: &mut System, choices: &[&str]) -> Outcome {
+pub(crate) async fn up_again(system: &mut System, choices: &[&str]) -> Outcome {
     system.local(&["down"])?;
     system.local(&[&["up"], choices].concat())?;
     // The old world's connections lead to what is no more.

@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use operator::archive::Archive;
 use operator::config::{Args, Command, RunArgs};
 use operator::crd::PaymentSaga;
+use operator::intake::Intake;
 use operator::memory::Memories;
 use operator::record::Recorded;
 use operator::shell::{Shell, Watched};
@@ -40,6 +41,7 @@ pub(crate) struct Stage {
     pub(crate) shell: Arc<Shell>,
     sidecar: Arc<MemorySidecar>,
     server: Server,
+    client: Client,
     cache: Writer<Watched>,
     _folder: TempDir,
 }
@@ -75,7 +77,8 @@ impl Stage {
             cache: reader,
             sidecar: sidecar.clone(),
             archive: Archive::new(pool),
-            recorder: Recorder::new(client, reporter),
+            recorder: Recorder::new(client.clone(), reporter),
+            intake: Intake::default(),
             memories: Memories::new(Instant::now()),
             settings,
         };
@@ -83,6 +86,7 @@ impl Stage {
             shell: Arc::new(shell),
             sidecar,
             server,
+            client,
             cache,
             _folder: folder,
         }
@@ -131,6 +135,17 @@ impl Stage {
             .apply_watcher_event(&watcher::Event::Apply(DeserializeGuard(Ok(object.clone()))));
     }
 
+    /// Takes a resource out of the cache.
+    pub(crate) fn uncache(&mut self, object: &PaymentSaga) {
+        self.cache
+            .apply_watcher_event(&watcher::Event::Delete(DeserializeGuard(Ok(object.clone()))));
+    }
+
+    /// The API server's other client.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Puts a finished payment into the archive.
     pub(crate) async fn archive(&self, object: &PaymentSaga) {
         let recorded = Recorded::read(object.clone()).unwrap();
@@ -162,6 +177,18 @@ impl Server {
         };
         let path = format!("/apis/pagos.saludtech.dev/v1alpha1/namespaces/{NAMESPACE}/paymentsagas{name}{subresource}");
         self.next(method, &path).await
+    }
+
+    /// The next call, which must be this one on the Lease of the intake.
+    pub(crate) async fn lease(&mut self, method: &str) -> Call {
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/intake");
+        self.next(method, &path).await
+    }
+
+    /// The next call, which must list payments.
+    pub(crate) async fn list(&mut self) -> Call {
+        let path = format!("/apis/pagos.saludtech.dev/v1alpha1/namespaces/{NAMESPACE}/paymentsagas");
+        self.next("GET", &path).await
     }
 
     /// The next call, which must be a new Kubernetes event.
@@ -210,12 +237,15 @@ impl Call {
 
     /// Answers with an error.
     pub(crate) fn refuse(self, code: u16) {
+        // The client takes nothing but this word for the absence of a thing.
+        let reason = if code == 404 { "NotFound" } else { "Played" };
         let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                            "message": "played by the test", "reason": "Played", "code": code});
+                            "message": "played by the test", "reason": reason, "code": code});
         self.send(code, &status);
     }
 
-    fn send(self, status: u16, body: &Value) {
+    /// Answers with anything.
+    pub(crate) fn send(self, status: u16, body: &Value) {
         let response = Response::builder()
             .status(status)
             .body(Body::from(body.to_string().into_bytes()));
@@ -244,6 +274,6 @@ fn settings(database_url: &str) -> RunArgs {
     ];
     match Args::parse_from(args.into_iter().chain(["--database-url", database_url])).command {
         Command::Run(settings) => *settings,
-        Command::Crd | Command::Drain(_) => unreachable!(),
+        Command::Crd | Command::Asyncapi | Command::Drain(_) => unreachable!(),
     }
 }

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod archive;
+mod census;
+mod drain;
 mod fixture;
 mod payments;
 mod people;

@@ -6,21 +6,70 @@
 
 use serde::Deserialize;
 
-/// The components that a sidecar has loaded for its application.
+/// What a sidecar says of itself: what it has loaded for its application. What is inside a component, the scopes and
+/// the tracing are not in it.
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
-    #[serde(default)]
-    components: Vec<Component>,
+    /// The app id it runs for.
+    pub id: String,
+    /// Its version: `1.18.2`; a build of one's own says something else.
+    pub runtime_version: String,
+    /// Features that are on.
+    pub enabled_features: Vec<String>,
+    /// The components.
+    pub components: Vec<Component>,
+    /// What it reads for its application.
+    pub subscriptions: Vec<Subscription>,
+    /// How it reaches its application.
+    pub app_connection_properties: AppConnection,
+    /// The Resiliency resources; sidecars before 1.18 do not name them.
+    pub resiliencies: Vec<Named>,
 }
 
+/// A component.
 #[derive(Debug, Deserialize)]
-struct Component {
-    name: String,
+pub struct Component {
+    /// Its name.
+    pub name: String,
     /// `pubsub.redis`, `state.postgresql`…
     #[serde(rename = "type")]
-    kind: String,
+    pub kind: String,
+    /// `v1`, `v2`.
+    #[serde(default)]
+    pub version: String,
     #[serde(default)]
     capabilities: Option<Vec<String>>,
+}
+
+/// A subscription.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    /// The pubsub component.
+    pub pubsubname: String,
+    /// The topic.
+    pub topic: String,
+    /// Where deliveries go that are given up; empty: nowhere.
+    #[serde(default)]
+    pub dead_letter_topic: String,
+}
+
+/// How a sidecar reaches its application.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AppConnection {
+    /// The application's port; 0 without one.
+    pub port: u16,
+    /// `http`, `grpc`.
+    pub protocol: String,
+}
+
+/// Something that is known by its name only.
+#[derive(Debug, Deserialize)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
 }
 
 /// Why the components will not do, and what to do about it.

@@ -4,10 +4,12 @@
 //!             daprd ──POST /inbox──▶ inbox ──▶ a service's handler ──▶ participant (the laws)
 //!               ▲                                                     │
 //!               └──────────── sidecar (state, publish, invoke) ◀──────┘
+//! auth        who asks                              spec       the OpenAPI document and its page
 //! config      what every binary is told             serve      listen, health, stop
 //! intake      requests, durable before the answer   sql        the pool behind read models and intake
 //! problem     problem+json, the HTTP edge           telemetry  one trace per payment
 //! http        the client towards what is not behind the sidecar
+//! leader      which replica does a timed job
 //! fitness     what the components behind the sidecar must be able to do
 //! ```
 //!
@@ -16,20 +18,24 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod auth;
 pub mod config;
 pub mod fitness;
 pub mod http;
 pub mod inbox;
 pub mod intake;
+pub mod leader;
 pub mod participant;
 pub mod problem;
 pub mod serve;
 pub mod sidecar;
+pub mod spec;
 pub mod sql;
 pub mod telemetry;
 
 use seedwork::{App, Fault, Message};
 
+pub use auth::{Auth, AuthArgs, Caller};
 pub use config::{Secret, ServiceArgs};
 pub use inbox::{Delivery, Inbox};
 pub use sidecar::{Expect, Sidecar};

@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use seedwork::Fault;
 use serde::de::DeserializeOwned;
@@ -13,6 +13,7 @@ pub struct Problem {
     status: StatusCode,
     title: String,
     errors: Vec<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A JSON body. What is not the JSON we asked for is answered with a [`Problem`].
@@ -28,6 +29,7 @@ impl Problem {
             status,
             title: title.into(),
             errors: vec![sentence.into()],
+            headers: Vec::new(),
         }
     }
 
@@ -37,7 +39,15 @@ impl Problem {
             status: StatusCode::BAD_REQUEST,
             title: "the request breaks a rule".to_owned(),
             errors: sentences,
+            headers: Vec::new(),
         }
+    }
+
+    /// The same, with a header that its status asks for (`WWW-Authenticate`, `Retry-After`).
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// A body above the limit.
@@ -68,8 +78,10 @@ impl IntoResponse for Problem {
             "error": detail,
             "errors": self.errors,
         });
-        let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, headers, body.to_string()).into_response()
+        let content = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (self.status, content, body.to_string()).into_response();
+        response.headers_mut().extend(self.headers);
+        response
     }
 }
 

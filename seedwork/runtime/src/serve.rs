@@ -2,13 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use sqlx::AnyPool;
 use tokio::net::TcpListener;
 
 use crate::problem::Problem;
@@ -34,6 +36,14 @@ impl StartupError {
         Self {
             message: message.into(),
             source: Some(source.into()),
+        }
+    }
+
+    /// A problem that has no other cause.
+    pub fn told(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            source: None,
         }
     }
 
@@ -75,25 +85,54 @@ pub async fn bind(host: IpAddr, port: u16) -> Result<TcpListener, StartupError> 
     })
 }
 
-/// Adds what every service has: `GET /health` (`body` while the sidecar works, 503 otherwise), the body limit and
-/// the trace of each request.
-pub fn dress(router: Router, sidecar: Arc<dyn Sidecar>, body: &'static str) -> Router {
-    let health = move || {
-        let sidecar = Arc::clone(&sidecar);
-        async move {
-            match sidecar.ready().await {
-                Ok(()) => ([("content-type", "application/json")], body).into_response(),
-                Err(error) => Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "the Dapr sidecar is not ready",
-                    error.to_string(),
-                )
-                .into_response(),
+/// What a service cannot work without, and what it says while it can.
+#[derive(Clone)]
+pub struct Health {
+    /// Its sidecar.
+    pub sidecar: Arc<dyn Sidecar>,
+    /// Its database, if it has one.
+    pub pool: Option<AnyPool>,
+    /// The JSON of `GET /health` while both answer.
+    pub body: &'static str,
+}
+
+/// How long the database may take to answer a question that costs nothing.
+const SQL_PATIENCE: Duration = Duration::from_secs(3);
+
+// === impl Health ===
+
+impl Health {
+    async fn answer(&self) -> Response {
+        let (sidecar, sql) = tokio::join!(self.sidecar.ready(), self.sql());
+        let (title, sentence) = match (sidecar, sql) {
+            (Ok(()), Ok(())) => return ([("content-type", "application/json")], self.body).into_response(),
+            (Err(error), _) => ("the Dapr sidecar is not ready", error.to_string()),
+            (Ok(()), Err(sentence)) => ("the database is not ready", sentence),
+        };
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, title, sentence).into_response()
+    }
+
+    async fn sql(&self) -> Result<(), String> {
+        let Some(pool) = &self.pool else {
+            return Ok(());
+        };
+        match tokio::time::timeout(SQL_PATIENCE, sqlx::query("SELECT 1").execute(pool)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => {
+                // The error may name hosts and users: for the log alone.
+                tracing::warn!(%error, "the database does not answer");
+                Err("the database does not answer; see the log".to_owned())
             }
+            Err(_) => Err(format!("the database takes longer than {} s", SQL_PATIENCE.as_secs())),
         }
-    };
+    }
+}
+
+/// Adds what every service has: `GET /health` (503 unless sidecar and database answer), the body limit and the trace
+/// of each request. Who asks is judged within: [`crate::auth::layer`] comes before this, and `/health` asks nobody.
+pub fn dress(router: Router, health: Health) -> Router {
     router
-        .route("/health", get(health))
+        .route("/health", get(move || async move { health.answer().await }))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not found", "no such path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -106,13 +145,14 @@ pub fn dress(router: Router, sidecar: Arc<dyn Sidecar>, body: &'static str) -> R
         .layer(middleware::from_fn(crate::telemetry::http_span))
 }
 
-/// Serves until `shutdown`, then finishes the requests under way.
+/// Serves until `shutdown`, then finishes the requests under way. Handlers may ask for the peer's address
+/// (`ConnectInfo<SocketAddr>`).
 pub async fn run(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartupError> {
-    axum::serve(listener, router)
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(shutdown)
         .await
         .map_err(|error| StartupError::new("the server ended", error))
@@ -127,5 +167,42 @@ pub async fn stop_signal() {
     tokio::select! {
         _ = term.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::sidecar::MemorySidecar;
+
+    static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate::Migrator::DEFAULT;
+
+    #[tokio::test]
+    async fn healthy_is_who_reaches_the_database_and_the_sentence_names_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/health.db?mode=rwc", folder.path().display());
+        let pool = crate::sql::open(&url.into(), &MIGRATIONS).await.unwrap();
+        let health = Health {
+            sidecar: Arc::new(MemorySidecar::default()),
+            pool: Some(pool.clone()),
+            body: r#"{"status":"up"}"#,
+        };
+        let router = dress(Router::new(), health);
+        let ask = async || {
+            let request = Request::get("/health").body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let status = response.status();
+            let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        assert_eq!(ask().await, (StatusCode::OK, r#"{"status":"up"}"#.to_owned()));
+        pool.close().await;
+        let (status, body) = ask().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.contains("the database does not answer"), "{body}");
     }
 }

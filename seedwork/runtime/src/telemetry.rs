@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Instrument as _, Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{DynFilterFn, dynamic_filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -73,10 +73,17 @@ pub fn init(name: &'static str, args: &TelemetryArgs) -> Result<Guard, StartupEr
     let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer(name));
     tracing_subscriber::registry()
         .with(log.with_filter(filter))
-        .with(traces.with_filter(filter_fn(|metadata| traced(metadata.level(), metadata.target()))))
+        .with(traces.with_filter(of_ours()))
         .try_init()
         .map_err(|error| StartupError::new("logging is already set up", error))?;
     Ok(Guard(provider))
+}
+
+/// The filter of traces. Dynamic, so that every span is asked about: a library that only asks whether it would be logged
+/// (sqlx does, through the log crate) leaves the answer behind in its thread, and a span that nobody asks about would
+/// inherit it.
+fn of_ours<S>() -> DynFilterFn<S> {
+    dynamic_filter_fn(|metadata, _| traced(metadata.level(), metadata.target()))
 }
 
 /// What of the spans and events of this process belongs into traces: ours, and not kube's own, which has a span for
@@ -173,7 +180,32 @@ pub async fn http_span(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use tracing_log::AsTrace as _;
+
     use super::*;
+
+    #[test]
+    fn a_span_is_traced_though_a_library_asked_about_a_log_line_before() {
+        let provider = SdkTracerProvider::builder().build();
+        let log = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
+        let subscriber = tracing_subscriber::registry()
+            .with(log.with_filter(tracing_subscriber::EnvFilter::new("info")))
+            .with(
+                tracing_opentelemetry::layer()
+                    .with_tracer(provider.tracer("test"))
+                    .with_filter(of_ours()),
+            );
+        tracing::subscriber::with_default(subscriber, || {
+            // As tracing-log asks for `log::log_enabled!`.
+            let record = log::Record::builder()
+                .level(log::Level::Debug)
+                .target("sqlx::query")
+                .build();
+            tracing::dispatcher::get_default(|dispatch| dispatch.enabled(&record.as_trace()));
+            let span = tracing::info_span!("a payment");
+            assert!(traceparent_of(&span).is_some());
+        });
+    }
 
     #[test]
     fn a_trace_holds_what_we_say_and_not_what_is_under_us() {

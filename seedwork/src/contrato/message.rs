@@ -1,5 +1,6 @@
 //! Every message on the bus, and how it is written and read.
 
+use schemars::{Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,7 +73,7 @@ pub struct Respuesta {
 }
 
 /// A request on its way to the operator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SolicitarPago {
     /// The payment's identity, made at the door.
@@ -84,7 +85,7 @@ pub struct SolicitarPago {
 }
 
 /// A chargeback on its way to the operator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Contracargo {
     /// Which payment.
@@ -111,7 +112,7 @@ pub enum Unreadable {
 }
 
 /// The data of a command.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ComandoData {
     id_correlacion: IdCorrelacion,
@@ -121,7 +122,7 @@ struct ComandoData {
 }
 
 /// The data of every message that is an id and at most a reason.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ReasonData {
     id_correlacion: IdCorrelacion,
@@ -129,7 +130,7 @@ struct ReasonData {
     reason: Option<Reason>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FinalData {
     id_correlacion: IdCorrelacion,
@@ -142,6 +143,50 @@ const SAGA_ACTUALIZADA: &str = "SagaActualizada";
 const FINAL_RECIBIDO: &str = "FinalRecibido";
 const CONTRACARGO_RECIBIDO: &str = "ContracargoRecibido";
 const CONTRACARGO_ATENDIDO: &str = "ContracargoAtendido";
+
+/// Each message as documents show it: its type, who sends it, who receives it, the schema of its data.
+pub(super) fn descriptions() -> Vec<(&'static str, Vec<App>, Vec<App>, Schema)> {
+    let mut all = Vec::new();
+    for action in Action::all() {
+        let to = vec![action.participant()];
+        all.push((
+            action.command_type(),
+            vec![App::Operator],
+            to.clone(),
+            schema_for!(ComandoData),
+        ));
+        let probe = Reason::new("", "");
+        let outcomes = [Outcome::Done, Outcome::Refused(probe.clone()), Outcome::Failed(probe)];
+        let replies = outcomes.iter().filter_map(|outcome| action.reply_type(outcome));
+        all.extend(replies.map(|reply| (reply, to.clone(), vec![App::Operator], schema_for!(ReasonData))));
+    }
+    let (operator, doors) = (vec![App::Operator], vec![App::Bff, App::GestionClientes]);
+    let pagos = vec![App::IntegracionPagos];
+    all.extend([
+        (
+            SOLICITAR_PAGO,
+            doors.clone(),
+            operator.clone(),
+            schema_for!(SolicitarPago),
+        ),
+        (
+            SOLICITUD_RECHAZADA,
+            operator.clone(),
+            doors.clone(),
+            schema_for!(ReasonData),
+        ),
+        (SAGA_ACTUALIZADA, operator.clone(), doors, schema_for!(EstadoPago)),
+        (FINAL_RECIBIDO, vec![App::Bff], operator.clone(), schema_for!(FinalData)),
+        (
+            CONTRACARGO_RECIBIDO,
+            pagos.clone(),
+            operator.clone(),
+            schema_for!(Contracargo),
+        ),
+        (CONTRACARGO_ATENDIDO, operator, pagos, schema_for!(ReasonData)),
+    ]);
+    all
+}
 
 // === impl Message ===
 

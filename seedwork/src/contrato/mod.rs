@@ -4,6 +4,7 @@
 //! command and reply types are here once; services and engine both derive from it.
 
 mod action;
+pub mod asyncapi;
 mod message;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ pub use action::{Action, Direction, Outcome, Reason, Step};
 pub use message::{Comando, Contracargo, Message, Respuesta, SolicitarPago, Unreadable};
 
 /// An application on the bus: its Dapr app id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum App {
     /// The operator: owns the saga.

@@ -1,6 +1,7 @@
 //! The backend for frontends: where payments are asked for and watched.
 //!
 //! ```text
+//! whoever asks ──▶ auth (whom), limits (how much) ──▶
 //! browser ──POST /v1──▶ graphql ──realizarPago──▶ intake ──▶ SolicitarPago to the operator
 //!                          │  └──clientes, cliente──▶ clientes ──▶ gestión-clientes, by invocation
 //!                          └─────pago, pagos──▶ read_model
@@ -23,22 +24,24 @@ use std::sync::Arc;
 
 use axum::Router;
 use seedwork_runtime::intake::Intake;
-use seedwork_runtime::serve::{self, StartupError};
+use seedwork_runtime::serve::{self, Health, StartupError};
 use seedwork_runtime::sidecar::DaprSidecar;
-use seedwork_runtime::{Sidecar, inbox, sql};
+use seedwork_runtime::{Auth, Sidecar, auth, inbox, sql};
 use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 
 use adapters::clientes::Clientes;
 use adapters::eventos::Eventos;
-use adapters::graphql::{self, Sources};
+use adapters::graphql::{self, Executor, Sources};
+use adapters::http::Door;
 use adapters::inbox::Desk;
+use adapters::limits::Limits;
 use adapters::read_model::ReadModel;
 use adapters::tail::Tail;
 use adapters::{http, silence};
 
-pub use config::{Args, Pace};
+pub use config::{Args, LimitArgs, Network, NetworkError, Pace, Switch};
 
 /// Who we are on the bus.
 pub const APP: seedwork::App = seedwork::App::Bff;
@@ -58,16 +61,31 @@ pub struct App {
 pub async fn build(args: &Args) -> Result<App, StartupError> {
     let pool = sql::open(&args.service.database_url, &MIGRATIONS).await?;
     let sidecar = Arc::new(DaprSidecar::new(&args.service)?);
-    assemble(args, Pace::default(), sidecar, pool).await
+    let auth = Auth::open(&args.auth, args.service.app_api_token.as_ref()).await?;
+    assemble(args, Pace::default(), sidecar, pool, auth).await
 }
 
-/// Builds the service over any sidecar and a database with [`MIGRATIONS`] applied, and starts its background work.
-pub async fn assemble(args: &Args, pace: Pace, sidecar: Arc<dyn Sidecar>, pool: AnyPool) -> Result<App, StartupError> {
-    let Args { service, moneda } = args;
+/// Builds the service over any sidecar, a database with [`MIGRATIONS`] applied and any judge of who asks, and starts
+/// its background work.
+pub async fn assemble(
+    args: &Args,
+    pace: Pace,
+    sidecar: Arc<dyn Sidecar>,
+    pool: AnyPool,
+    auth: Arc<Auth>,
+) -> Result<App, StartupError> {
+    let Args {
+        service,
+        auth: _,
+        moneda,
+        limits,
+        graphiql: _,      // asked of args itself: what they are unless told depends on auth
+        introspection: _, // so does this
+    } = args;
     let streams = CancellationToken::new();
     let intake = Intake::open(pool.clone(), Arc::clone(&sidecar), APP).await?;
     let read_model = ReadModel::new(pool.clone(), pace.silence);
-    let tail = Tail::start(Eventos::new(pool), read_model.changed(), pace, streams.clone())
+    let tail = Tail::start(Eventos::new(pool.clone()), read_model.changed(), pace, streams.clone())
         .await
         .map_err(|fault| StartupError::new("cannot read the events; check DATABASE_URL", fault))?;
     tokio::spawn(silence::run(
@@ -78,20 +96,40 @@ pub async fn assemble(args: &Args, pace: Pace, sidecar: Arc<dyn Sidecar>, pool: 
     ));
 
     let desk = Desk::new(read_model.clone(), Arc::clone(&intake), Arc::clone(&sidecar));
-    let schema = graphql::schema(Sources {
+    let sources = Sources {
         intake,
         read_model,
         clientes: Clientes::new(Arc::clone(&sidecar)),
         tail: Arc::clone(&tail),
         moneda: *moneda,
-    });
-    let routes = http::router(schema, tail, pace.ping);
+    };
+    let introspection = args.shows_schema();
+    let door = Door {
+        executor: Executor::new(graphql::schema(sources, introspection), introspection),
+        auth: Arc::clone(&auth),
+        limits: Limits::start(limits),
+        proxies: limits.trusted_proxies.clone().into(),
+        tail,
+        pace,
+        graphiql: args.shows_graphiql(),
+    };
+    let routes = auth::layer(http::router(door), auth);
     let router = routes.merge(inbox::router(APP, service, Arc::new(desk)));
-    let router = serve::dress(router, sidecar, r#"{"status":"ok"}"#);
+    let health = Health {
+        sidecar,
+        pool: Some(pool),
+        body: r#"{"status":"ok"}"#,
+    };
+    let router = serve::dress(router, health);
     Ok(App { router, streams })
 }
 
 /// The GraphQL schema, in its definition language: what `schema.graphql` keeps.
 pub fn sdl() -> String {
     graphql::sdl()
+}
+
+/// The OpenAPI document of the routes: what `spec.json` keeps.
+pub fn spec() -> String {
+    http::spec()
 }

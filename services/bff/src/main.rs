@@ -9,7 +9,23 @@ use seedwork_runtime::telemetry::{self, TelemetryArgs};
 /// The backend for frontends: GraphQL at /v1, events at /stream.
 #[derive(Debug, Parser)]
 #[command(name = "bff", version)]
-struct Cli {
+struct Process {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Serve; what is done without a word.
+    Run(Box<Run>),
+    /// Print the OpenAPI document.
+    Spec,
+    /// Print the GraphQL schema.
+    Sdl,
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
     #[command(flatten)]
     own: bff::Args,
 
@@ -19,11 +35,31 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    serve::main(run(Cli::parse())).await
+    // Without a word it runs: an image's entry point needs no argument.
+    let mut words: Vec<_> = std::env::args_os().collect();
+    let about = ["-h", "--help", "-V", "--version"];
+    let flag = |word: &std::ffi::OsString| {
+        word.to_str()
+            .is_some_and(|word| word.starts_with('-') && !about.contains(&word))
+    };
+    if words.get(1).is_none_or(flag) {
+        words.insert(1.min(words.len()), "run".into());
+    }
+    match Process::parse_from(words).command {
+        Command::Run(args) => serve::main(run(*args)).await,
+        Command::Spec => {
+            print!("{}", bff::spec());
+            ExitCode::SUCCESS
+        }
+        Command::Sdl => {
+            print!("{}", bff::sdl());
+            ExitCode::SUCCESS
+        }
+    }
 }
 
-async fn run(cli: Cli) -> Result<(), StartupError> {
-    let Cli { own, telemetry } = cli;
+async fn run(args: Run) -> Result<(), StartupError> {
+    let Run { own, telemetry } = args;
     let _guard = telemetry::init("bff", &telemetry)?;
     let bff::App { router, streams } = bff::build(&own).await?;
     let listener = serve::bind(own.service.host, own.service.port).await?;
@@ -41,6 +77,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        super::Cli::command().debug_assert();
+        super::Process::command().debug_assert();
     }
 }

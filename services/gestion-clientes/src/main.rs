@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use gestion_clientes::Reconstruccion;
 use seedwork_runtime::serve::{self, StartupError};
 use seedwork_runtime::telemetry::{self, TelemetryArgs};
 
@@ -10,6 +11,22 @@ use seedwork_runtime::telemetry::{self, TelemetryArgs};
 #[derive(Debug, Parser)]
 #[command(name = "gestion-clientes", version)]
 struct Process {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Serve; what is done without a word.
+    Run(Box<Settings>),
+    /// Make the tables of clients and invoices again from their documents; the service may run meanwhile.
+    Rebuild(Box<Settings>),
+    /// Print the OpenAPI document.
+    Spec,
+}
+
+#[derive(Debug, clap::Args)]
+struct Settings {
     #[command(flatten)]
     own: gestion_clientes::Args,
 
@@ -19,23 +36,77 @@ struct Process {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    serve::main(run(Process::parse())).await
+    match Process::parse_from(words(std::env::args_os())).command {
+        Command::Run(settings) => serve::main(run(*settings)).await,
+        Command::Rebuild(settings) => serve::main(rebuild(*settings)).await,
+        Command::Spec => {
+            print!("{}", gestion_clientes::spec());
+            ExitCode::SUCCESS
+        }
+    }
 }
 
-async fn run(process: Process) -> Result<(), StartupError> {
-    let Process { own, telemetry } = process;
+/// Without a word it runs: an image's entry point needs no argument.
+fn words(given: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    let mut words: Vec<_> = given.collect();
+    let about = ["-h", "--help", "-V", "--version"];
+    let setting = |word: &std::ffi::OsString| {
+        word.to_str()
+            .is_some_and(|word| word.starts_with('-') && !about.contains(&word))
+    };
+    if words.get(1).is_none_or(setting) {
+        words.insert(1.min(words.len()), "run".into());
+    }
+    words
+}
+
+async fn run(settings: Settings) -> Result<(), StartupError> {
+    let Settings { own, telemetry } = settings;
     let _guard = telemetry::init("gestion-clientes", &telemetry)?;
     let app = gestion_clientes::build(&own).await?;
     let listener = serve::bind(own.service.host, own.service.port).await?;
     serve::run(listener, app.router, serve::stop_signal()).await
 }
 
+async fn rebuild(settings: Settings) -> Result<(), StartupError> {
+    let Settings { own, telemetry } = settings;
+    let _guard = telemetry::init("gestion-clientes", &telemetry)?;
+    let Reconstruccion {
+        clientes,
+        facturas,
+        sin_documento,
+    } = gestion_clientes::rebuild(&own).await?;
+    println!("rebuilt: {clientes} clients, {facturas} invoices; {sin_documento} rows without a document");
+    if sin_documento > 0 {
+        let advice = "rows without a document were left as they are; check STATE_STORE, or mend the store and repeat";
+        return Err(StartupError::told(advice));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
 
+    use super::*;
+
     #[test]
     fn the_settings_make_one_command_line() {
-        super::Process::command().debug_assert();
+        Process::command().debug_assert();
+    }
+
+    #[test]
+    fn it_runs_unless_told_something_else() {
+        for (given, first) in [
+            ("gc", "run"),
+            ("gc --port 1", "run"),
+            ("gc rebuild --port 1", "rebuild"),
+            ("gc spec", "spec"),
+            ("gc --help", "--help"),
+            ("gc -V", "-V"),
+        ] {
+            let words = words(given.split(' ').map(std::ffi::OsString::from));
+            assert_eq!(words.get(1).and_then(|word| word.to_str()), Some(first), "{given}");
+        }
     }
 }

@@ -1,6 +1,14 @@
 //! What this service is told.
 
-use seedwork_runtime::ServiceArgs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use seedwork_runtime::serve::StartupError;
+use seedwork_runtime::{AuthArgs, Secret, ServiceArgs};
+
+use crate::adapters::conciliacion::Plan;
+use crate::adapters::pasarela::stripe::{Conexion, MetodosFijos};
+use crate::adapters::pasarela::{Pasarela, PasarelaSimulada, PasarelaStripe};
 
 /// The settings of integración-pagos.
 #[derive(Debug, Clone, clap::Args)]
@@ -9,12 +17,45 @@ pub struct Args {
     #[command(flatten)]
     pub service: ServiceArgs,
 
-    /// Where the gateway listens.
+    /// Who may ask.
+    #[command(flatten)]
+    pub auth: AuthArgs,
+
+    /// Where the money is taken.
+    #[command(flatten)]
+    pub pasarela: PasarelaArgs,
+
+    /// How Stripe is reached.
+    #[command(flatten)]
+    pub stripe: StripeArgs,
+
+    /// How our books are compared with the gateway's.
+    #[command(flatten)]
+    pub conciliacion: ConciliacionArgs,
+}
+
+/// A gateway to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Eleccion {
+    /// The simulator.
+    Simulada,
+    /// Stripe.
+    Stripe,
+}
+
+/// Where the money is taken.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PasarelaArgs {
+    /// The gateway. A payment stays with the one it began at: change it when none is under way.
+    #[arg(long, env = "PASARELA", default_value = "simulada")]
+    pub pasarela: Eleccion,
+
+    /// Where the simulated gateway listens.
     #[arg(long, env = "PASARELA_URL", default_value = "http://127.0.0.1:7100")]
     pub pasarela_url: String,
 
     /// How long the gateway may take to answer, in milliseconds; after that the outcome is unknown and the call is
-    /// repeated.
+    /// repeated. Stripe needs more than the simulator: 20000 is a good value.
     #[arg(long, env = "PASARELA_TIMEOUT_MS", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub pasarela_timeout_ms: u64,
 
@@ -22,4 +63,206 @@ pub struct Args {
     /// keys (24 hours is common). Past it, a person must compare with the gateway.
     #[arg(long, env = "CLAVES_VIGENCIA_SECONDS", default_value_t = 82_800, value_parser = clap::value_parser!(u64).range(1..))]
     pub claves_vigencia_seconds: u64,
+}
+
+/// How Stripe is reached.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StripeArgs {
+    /// The secret key of the Stripe account (sk_… or rk_…); needed with PASARELA=stripe.
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true)]
+    pub stripe_secret_key: Option<Secret>,
+
+    /// Where Stripe is.
+    #[arg(long, env = "STRIPE_URL", default_value = "https://api.stripe.com")]
+    pub stripe_url: String,
+
+    /// The version of Stripe's interface: the one that the adapter was tested with.
+    #[arg(long, env = "STRIPE_API_VERSION", default_value = "2026-08-26.dahlia")]
+    pub stripe_api_version: String,
+
+    /// The stored payment method that pays, for tests and trials.
+    #[arg(long, env = "STRIPE_PAYMENT_METHOD", default_value = "pm_card_visa")]
+    pub stripe_payment_method: String,
+
+    /// The one for TarjetaCredito, if it is another.
+    #[arg(long, env = "STRIPE_PAYMENT_METHOD_TARJETA_CREDITO")]
+    pub stripe_payment_method_tarjeta_credito: Option<String>,
+
+    /// The one for TarjetaDebito, if it is another.
+    #[arg(long, env = "STRIPE_PAYMENT_METHOD_TARJETA_DEBITO")]
+    pub stripe_payment_method_tarjeta_debito: Option<String>,
+
+    /// The one for PSE, which Stripe does not have: without it such a payment is refused.
+    #[arg(long, env = "STRIPE_PAYMENT_METHOD_PSE")]
+    pub stripe_payment_method_pse: Option<String>,
+
+    /// The signing secret of the webhook endpoint (whsec_…); two, with a comma, while it is being changed. Without one
+    /// no webhook is taken.
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", value_delimiter = ',', hide_env_values = true)]
+    pub stripe_webhook_secret: Vec<Secret>,
+}
+
+/// How our books are compared with the gateway's.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConciliacionArgs {
+    /// How often they are compared by themselves, such as 24h, 90m or 30s; 0 for only when asked.
+    #[arg(long, env = "RECONCILIATION_EVERY", default_value = "24h", value_parser = duration)]
+    pub reconciliation_every: Duration,
+
+    /// How far back, such as 30d.
+    #[arg(long, env = "RECONCILIATION_WINDOW", default_value = "30d", value_parser = duration)]
+    pub reconciliation_window: Duration,
+
+    /// What moved this recently is left to the next time.
+    #[arg(long, env = "RECONCILIATION_MARGIN", default_value = "10m", value_parser = duration)]
+    pub reconciliation_margin: Duration,
+}
+
+/// Reads a whole number of seconds, minutes, hours or days.
+fn duration(text: &str) -> Result<Duration, String> {
+    let rule = || "must be a whole number and s, m, h or d, such as 24h (at most 36500d)".to_owned();
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| rule())?;
+    let seconds = match text.get(digits.len()..) {
+        Some("s") => 1,
+        Some("m") => 60,
+        Some("h") => 3_600,
+        Some("d") => 86_400,
+        Some("") if number == 0 => 1,
+        Some(_) | None => return Err(rule()),
+    };
+    let total = number.checked_mul(seconds).filter(|total| *total <= 36_500 * 86_400);
+    total.map(Duration::from_secs).ok_or_else(rule)
+}
+
+/// The gateway that was chosen; as Stripe too, when it is.
+pub(crate) type Elegida = (Arc<dyn Pasarela>, Option<Arc<PasarelaStripe>>);
+
+// === impl PasarelaArgs ===
+
+impl PasarelaArgs {
+    /// Opens the gateway that is chosen.
+    pub(crate) fn open(&self, stripe: &StripeArgs) -> Result<Elegida, StartupError> {
+        let Self {
+            pasarela,
+            pasarela_url,
+            pasarela_timeout_ms,
+            claves_vigencia_seconds: _,
+        } = self;
+        let timeout = Duration::from_millis(*pasarela_timeout_ms);
+        match pasarela {
+            Eleccion::Simulada => Ok((Arc::new(PasarelaSimulada::new(pasarela_url, timeout)?), None)),
+            Eleccion::Stripe => {
+                let stripe = Arc::new(stripe.open(timeout)?);
+                let pasarela: Arc<dyn Pasarela> = stripe.clone();
+                Ok((pasarela, Some(stripe)))
+            }
+        }
+    }
+}
+
+// === impl StripeArgs ===
+
+impl StripeArgs {
+    fn open(&self, timeout: Duration) -> Result<PasarelaStripe, StartupError> {
+        let Self {
+            stripe_secret_key,
+            stripe_url,
+            stripe_api_version,
+            stripe_payment_method,
+            stripe_payment_method_tarjeta_credito,
+            stripe_payment_method_tarjeta_debito,
+            stripe_payment_method_pse,
+            stripe_webhook_secret,
+        } = self;
+        let secreto = stripe_secret_key
+            .clone()
+            .ok_or_else(|| StartupError::told("PASARELA=stripe needs more: set STRIPE_SECRET_KEY"))?;
+        let metodos = MetodosFijos::new(
+            stripe_payment_method,
+            stripe_payment_method_tarjeta_credito.as_deref(),
+            stripe_payment_method_tarjeta_debito.as_deref(),
+            stripe_payment_method_pse.as_deref(),
+        )?;
+        if secreto.expose().contains("_live_") && metodos.son_de_prueba() {
+            return Err(StartupError::told(
+                "a live STRIPE_SECRET_KEY cannot charge Stripe's test cards; set STRIPE_PAYMENT_METHOD to a stored one",
+            ));
+        }
+        if stripe_webhook_secret.is_empty() {
+            tracing::warn!("without STRIPE_WEBHOOK_SECRET no chargeback of Stripe's will be heard");
+        }
+        let conexion = Conexion {
+            url: stripe_url.clone(),
+            secreto,
+            version: stripe_api_version.clone(),
+            timeout,
+        };
+        PasarelaStripe::new(conexion, Arc::new(metodos))
+    }
+}
+
+// === impl ConciliacionArgs ===
+
+impl ConciliacionArgs {
+    /// As a plan.
+    pub(crate) fn plan(&self) -> Plan {
+        let Self {
+            reconciliation_every,
+            reconciliation_window,
+            reconciliation_margin,
+        } = self;
+        Plan {
+            cada: *reconciliation_every,
+            ventana: *reconciliation_window,
+            margen: *reconciliation_margin,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("30s", 30),
+            ("10m", 600),
+            ("24h", 86_400),
+            ("30d", 2_592_000),
+            ("0", 0),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "24", "h", "-1h", "1.5h", "1w", "1 h", "99999999999d", "36501d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        own: Args,
+    }
+
+    fn open(flags: &[&str]) -> Result<Elegida, StartupError> {
+        let base = ["integracion-pagos", "--port=1", "--database-url=sqlite::memory:"];
+        let args = <Cli as clap::Parser>::parse_from(base.iter().chain(flags)).own;
+        args.pasarela.open(&args.stripe)
+    }
+
+    #[test]
+    fn stripe_needs_a_key_and_a_live_key_no_test_card() {
+        assert!(open(&[]).is_ok_and(|(_, stripe)| stripe.is_none()));
+        let sentence = |flags: &[&str]| open(flags).err().map(|error| error.chain()).unwrap_or_default();
+        assert!(sentence(&["--pasarela=stripe"]).contains("STRIPE_SECRET_KEY"));
+        assert!(open(&["--pasarela=stripe", "--stripe-secret-key=sk_test_1"]).is_ok());
+        let live = ["--pasarela=stripe", "--stripe-secret-key=sk_live_1"];
+        assert!(sentence(&live).contains("test cards"));
+        let stored = [live[0], live[1], "--stripe-payment-method=pm_1"];
+        assert!(open(&stored).is_ok());
+    }
 }

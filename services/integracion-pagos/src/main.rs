@@ -10,6 +10,20 @@ use seedwork_runtime::telemetry::{self, TelemetryArgs};
 #[derive(Debug, Parser)]
 #[command(name = "integracion-pagos", version)]
 struct Process {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Serve; what is done without a word.
+    Run(Box<Run>),
+    /// Print the OpenAPI document.
+    Spec,
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
     #[command(flatten)]
     own: integracion_pagos::Args,
 
@@ -19,11 +33,27 @@ struct Process {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    serve::main(run(Process::parse())).await
+    // Without a word it runs: an image's entry point needs no argument.
+    let mut words: Vec<_> = std::env::args_os().collect();
+    let about = ["-h", "--help", "-V", "--version"];
+    let flag = |word: &std::ffi::OsString| {
+        word.to_str()
+            .is_some_and(|word| word.starts_with('-') && !about.contains(&word))
+    };
+    if words.get(1).is_none_or(flag) {
+        words.insert(1.min(words.len()), "run".into());
+    }
+    match Process::parse_from(words).command {
+        Command::Run(args) => serve::main(run(*args)).await,
+        Command::Spec => {
+            print!("{}", integracion_pagos::spec());
+            ExitCode::SUCCESS
+        }
+    }
 }
 
-async fn run(process: Process) -> Result<(), StartupError> {
-    let Process { own, telemetry } = process;
+async fn run(args: Run) -> Result<(), StartupError> {
+    let Run { own, telemetry } = args;
     let _guard = telemetry::init("integracion-pagos", &telemetry)?;
     let app = integracion_pagos::build(&own).await?;
     let listener = serve::bind(own.service.host, own.service.port).await?;

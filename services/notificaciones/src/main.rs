@@ -2,20 +2,61 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use notificaciones::Args;
+use clap::Parser;
 use seedwork_runtime::serve::{self, StartupError};
-use seedwork_runtime::telemetry;
+use seedwork_runtime::telemetry::{self, TelemetryArgs};
+
+/// Tells clients what became of their payments.
+#[derive(Debug, Parser)]
+#[command(name = "notificaciones", version)]
+struct Process {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Serve; what is done without a word.
+    Run(Box<Run>),
+    /// Print the OpenAPI document.
+    Spec,
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    #[command(flatten)]
+    own: notificaciones::Args,
+
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    serve::main(run(Args::parse())).await
+    // Without a word it runs: an image's entry point needs no argument.
+    let mut words: Vec<_> = std::env::args_os().collect();
+    let about = ["-h", "--help", "-V", "--version"];
+    let flag = |word: &std::ffi::OsString| {
+        word.to_str()
+            .is_some_and(|word| word.starts_with('-') && !about.contains(&word))
+    };
+    if words.get(1).is_none_or(flag) {
+        words.insert(1.min(words.len()), "run".into());
+    }
+    match Process::parse_from(words).command {
+        Command::Run(args) => serve::main(run(*args)).await,
+        Command::Spec => {
+            print!("{}", notificaciones::spec());
+            ExitCode::SUCCESS
+        }
+    }
 }
 
-async fn run(args: Args) -> Result<(), StartupError> {
-    let _guard = telemetry::init("notificaciones", &args.telemetry)?;
-    let listener = serve::bind(args.service.host, args.service.port).await?;
+async fn run(args: Run) -> Result<(), StartupError> {
+    let Run { own, telemetry } = args;
+    let _guard = telemetry::init("notificaciones", &telemetry)?;
+    let listener = serve::bind(own.service.host, own.service.port).await?;
     // The app is held: the sweep ends when it is dropped.
-    let (_app, router) = notificaciones::build(&args).await?;
+    let (_app, router) = notificaciones::build(&own).await?;
     serve::run(listener, router, serve::stop_signal()).await
 }

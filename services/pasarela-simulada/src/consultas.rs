@@ -25,6 +25,11 @@ const REEMBOLSOS: &str = "
     FROM reembolsos r JOIN cargos c ON c.id = r.cargo JOIN autorizaciones a ON a.id = c.autorizacion
     WHERE a.referencia = ? ORDER BY r.rowid";
 
+const REFERENCIAS: &str = "
+    SELECT referencia, CAST(strftime('%s', MAX(fecha)) AS INTEGER) * 1000 FROM movimientos
+    WHERE fecha >= strftime('%Y-%m-%dT%H:%M:%fZ', ?1 / 1000.0, 'unixepoch') AND referencia > ?2
+    GROUP BY referencia ORDER BY referencia LIMIT ?3";
+
 const MOVIMIENTOS: &str = "
     SELECT numero, json_object('numero', numero, 'tipo', tipo, 'id', id, 'referencia', referencia, 'monto', monto,
                                'moneda', moneda, 'clave', clave, 'fecha', fecha)
@@ -44,6 +49,16 @@ pub(crate) struct Pagina {
     pub(crate) limite: i64,
 }
 
+/// Which references are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Movidas<'a> {
+    /// Those that moved at or after this moment, in milliseconds since the epoch.
+    pub(crate) desde_ms: i64,
+    /// Those behind this one; empty for all.
+    pub(crate) despues_de: &'a str,
+    pub(crate) limite: i64,
+}
+
 // === impl Libro ===
 
 impl Libro {
@@ -56,6 +71,34 @@ impl Libro {
             "cargos": lista(&mut snapshot, CARGOS, referencia).await?,
             "reembolsos": lista(&mut snapshot, REEMBOLSOS, referencia).await?,
         }))
+    }
+
+    /// A page of the references that moved since a moment, each with everything under it, in the order of their names.
+    pub(crate) async fn referencias(&self, movidas: Movidas<'_>) -> Result<Value, Fallo> {
+        let Movidas {
+            desde_ms,
+            despues_de,
+            limite,
+        } = movidas;
+        let filas: Vec<(String, i64)> = sqlx::query_as(REFERENCIAS)
+            .bind(desde_ms)
+            .bind(despues_de)
+            .bind(limite.saturating_add(1))
+            .fetch_all(self.readers())
+            .await?;
+        let mas = i64::try_from(filas.len()).is_ok_and(|filas| filas > limite);
+        let enteras = filas.len() - usize::from(mas);
+        let mut referencias = Vec::new();
+        for (referencia, movida_ms) in filas.into_iter().take(enteras) {
+            let mut todo = self.referencia(&referencia).await?;
+            todo["movidaMs"] = movida_ms.into();
+            referencias.push(todo);
+        }
+        let siguiente = referencias
+            .last()
+            .filter(|_| mas)
+            .map(|ultima| ultima["referencia"].clone());
+        Ok(json!({ "referencias": referencias, "siguiente": siguiente }))
     }
 
     /// A page of what happened to money, in commit order.

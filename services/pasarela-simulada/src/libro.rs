@@ -8,7 +8,10 @@ use sqlx::{
 };
 
 /// Each brings the file from the version before it (its place in the list) to the next, `user_version` included.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_ledger.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001_ledger.sql"),
+    include_str!("../migrations/0002_referencias.sql"),
+];
 
 /// The open ledger.
 #[derive(Debug)]

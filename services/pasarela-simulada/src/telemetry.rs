@@ -13,7 +13,7 @@ use opentelemetry::{
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
-use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, filter::dynamic_filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{Config, LogFormat};
 
@@ -53,10 +53,13 @@ pub fn init(config: &Config) -> Result<Guard, TelemetryError> {
         .filter(|endpoint| !endpoint.is_empty());
     let provider = endpoint.map(exporting_to).transpose()?;
     let spans = provider.as_ref().map(|provider| {
-        // Only our own spans: the exporter's transport has spans too, and exporting those would never end.
+        // Only our own spans: the exporter's transport has spans too, and exporting those would never end. Asked about
+        // each one, since a library that merely asks whether it would be logged leaves its answer behind in the thread.
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer(SERVICE))
-            .with_filter(filter_fn(|metadata| metadata.target().starts_with("pasarela_simulada")))
+            .with_filter(dynamic_filter_fn(|metadata, _| {
+                metadata.target().starts_with("pasarela_simulada")
+            }))
     });
     let lines = tracing_subscriber::fmt::layer().with_ansi(stdout().is_terminal());
     let log = match config.log_format {

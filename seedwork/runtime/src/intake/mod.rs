@@ -102,14 +102,20 @@ impl<'a> IdempotencyKey<'a> {
 // === impl Intake ===
 
 impl Intake {
-    /// Opens the table and starts asking about what is in it.
-    pub async fn open(pool: AnyPool, sidecar: Arc<dyn Sidecar>, app: App) -> Result<Arc<Self>, StartupError> {
+    /// Puts the table in place, for who only reads it.
+    pub async fn prepare(pool: &AnyPool) -> Result<(), StartupError> {
         for statement in SCHEMA {
             sqlx::query(*statement)
-                .execute(&pool)
+                .execute(pool)
                 .await
                 .map_err(|error| StartupError::new("cannot create the table of requests", error))?;
         }
+        Ok(())
+    }
+
+    /// Opens the table and starts asking about what is in it.
+    pub async fn open(pool: AnyPool, sidecar: Arc<dyn Sidecar>, app: App) -> Result<Arc<Self>, StartupError> {
+        Self::prepare(&pool).await?;
         let wake = Arc::new(Notify::new());
         let intake = Arc::new(Self {
             pool,

@@ -50,6 +50,7 @@ impl Contract {
         self.a_key_that_dapr_reserves_is_refused_and_is_no_conflict().await;
         self.a_publish_returns().await;
         self.a_page_is_answered_with_its_status_and_body().await;
+        self.a_post_reaches_the_neighbour_as_a_post().await;
         self.sidecar.ready().await.unwrap_or_else(|error| panic!("{error}"));
     }
 
@@ -235,8 +236,29 @@ impl Contract {
         let page = ask(&self.page).await;
         let body: Option<Value> = serde_json::from_slice(&page.body).ok();
         assert_eq!((page.status, body), (200, Some(self.answer.clone())), "{}", self.page);
+        // A page that asks nobody answers those who show something too, and what they show is no part of the question.
+        let asked = self
+            .sidecar
+            .invoke_get_as(self.neighbour, &self.page, Some("Bearer x.y.z"));
+        let page = asked.await.unwrap_or_else(|error| panic!("{}: {error:?}", self.page));
+        let body: Option<Value> = serde_json::from_slice(&page.body).ok();
+        assert_eq!((page.status, body), (200, Some(self.answer.clone())), "{}", self.page);
         for path in [format!("/nothing-here/{}", self.run), format!("{}x", self.page)] {
             assert_eq!(ask(&path).await.status, 404, "{path}");
+        }
+    }
+
+    async fn a_post_reaches_the_neighbour_as_a_post(&self) {
+        // The page takes no POST and says so: the method, the path and the status went through.
+        for (path, status) in [(self.page.clone(), 405), (format!("/nothing-here/{}", self.run), 404)] {
+            for authorization in [None, Some("Bearer x.y.z")] {
+                let body = serde_json::json!({"run": self.run});
+                let posted = self
+                    .sidecar
+                    .invoke_post_as(self.neighbour, &path, authorization, &self.run, &body);
+                let answer = posted.await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+                assert_eq!(answer.status, status, "POST {path}");
+            }
         }
     }
 
@@ -292,5 +314,62 @@ mod tests {
         let published = sidecar.take_published();
         assert_eq!(published.len(), 3);
         assert!(published.iter().all(|one| one.topic == "inbox-operator"));
+        let asked = sidecar.take_asked();
+        let shown: Vec<_> = asked.iter().filter_map(|one| one.authorization.as_deref()).collect();
+        assert_eq!(shown, ["Bearer x.y.z"]);
+        let posted = sidecar.take_posted();
+        assert_eq!(posted.len(), 4);
+        for (n, one) in posted.iter().enumerate() {
+            assert_eq!((one.key.as_str(), &one.body["run"]), ("m", &serde_json::json!("m")));
+            assert_eq!(one.authorization.is_some(), !n.is_multiple_of(2));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_double_takes_the_posts_that_it_was_told_to_take() {
+        let sidecar = MemorySidecar::default();
+        let body = serde_json::json!({});
+        sidecar.serve_post(App::Notificaciones, "/x", 202, &body);
+        let answer = sidecar
+            .invoke_post_as(App::Notificaciones, "/x", None, "k", &body)
+            .await
+            .unwrap();
+        assert_eq!((answer.status, answer.body.as_slice()), (202, b"{}".as_slice()));
+    }
+
+    /// A sidecar that knows nothing of callers.
+    struct Old(MemorySidecar);
+
+    #[async_trait::async_trait]
+    impl Sidecar for Old {
+        async fn get(&self, key: &str) -> Result<Option<Stored>, SidecarError> {
+            self.0.get(key).await
+        }
+        async fn put(&self, key: &str, value: Vec<u8>, expect: Expect) -> Result<(), SidecarError> {
+            self.0.put(key, value, expect).await
+        }
+        async fn publish(&self, topic: &str, event: Event) -> Result<(), SidecarError> {
+            self.0.publish(topic, event).await
+        }
+        async fn invoke_get(&self, app: App, path: &str) -> Result<super::super::Invoked, SidecarError> {
+            self.0.invoke_get(app, path).await
+        }
+        async fn ready(&self) -> Result<(), SidecarError> {
+            self.0.ready().await
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_in_our_own_name_for_a_caller() {
+        let old = Old(MemorySidecar::default());
+        old.0
+            .serve_page(App::GestionClientes, "/x", 200, &serde_json::json!({}));
+        let page = old.invoke_get_as(App::GestionClientes, "/x", None).await.unwrap();
+        assert_eq!(page.status, 200);
+        let asked = old.invoke_get_as(App::GestionClientes, "/x", Some("Bearer t")).await;
+        assert!(matches!(asked, Err(SidecarError::Unavailable { .. })), "{asked:?}");
+        let body = serde_json::json!({});
+        let posted = old.invoke_post_as(App::GestionClientes, "/x", None, "k", &body).await;
+        assert!(matches!(posted, Err(SidecarError::Unavailable { .. })), "{posted:?}");
     }
 }

@@ -67,7 +67,11 @@ impl DaprSidecar {
     }
 
     fn get_request(&self, path: &str) -> reqwest::RequestBuilder {
-        let mut request = self.http.get(format!("{}{path}", self.http_base));
+        self.http_request(reqwest::Method::GET, path)
+    }
+
+    fn http_request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let mut request = self.http.request(method, format!("{}{path}", self.http_base));
         if let Some(token) = &self.api_token {
             request = request.header("dapr-api-token", token);
         }
@@ -110,6 +114,17 @@ fn unavailable(doing: impl Into<String>, source: impl Into<Box<dyn std::error::E
         doing: doing.into(),
         source: source.into(),
     }
+}
+
+/// The answer of an invoked application, whatever its status.
+async fn invoked(request: reqwest::RequestBuilder, doing: impl Fn() -> String) -> Result<Invoked, SidecarError> {
+    let response = request.send().await.map_err(|error| unavailable(doing(), error))?;
+    let status = response.status().as_u16();
+    let body = response.bytes().await.map_err(|error| unavailable(doing(), error))?;
+    Ok(Invoked {
+        status,
+        body: body.to_vec(),
+    })
 }
 
 /// A gRPC request that carries the current span.
@@ -209,19 +224,35 @@ impl Sidecar for DaprSidecar {
     }
 
     async fn invoke_get(&self, app: App, path: &str) -> Result<Invoked, SidecarError> {
-        let doing = || format!("ask {app} for {path}");
-        let response = self
-            .get_request(&format!("/v1.0/invoke/{app}/method{path}"))
-            .send()
-            .await
-            .map_err(|error| unavailable(doing(), error))?;
-        let status = response.status().as_u16();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| unavailable(doing(), error))?
-            .to_vec();
-        Ok(Invoked { status, body })
+        self.invoke_get_as(app, path, None).await
+    }
+
+    async fn invoke_get_as(&self, app: App, path: &str, authorization: Option<&str>) -> Result<Invoked, SidecarError> {
+        let mut request = self.get_request(&format!("/v1.0/invoke/{app}/method{path}"));
+        if let Some(authorization) = authorization {
+            request = request.header(reqwest::header::AUTHORIZATION, authorization);
+        }
+        invoked(request, || format!("ask {app} for {path}")).await
+    }
+
+    async fn invoke_post_as(
+        &self,
+        app: App,
+        path: &str,
+        authorization: Option<&str>,
+        key: &str,
+        body: &serde_json::Value,
+    ) -> Result<Invoked, SidecarError> {
+        let path = format!("/v1.0/invoke/{app}/method{path}");
+        let mut request = self
+            .http_request(reqwest::Method::POST, &path)
+            .header("idempotency-key", key)
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(body.to_string());
+        if let Some(authorization) = authorization {
+            request = request.header(reqwest::header::AUTHORIZATION, authorization);
+        }
+        invoked(request, || format!("ask {app} to take a POST on {path}")).await
     }
 
     async fn ready(&self) -> Result<(), SidecarError> {

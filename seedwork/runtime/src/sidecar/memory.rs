@@ -20,6 +20,9 @@ struct State {
     versions: u64,
     published: Vec<Published>,
     pages: BTreeMap<(App, String), Invoked>,
+    asked: Vec<Asked>,
+    posts: BTreeMap<(App, String), Invoked>,
+    posted: Vec<Posted>,
     failing_publishes: u32,
     racing_write: Option<(String, Vec<u8>)>,
 }
@@ -31,6 +34,32 @@ pub struct Published {
     pub topic: String,
     /// The event.
     pub event: Event,
+}
+
+/// A page of another application that was asked for, and in whose name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The application.
+    pub app: App,
+    /// The page.
+    pub path: String,
+    /// The `Authorization` header that was passed on.
+    pub authorization: Option<String>,
+}
+
+/// What another application was asked to take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Posted {
+    /// The application.
+    pub app: App,
+    /// The path.
+    pub path: String,
+    /// The `Authorization` header that was passed on.
+    pub authorization: Option<String>,
+    /// The `Idempotency-Key`.
+    pub key: String,
+    /// The body.
+    pub body: serde_json::Value,
 }
 
 // === impl MemorySidecar ===
@@ -54,6 +83,25 @@ impl MemorySidecar {
             body: body.to_string().into_bytes(),
         };
         self.lock().pages.insert((app, path.to_owned()), page);
+    }
+
+    /// Answers `POST path` on `app` with this from now on.
+    pub fn serve_post(&self, app: App, path: &str, status: u16, body: &serde_json::Value) {
+        let answer = Invoked {
+            status,
+            body: body.to_string().into_bytes(),
+        };
+        self.lock().posts.insert((app, path.to_owned()), answer);
+    }
+
+    /// Takes what was posted since the last call, answered or not.
+    pub fn take_posted(&self) -> Vec<Posted> {
+        std::mem::take(&mut self.lock().posted)
+    }
+
+    /// Takes which pages were asked for since the last call.
+    pub fn take_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.lock().asked)
     }
 
     /// Makes the next `count` publishes fail.
@@ -133,9 +181,45 @@ impl Sidecar for MemorySidecar {
     }
 
     async fn invoke_get(&self, app: App, path: &str) -> Result<Invoked, SidecarError> {
-        let page = self.lock().pages.get(&(app, path.to_owned())).cloned();
+        self.invoke_get_as(app, path, None).await
+    }
+
+    async fn invoke_get_as(&self, app: App, path: &str, authorization: Option<&str>) -> Result<Invoked, SidecarError> {
+        let mut state = self.lock();
+        state.asked.push(Asked {
+            app,
+            path: path.to_owned(),
+            authorization: authorization.map(str::to_owned),
+        });
+        let page = state.pages.get(&(app, path.to_owned())).cloned();
         Ok(page.unwrap_or(Invoked {
             status: 404,
+            body: Vec::new(),
+        }))
+    }
+
+    async fn invoke_post_as(
+        &self,
+        app: App,
+        path: &str,
+        authorization: Option<&str>,
+        key: &str,
+        body: &serde_json::Value,
+    ) -> Result<Invoked, SidecarError> {
+        let mut state = self.lock();
+        state.posted.push(Posted {
+            app,
+            path: path.to_owned(),
+            authorization: authorization.map(str::to_owned),
+            key: key.to_owned(),
+            body: body.clone(),
+        });
+        let place = (app, path.to_owned());
+        // A path that is there and takes no POST is another thing than one that is not there.
+        let status = if state.pages.contains_key(&place) { 405 } else { 404 };
+        let answer = state.posts.get(&place).cloned();
+        Ok(answer.unwrap_or(Invoked {
+            status,
             body: Vec::new(),
         }))
     }

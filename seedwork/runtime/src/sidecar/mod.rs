@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::dapr::DaprSidecar;
 #[cfg(any(test, feature = "test-support"))]
-pub use memory::{MemorySidecar, Published};
+pub use memory::{Asked, MemorySidecar, Posted, Published};
 
 /// A stored value and the version it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,37 @@ pub trait Sidecar: Send + Sync + 'static {
 
     /// `GET path` on another application, by Dapr service invocation.
     async fn invoke_get(&self, app: App, path: &str) -> Result<Invoked, SidecarError>;
+
+    /// `GET path` on another application for a caller of ours: `authorization` is the caller's own header, passed on,
+    /// so that the other application judges the same token. Without one it is we who ask.
+    async fn invoke_get_as(&self, app: App, path: &str, authorization: Option<&str>) -> Result<Invoked, SidecarError> {
+        match authorization {
+            None => self.invoke_get(app, path).await,
+            // Asking in our own name instead would show a caller what is not theirs.
+            Some(_) => Err(SidecarError::Unavailable {
+                doing: format!("ask {app} for {path} in a caller's name"),
+                source: "this sidecar passes no Authorization header on".into(),
+            }),
+        }
+    }
+
+    /// `POST path` with a JSON body on another application. `authorization` as in
+    /// [`invoke_get_as`](Self::invoke_get_as). `key` is the `Idempotency-Key`: the call may be repeated on its way, so
+    /// what makes something is only asked for under one.
+    async fn invoke_post_as(
+        &self,
+        app: App,
+        path: &str,
+        authorization: Option<&str>,
+        key: &str,
+        body: &serde_json::Value,
+    ) -> Result<Invoked, SidecarError> {
+        let _ = (authorization, key, body);
+        Err(SidecarError::Unavailable {
+            doing: format!("ask {app} to take a POST on {path}"),
+            source: "this sidecar only asks".into(),
+        })
+    }
 
     /// Whether the sidecar can publish and store now.
     async fn ready(&self) -> Result<(), SidecarError>;

@@ -1,4 +1,5 @@
-//! Clients, asked of gestión-clientes by Dapr service invocation. Nothing of them is stored here.
+//! Clients, asked of gestión-clientes by Dapr service invocation, in the name of whoever asks us. Nothing of them is
+//! stored here.
 
 use std::sync::Arc;
 
@@ -6,6 +7,8 @@ use seedwork::{App, Fault};
 use seedwork_runtime::Sidecar;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use super::quien::Quien;
 
 /// A client as gestión-clientes tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -31,6 +34,9 @@ pub(crate) enum ClientesError {
     /// It refuses the question; of what we ask, only the cursor can be wrong.
     #[error("cursor no es válido")]
     BadRequest,
+    /// It takes another view of the caller than we do: its token ends, or its issuer's keys are not to be had there.
+    #[error("gestión de clientes no acepta su autorización")]
+    Refused,
 }
 
 /// The way to gestión-clientes.
@@ -46,31 +52,39 @@ impl Clientes {
         Self { sidecar }
     }
 
-    /// A page of clients.
-    pub(crate) async fn page(&self, limit: u8, cursor: Option<&str>) -> Result<Vec<Cliente>, ClientesError> {
+    /// A page of clients, as far as the caller sees them.
+    pub(crate) async fn page(
+        &self,
+        quien: &Quien,
+        limit: u8,
+        cursor: Option<&str>,
+    ) -> Result<Vec<Cliente>, ClientesError> {
         let cursor = cursor
             .map(|cursor| format!("&cursor={}", percent_encode(cursor)))
             .unwrap_or_default();
         let path = format!("/clientes/cliente-query?limite={limit}{cursor}");
-        self.get(&path).await?.ok_or(ClientesError::Unavailable)
+        self.get(quien, &path).await?.ok_or(ClientesError::Unavailable)
     }
 
-    /// A client by its id; `None` when there is no such client.
-    pub(crate) async fn find(&self, id: &str) -> Result<Option<Cliente>, ClientesError> {
+    /// A client by its id; `None` when there is no such client, or it is not the caller's to see.
+    pub(crate) async fn find(&self, quien: &Quien, id: &str) -> Result<Option<Cliente>, ClientesError> {
         // No client has such an id, and in a path they mean another place.
-        if matches!(id, "" | "." | "..") {
+        if matches!(id, "" | "." | "..") || quien.only().is_some_and(|own| own.as_str() != id) {
             return Ok(None);
         }
-        match self.get(&format!("/clientes/cliente/{}", percent_encode(id))).await {
+        match self
+            .get(quien, &format!("/clientes/cliente/{}", percent_encode(id)))
+            .await
+        {
             Err(ClientesError::BadRequest) => Ok(None), // an id that no client can have
             answer => answer,
         }
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, ClientesError> {
+    async fn get<T: DeserializeOwned>(&self, quien: &Quien, path: &str) -> Result<Option<T>, ClientesError> {
         let answer = self
             .sidecar
-            .invoke_get(App::GestionClientes, path)
+            .invoke_get_as(App::GestionClientes, path, quien.authorization())
             .await
             .map_err(|error| {
                 tracing::warn!(error = Fault::from(error).chain(), "unable to ask for clients now");
@@ -83,6 +97,7 @@ impl Clientes {
             }),
             404 => Ok(None),
             400 => Err(ClientesError::BadRequest),
+            401 | 403 => Err(ClientesError::Refused),
             status => {
                 tracing::warn!(status, path, "gestion-clientes cannot tell clients now");
                 Err(ClientesError::Unavailable)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seedwork::{Fault, IdCorrelacion};
+use seedwork::{Fault, IdCliente, IdCorrelacion};
 use seedwork_runtime::sql;
 use sqlx::{Any, AnyPool, Row as _, Transaction};
 
@@ -15,8 +15,19 @@ pub(crate) struct Evento {
     pub(crate) numero: i64,
     /// Whose transition.
     pub(crate) id_correlacion: String,
+    /// Whose payment.
+    pub(crate) id_cliente: String,
     /// The payment after it, JSON.
     pub(crate) datos: String,
+}
+
+/// Which events a reader gets: those that match all it says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Interest {
+    /// The transitions of this payment only.
+    pub(crate) pago: Option<IdCorrelacion>,
+    /// Those of this client's payments only.
+    pub(crate) cliente: Option<IdCliente>,
 }
 
 /// What the table holds.
@@ -38,7 +49,7 @@ pub(crate) struct Eventos {
 /// follow the order of commits.
 pub(super) async fn append(
     transaction: &mut Transaction<'_, Any>,
-    id: &IdCorrelacion,
+    pago: &Pago,
     datos: &str,
     now_ms: i64,
 ) -> Result<(), Fault> {
@@ -46,14 +57,17 @@ pub(super) async fn append(
         .fetch_one(&mut **transaction)
         .await
         .map_err(sql::fault("number an event"))?;
-    sqlx::query("INSERT INTO eventos (numero, id_correlacion, datos, creado_ms) VALUES ($1, $2, $3, $4)")
-        .bind(numero)
-        .bind(id.as_str())
-        .bind(datos)
-        .bind(now_ms)
-        .execute(&mut **transaction)
-        .await
-        .map_err(sql::fault("store an event"))?;
+    sqlx::query(
+        "INSERT INTO eventos (numero, id_correlacion, id_cliente, datos, creado_ms) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(numero)
+    .bind(pago.id_correlacion.as_str())
+    .bind(pago.solicitud.id_cliente.as_str())
+    .bind(datos)
+    .bind(now_ms)
+    .execute(&mut **transaction)
+    .await
+    .map_err(sql::fault("store an event"))?;
     Ok(())
 }
 
@@ -63,6 +77,17 @@ impl Evento {
     /// The payment as it was after the transition.
     pub(crate) fn pago(&self) -> Result<Pago, Fault> {
         serde_json::from_str(&self.datos).map_err(|error| Fault::bug("failed to read a stored event", error))
+    }
+}
+
+// === impl Interest ===
+
+impl Interest {
+    /// Whether an event is for its reader.
+    pub(crate) fn is_in(&self, evento: &Evento) -> bool {
+        let Self { pago, cliente } = self;
+        pago.as_ref().is_none_or(|id| id.as_str() == evento.id_correlacion)
+            && cliente.as_ref().is_none_or(|id| id.as_str() == evento.id_cliente)
     }
 }
 
@@ -102,32 +127,40 @@ impl Eventos {
         })
     }
 
-    /// At most `limit` events after `last`, in order: all, or those of one payment.
-    pub(crate) async fn after(
-        &self,
-        last: i64,
-        id: Option<&IdCorrelacion>,
-        limit: u16,
-    ) -> Result<Vec<Arc<Evento>>, Fault> {
-        let query = match id {
-            None => sqlx::query(
-                "SELECT numero, id_correlacion, datos FROM eventos WHERE numero > $1 ORDER BY numero LIMIT $2",
-            )
-            .bind(last)
-            .bind(i64::from(limit)),
-            Some(id) => sqlx::query(
-                "SELECT numero, id_correlacion, datos FROM eventos WHERE numero > $1 AND id_correlacion = $3
-                 ORDER BY numero LIMIT $2",
+    /// At most `limit` events after `last`, in order, of those that match.
+    pub(crate) async fn after(&self, last: i64, interest: &Interest, limit: u16) -> Result<Vec<Arc<Evento>>, Fault> {
+        let Interest { pago, cliente } = interest;
+        let cliente = cliente.as_ref().map(IdCliente::as_str);
+        // A statement each, so that each walks its own index.
+        let query = match (pago, cliente) {
+            (Some(pago), cliente) => sqlx::query(
+                "SELECT numero, id_correlacion, id_cliente, datos FROM eventos
+                 WHERE numero > $1 AND id_correlacion = $3 AND ($4 = '' OR id_cliente = $4) ORDER BY numero LIMIT $2",
             )
             .bind(last)
             .bind(i64::from(limit))
-            .bind(id.as_str()),
+            .bind(pago.as_str())
+            .bind(cliente.unwrap_or_default()),
+            (None, Some(cliente)) => sqlx::query(
+                "SELECT numero, id_correlacion, id_cliente, datos FROM eventos
+                 WHERE numero > $1 AND id_cliente = $3 ORDER BY numero LIMIT $2",
+            )
+            .bind(last)
+            .bind(i64::from(limit))
+            .bind(cliente),
+            (None, None) => sqlx::query(
+                "SELECT numero, id_correlacion, id_cliente, datos FROM eventos
+                 WHERE numero > $1 ORDER BY numero LIMIT $2",
+            )
+            .bind(last)
+            .bind(i64::from(limit)),
         };
         let rows = query.fetch_all(&self.pool).await.map_err(sql::fault("read events"))?;
         let read = |row: sqlx::any::AnyRow| {
             Ok(Arc::new(Evento {
                 numero: row.try_get("numero")?,
                 id_correlacion: row.try_get("id_correlacion")?,
+                id_cliente: row.try_get("id_cliente")?,
                 datos: row.try_get("datos")?,
             }))
         };

@@ -32,6 +32,10 @@ pub(crate) struct Cursor {
 pub(crate) struct Filter {
     pub(crate) id_cliente: Option<IdCliente>,
     pub(crate) fase: Option<Fase>,
+    /// First heard of at this moment or later, in milliseconds since the epoch.
+    pub(crate) desde_ms: Option<i64>,
+    /// First heard of before this moment.
+    pub(crate) hasta_ms: Option<i64>,
     pub(crate) after: Option<Cursor>,
     pub(crate) limit: u8,
 }
@@ -122,7 +126,7 @@ impl ReadModel {
             return Ok(false); // dropping the transaction ends it
         }
         // The counter comes last: its row is what all writers wait for, so it is held as briefly as can be.
-        eventos::append(&mut transaction, id_correlacion, &estado, now).await?;
+        eventos::append(&mut transaction, pago, &estado, now).await?;
         transaction.commit().await.map_err(sql::fault("commit a payment"))?;
         self.changed.notify_one();
         Ok(true)
@@ -143,6 +147,8 @@ impl ReadModel {
         let Filter {
             id_cliente,
             fase,
+            desde_ms,
+            hasta_ms,
             after,
             limit,
         } = filter;
@@ -154,23 +160,28 @@ impl ReadModel {
             Some(id_cliente) => sqlx::query(
                 "SELECT estado, creado_ms, id_correlacion FROM pagos
                  WHERE (creado_ms < $1 OR (creado_ms = $1 AND id_correlacion < $2)) AND ($3 = '' OR fase = $3)
-                   AND id_cliente = $5
+                   AND creado_ms >= $5 AND creado_ms < $6 AND id_cliente = $7
                  ORDER BY creado_ms DESC, id_correlacion DESC LIMIT $4",
             )
             .bind(creado_ms)
             .bind(id)
             .bind(fase.map_or("", Fase::as_str))
             .bind(i64::from(*limit) + 1)
+            .bind(desde_ms.unwrap_or(i64::MIN))
+            .bind(hasta_ms.unwrap_or(i64::MAX))
             .bind(id_cliente.as_str()),
             None => sqlx::query(
                 "SELECT estado, creado_ms, id_correlacion FROM pagos
                  WHERE (creado_ms < $1 OR (creado_ms = $1 AND id_correlacion < $2)) AND ($3 = '' OR fase = $3)
+                   AND creado_ms >= $5 AND creado_ms < $6
                  ORDER BY creado_ms DESC, id_correlacion DESC LIMIT $4",
             )
             .bind(creado_ms)
             .bind(id)
             .bind(fase.map_or("", Fase::as_str))
-            .bind(i64::from(*limit) + 1),
+            .bind(i64::from(*limit) + 1)
+            .bind(desde_ms.unwrap_or(i64::MIN))
+            .bind(hasta_ms.unwrap_or(i64::MAX)),
         };
         let mut rows = query.fetch_all(&self.pool).await.map_err(sql::fault("list payments"))?;
         let more = rows.len() > usize::from(*limit);

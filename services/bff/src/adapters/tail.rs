@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _};
-use seedwork::{Fault, IdCorrelacion};
+use seedwork::Fault;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::eventos::{Evento, Eventos};
+use super::eventos::{Evento, Eventos, Interest};
 use crate::Pace;
 
 /// The task and those who listen to it.
@@ -37,7 +37,7 @@ pub(crate) enum Followed {
 struct Follower {
     tail: Arc<Tail>,
     live: Receiver<Arc<Evento>>,
-    id: Option<IdCorrelacion>,
+    interest: Interest,
     /// Everything up to this number was delivered, is pending, or is not for this reader.
     last: i64,
     pending: VecDeque<Arc<Evento>>,
@@ -75,11 +75,11 @@ impl Tail {
         Ok(tail)
     }
 
-    /// Follows the events of one payment or of all: from the one numbered `after` on, or from now.
+    /// Follows the events that match: from the one numbered `after` on, or from now.
     pub(crate) async fn follow(
         self: &Arc<Self>,
         after: Option<i64>,
-        id: Option<IdCorrelacion>,
+        interest: Interest,
     ) -> Result<impl Stream<Item = Followed> + Send + use<>, Fault> {
         // Subscribed before the table is read, so that nothing falls in between.
         let live = self.sender.subscribe();
@@ -90,7 +90,7 @@ impl Tail {
         let follower = Follower {
             tail: Arc::clone(self),
             live,
-            id,
+            interest,
             last,
             pending: VecDeque::new(),
             behind,
@@ -105,7 +105,7 @@ impl Tail {
 
     async fn read(self: Arc<Self>, mut last: i64, changed: Arc<Notify>) {
         loop {
-            match self.eventos.after(last, None, PAGE).await {
+            match self.eventos.after(last, &Interest::default(), PAGE).await {
                 Ok(page) if page.is_empty() => {
                     // Either an event was stored here or it is time to look; which one does not matter.
                     let _ = tokio::time::timeout(self.pace.poll, changed.notified()).await;
@@ -161,7 +161,7 @@ impl Follower {
                 Ok(evento) if evento.numero <= self.last => {}
                 Ok(evento) => {
                     self.last = evento.numero;
-                    if self.id.as_ref().is_none_or(|id| id.as_str() == evento.id_correlacion) {
+                    if self.interest.is_in(&evento) {
                         return Some(Followed::Evento(evento));
                     }
                 }
@@ -179,7 +179,7 @@ impl Follower {
             self.behind = false;
             return Ok(Some(Followed::Reset { ultimo: extent.newest }));
         }
-        let page = self.tail.eventos.after(self.last, self.id.as_ref(), PAGE).await?;
+        let page = self.tail.eventos.after(self.last, &self.interest, PAGE).await?;
         if page.len() < usize::from(PAGE) {
             // All there was is here, up to the extent's end at least; the live events go on from there.
             self.behind = false;

@@ -73,14 +73,14 @@ async fn a_failure_over_there_is_a_graphql_error_in_spanish() {
     let unreadable = "gestión de clientes respondió algo que no se entiende";
     let mut dateless = ana();
     dateless["fecha_creacion"] = json!("ayer");
-    for (status, body, message, codigo) in [
-        (500, json!({"error": "SELECT secreto"}), unavailable, "NoDisponible"),
-        (503, json!({}), unavailable, "NoDisponible"),
-        (404, json!({}), unavailable, "NoDisponible"),
-        (200, json!({"no": "list"}), unreadable, "ErrorInterno"),
-        (200, json!([{"id": 7}]), unreadable, "ErrorInterno"),
-        (200, json!([dateless]), unreadable, "ErrorInterno"),
-        (400, json!({}), "cursor no es válido", "SolicitudInvalida"),
+    for (status, body, message, code) in [
+        (500, json!({"error": "SELECT secreto"}), unavailable, "UNAVAILABLE"),
+        (503, json!({}), unavailable, "UNAVAILABLE"),
+        (404, json!({}), unavailable, "UNAVAILABLE"),
+        (200, json!({"no": "list"}), unreadable, "INTERNAL_SERVER_ERROR"),
+        (200, json!([{"id": 7}]), unreadable, "INTERNAL_SERVER_ERROR"),
+        (200, json!([dateless]), unreadable, "INTERNAL_SERVER_ERROR"),
+        (400, json!({}), "cursor no es válido", "BAD_USER_INPUT"),
     ] {
         bff.sidecar.serve_page(
             App::GestionClientes,
@@ -91,7 +91,7 @@ async fn a_failure_over_there_is_a_graphql_error_in_spanish() {
         let answer = bff.graphql("{ clientes { id } }").await;
         assert_eq!(answer["data"], Value::Null, "{status} {body}");
         assert_eq!(answer["errors"][0]["message"], message, "{status} {body}");
-        assert_eq!(answer["errors"][0]["extensions"]["codigo"], codigo, "{status} {body}");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{status} {body}");
         assert_eq!(answer["errors"][0]["path"], json!(["clientes"]));
     }
 }

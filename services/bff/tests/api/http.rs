@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use crate::support::{Answer, Bff};
 
@@ -17,12 +18,19 @@ async fn a_post_that_is_no_graphql_request_is_refused_with_the_original_texts() 
     let query = r#"{"query":"{ __typename }"}"#;
     let no_json = "Unable to parse request body as JSON";
     let no_query = "No GraphQL query found in the request";
+    let batch = "Send one operation per request: batches are not supported";
     let media_type = "Unsupported Media Type";
     for (content_type, body, status, text) in [
         ("application/json", "{", StatusCode::BAD_REQUEST, no_json),
         ("application/json", "", StatusCode::BAD_REQUEST, no_json),
         ("application/json", "{}", StatusCode::BAD_REQUEST, no_query),
-        ("application/json", "[]", StatusCode::BAD_REQUEST, no_query),
+        ("application/json", "[]", StatusCode::BAD_REQUEST, batch),
+        (
+            "application/json",
+            r#"[{"query":"{ __typename }"}]"#,
+            StatusCode::BAD_REQUEST,
+            batch,
+        ),
         ("application/json", "7", StatusCode::BAD_REQUEST, no_query),
         ("application/json", r#"{"query":""}"#, StatusCode::BAD_REQUEST, no_query),
         (
@@ -230,4 +238,42 @@ async fn health_is_the_originals_and_the_spec_names_only_what_is_served() {
     for path in paths.iter().filter(|path| *path != "/stream") {
         assert_eq!(bff.get(path).await.status, StatusCode::OK, "{path}");
     }
+    // What the document does not name is not served, and what it names is.
+    for path in paths {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let request = Request::builder()
+                .method(method)
+                .uri(&path)
+                .body(Body::empty())
+                .unwrap();
+            let status = bff.router().oneshot(request).await.unwrap().status();
+            let named = spec["paths"][&path][method.to_lowercase()].is_object();
+            assert_eq!(
+                status != StatusCode::METHOD_NOT_ALLOWED,
+                named,
+                "{method} {path}: {status}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_to_read_the_document_on_is_served_from_here() {
+    let bff = Bff::start().await;
+    let answer = bff.get("/docs/").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(!answer.text().contains("https://"));
+}
+
+#[test]
+fn the_committed_document_is_the_one_that_is_served() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("spec.json");
+    let served = bff::spec();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &served).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(committed, served, "run `make generate` and look at what changed");
+    let document = serde_json::from_str(&served).unwrap();
+    assert_eq!(seedwork_runtime::spec::faults(&document), [""; 0]);
 }

@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod access;
 mod clientes;
 mod http;
+mod limits;
 mod mutation;
 mod read_model;
 mod schema;

@@ -1,6 +1,7 @@
 //! `realizarPago`.
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use seedwork::contrato::SolicitarPago;
 use seedwork::{App, Message, SolicitudPago};
 use seedwork_runtime::participant::laws::eventually;
@@ -79,6 +80,56 @@ async fn an_amount_is_taken_as_it_was_written() {
     }
 }
 
+/// What was written, in a variable and in the document itself: the amount it is taken for, or the field refused.
+#[tokio::test]
+async fn an_amount_is_never_taken_for_another_one() {
+    let bff = Bff::start().await;
+    let table = [
+        ("24", Some("24.00")),
+        ("24.10", Some("24.10")),
+        ("24.100000", Some("24.10")),
+        ("2.4e1", Some("24.00")),
+        ("24.0000000000000", Some("24.00")),
+        ("999999.99", Some("999999.99")),
+        ("1000000", Some("1000000.00")),
+        ("0.01", Some("0.01")),
+        ("24.105", None),
+        ("24.001", None),
+        ("24.00000000000001", None),
+        // A double would make these 24, 0.01 and 1000000.
+        ("24.000000000000001", None),
+        ("24.00000000000000000000000001", None),
+        ("0.01000000000000000001", None),
+        ("1000000.0000000000001", None),
+        ("0.00999999999999999999", None),
+    ];
+    for (written, taken) in table {
+        let fields = format!(r#"medioPago: "PSE", idCliente: "c", monto: {written}"#);
+        let literal =
+            json!({"query": format!("mutation {{ realizarPago(pago: {{{fields}}}) {{ codigo }} }}")}).to_string();
+        let pago = format!(r#"{{"medioPago": "PSE", "idCliente": "c", "monto": {written}}}"#);
+        let variable = format!(r#"{{"query": {}, "variables": {{"pago": {pago}}}}}"#, json!(PAY));
+        for body in [literal, variable] {
+            let request = Request::post("/v1").header("content-type", "application/json");
+            let answer = bff.call(request.body(Body::from(body.clone())).unwrap()).await.json();
+            match taken {
+                Some(text) => {
+                    assert_eq!(answer["errors"], Value::Null, "{body}");
+                    assert_eq!(asked(&bff).await.solicitud.dinero.monto(), text, "{body}");
+                }
+                None => {
+                    assert_eq!(
+                        answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT",
+                        "{body}: {answer}"
+                    );
+                    assert_eq!(answer["data"], Value::Null, "{body}");
+                }
+            }
+        }
+    }
+    assert_eq!(bff.sidecar.take_messages(), []);
+}
+
 #[tokio::test]
 async fn what_the_request_shows_to_be_wrong_is_refused_with_an_error_per_rule() {
     let bff = Bff::start().await;
@@ -104,7 +155,7 @@ async fn what_the_request_shows_to_be_wrong_is_refused_with_an_error_per_rule() 
         for (error, field) in errors.iter().zip(fields) {
             assert!(error["message"].as_str().unwrap().starts_with(field), "{pago}: {error}");
             assert_eq!(error["path"], json!(["realizarPago"]), "{pago}");
-            assert_eq!(error["extensions"]["codigo"], "SolicitudInvalida", "{pago}");
+            assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{pago}");
             assert!(error["locations"][0]["line"].is_number(), "{pago}");
         }
     }
@@ -161,7 +212,7 @@ async fn the_same_key_of_the_same_client_is_the_same_payment() {
 
     let conflict = pay("c-1", 25.0, Some("k-1")).await;
     assert_eq!(conflict["data"], Value::Null);
-    assert_eq!(conflict["errors"][0]["extensions"]["codigo"], "Conflicto");
+    assert_eq!(conflict["errors"][0]["extensions"]["code"], "IDEMPOTENCY_KEY_REUSED");
     assert_eq!(
         conflict["errors"][0]["message"],
         "la Idempotency-Key ya se usó con otra solicitud"
@@ -169,7 +220,7 @@ async fn the_same_key_of_the_same_client_is_the_same_payment() {
 
     for key in ["", &"k".repeat(256)] {
         let refused = pay("c-1", 24.0, Some(key)).await;
-        assert_eq!(refused["errors"][0]["extensions"]["codigo"], "SolicitudInvalida");
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
     }
 }
 
@@ -182,7 +233,10 @@ async fn a_key_that_stands_for_a_payment_of_another_door_is_refused_unless_it_is
         let pago = json!({"pago": {"medioPago": "TarjetaCredito", "idCliente": "c-1", "monto": monto}});
         bff.graphql_with(PAY_FOR_ID, &pago, Some("k-1")).await
     };
-    assert_eq!(pay(25.0).await["errors"][0]["extensions"]["codigo"], "Conflicto");
+    assert_eq!(
+        pay(25.0).await["errors"][0]["extensions"]["code"],
+        "IDEMPOTENCY_KEY_REUSED"
+    );
     assert_eq!(bff.sidecar.take_messages(), [], "nothing was asked of the operator");
     assert_eq!(pay(24.1).await["data"]["realizarPago"]["idCorrelacion"], known.as_str());
 }
@@ -192,7 +246,7 @@ async fn a_database_that_fails_is_told_without_its_inside() {
     let bff = Bff::start().await;
     bff.database.execute("DROP TABLE solicitudes").await;
     let answer = bff.graphql_with(PAY, &variables(&json!(24)), None).await;
-    assert_eq!(answer["errors"][0]["extensions"]["codigo"], "NoDisponible");
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE");
     assert_eq!(
         answer["errors"][0]["message"],
         "una parte del sistema no responde; intente de nuevo"

@@ -308,3 +308,45 @@ async fn payments_are_listed_by_phase_and_a_bad_filter_is_told_rule_by_rule() {
     assert_eq!(fields, ["idCliente", "fase", "cursor", "limite"]);
     assert!(listed("limite: 101").await["errors"].is_array());
 }
+
+#[tokio::test]
+async fn payments_are_listed_from_a_moment_to_another() {
+    let bff = Bff::start().await;
+    for (n, id) in ["p-1", "p-2", "p-3", "p-4"].into_iter().enumerate() {
+        bff.tell(&running(id, 1)).await;
+        let creado_ms = 1_764_000_000_000 + 1_000 * i64::try_from(n).unwrap();
+        sqlx::query("UPDATE pagos SET creado_ms = $1 WHERE id_correlacion = $2")
+            .bind(creado_ms)
+            .bind(id)
+            .execute(&bff.database.pool)
+            .await
+            .unwrap();
+    }
+    let (second, fourth) = ("2025-11-24T16:00:01Z", "2025-11-24T11:00:03-05:00");
+    let query = "query($c: String, $d: DateTime, $h: DateTime, $cursor: String) {
+        pagos(idCliente: $c, desde: $d, hasta: $h, cursor: $cursor, limite: 2) { pagos { idCorrelacion } cursor } }";
+    for client in [Value::Null, json!("c-1")] {
+        for (desde, hasta, expected) in [
+            (json!(second), Value::Null, vec!["p-4", "p-3", "p-2"]),
+            (Value::Null, json!(fourth), vec!["p-3", "p-2", "p-1"]),
+            (json!(second), json!(fourth), vec!["p-3", "p-2"]),
+            (json!(fourth), json!(second), vec![]),
+        ] {
+            let (mut seen, mut cursor) = (Vec::new(), Value::Null);
+            loop {
+                let variables = json!({"c": client, "d": desde, "h": hasta, "cursor": cursor});
+                let answer = bff.graphql_with(query, &variables, None).await;
+                let page = &answer["data"]["pagos"];
+                let ids = page["pagos"].as_array().unwrap_or_else(|| panic!("{answer}")).iter();
+                seen.extend(ids.map(|pago| pago["idCorrelacion"].as_str().unwrap().to_owned()));
+                cursor = page["cursor"].clone();
+                if cursor.is_null() {
+                    break;
+                }
+            }
+            assert_eq!(seen, expected, "{client} {desde} {hasta}");
+        }
+    }
+    let answer = bff.graphql("{ pagos(desde: \"ayer\") { cursor } }").await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+}

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use seedwork_runtime::auth::issuer::Issuer;
 use serde_json::Value;
 
 use crate::support::Bff;
@@ -133,13 +134,90 @@ async fn a_query_that_asks_too_much_is_refused() {
         bff.graphql(&deep).await["errors"][0]["message"],
         "Query is nested too deep."
     );
+    let all = "idCorrelacion fase secuencia idCliente monto montoTexto moneda medioPago step motivo mensaje inicio fin
+        traceId terminado pasos { nombre estado motivo mensaje }";
+    // What is asked for as often as it may be, and of each of these all there is, several times.
     let mut wide = "{".to_owned();
-    for n in 0..251 {
-        write!(wide, " a{n}: pago(idCorrelacion: \"x\") {{ fase }}").unwrap();
+    for n in 0..15 {
+        write!(wide, " a{n}: pago(idCorrelacion: \"x\") {{ {all} {all} }}").unwrap();
     }
     wide.push_str(" }");
+    let mut aliases = "{".to_owned();
+    for n in 0..251 {
+        write!(aliases, " a{n}: pago(idCorrelacion: \"x\") {{ fase }}").unwrap();
+    }
+    aliases.push_str(" }");
+    let mut bomb = "{ ...F0 }".to_owned();
+    for n in 0..40 {
+        write!(
+            bomb,
+            " fragment F{n} on Query {{ ...F{next} ...F{next} }}",
+            next = n + 1
+        )
+        .unwrap();
+    }
+    bomb.push_str(" fragment F40 on Query { __typename }");
+    for (query, message, code) in [
+        (wide, "Query is too complex.", "GRAPHQL_VALIDATION_FAILED"),
+        (
+            aliases,
+            "la consulta pide demasiadas veces el mismo campo: a lo sumo 15",
+            "QUERY_TOO_LARGE",
+        ),
+        (
+            bomb,
+            "la consulta es demasiado grande: a lo sumo 2000 campos, con los de sus fragmentos",
+            "QUERY_TOO_LARGE",
+        ),
+        ("{ nada }".to_owned(), "", "GRAPHQL_VALIDATION_FAILED"),
+        (
+            "{ pago(idCorrelacion: 7) { fase } }".to_owned(),
+            "",
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        ("{".to_owned(), "", "GRAPHQL_PARSE_FAILED"),
+    ] {
+        let answer = bff.graphql(&query).await;
+        let error = &answer["errors"][0];
+        assert!(error["message"].as_str().unwrap().starts_with(message), "{error}");
+        assert_eq!(error["extensions"]["code"], code, "{error}");
+        assert_eq!(answer["data"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn where_the_schema_is_not_to_be_asked_for_it_is_not_told() {
+    let closed = Bff::told(&["--introspection", "off", "--graphiql", "off"]).await;
+    for query in [
+        "{ __schema { types { name } } }",
+        "{ __type(name: \"Query\") { name } }",
+    ] {
+        let answer = closed.graphql(query).await;
+        assert_eq!(
+            answer["errors"][0]["extensions"]["code"], "INTROSPECTION_DISABLED",
+            "{query}"
+        );
+        assert_eq!(answer["data"], Value::Null);
+    }
+    assert_eq!(closed.graphql("{ __typename }").await["data"]["__typename"], "Query");
+    let page = closed.get("/v1").await;
     assert_eq!(
-        bff.graphql(&wide).await["errors"][0]["message"],
-        "Query is too complex."
+        (page.status.as_u16(), page.text().as_str()),
+        (400, "No GraphQL query found in the request")
     );
+    let page = Bff::told(&["--introspection", "off"]).await.get("/v1").await;
+    assert!(page.text().contains("GraphiQL") && !page.text().contains("input RealizarPagoInput"));
+    // Where callers must say who they are, both are off unless told.
+    let issuer = Issuer::new("k-1");
+    let judging = Bff::judging(&issuer, &[]).await;
+    let olga = issuer.operador("olga");
+    let answer = judging
+        .graphql_as(&olga, "{ __schema { types { name } } }", &Value::Null)
+        .await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "INTROSPECTION_DISABLED");
+    assert_eq!(judging.get("/v1").await.status.as_u16(), 400);
+    let open = Bff::judging(&issuer, &["--introspection", "on", "--graphiql", "on"]).await;
+    assert_eq!(open.get("/v1").await.status.as_u16(), 200);
+    let answer = open.graphql_as(&olga, &introspection(), &Value::Null).await;
+    assert_eq!(answer["errors"], Value::Null);
 }

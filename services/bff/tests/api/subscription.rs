@@ -2,6 +2,7 @@
 
 use futures::{SinkExt as _, StreamExt as _};
 use seedwork::{App, Message, Reason};
+use seedwork_runtime::serve;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -10,19 +11,31 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::support::{Bff, completed, next, running};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Serves the router on a port of its own.
-async fn serve(bff: &Bff) -> String {
+pub(crate) async fn serve(bff: &Bff) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("ws://{}/v1", listener.local_addr().unwrap());
     let router = bff.router();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(serve::run(listener, router, std::future::pending()));
     address
 }
 
-async fn connect(address: &str, protocol: Option<&'static str>) -> Result<Socket, tungstenite::Error> {
+pub(crate) async fn connect(address: &str, protocol: Option<&'static str>) -> Result<Socket, tungstenite::Error> {
+    connect_as(address, protocol, None).await
+}
+
+pub(crate) async fn connect_as(
+    address: &str,
+    protocol: Option<&'static str>,
+    authorization: Option<&str>,
+) -> Result<Socket, tungstenite::Error> {
     let mut request = address.into_client_request().unwrap();
+    if let Some(authorization) = authorization {
+        let value = http::HeaderValue::from_str(authorization).unwrap();
+        request.headers_mut().insert("authorization", value);
+    }
     if let Some(protocol) = protocol {
         request
             .headers_mut()
@@ -33,14 +46,15 @@ async fn connect(address: &str, protocol: Option<&'static str>) -> Result<Socket
         .map(|(socket, _)| socket)
 }
 
-async fn send(socket: &mut Socket, message: &Value) {
-    socket
-        .send(tungstenite::Message::text(message.to_string()))
-        .await
-        .unwrap();
+pub(crate) async fn send(socket: &mut Socket, message: &Value) {
+    send_text(socket, message.to_string()).await;
 }
 
-async fn receive(socket: &mut Socket) -> Value {
+pub(crate) async fn send_text(socket: &mut Socket, text: String) {
+    socket.send(tungstenite::Message::text(text)).await.unwrap();
+}
+
+pub(crate) async fn receive(socket: &mut Socket) -> Value {
     let message = next(socket).await.unwrap();
     serde_json::from_str(message.to_text().unwrap()).unwrap()
 }
@@ -58,7 +72,7 @@ async fn subscribe(address: &str, query: &str) -> Socket {
     socket
 }
 
-async fn data(socket: &mut Socket) -> Value {
+pub(crate) async fn data(socket: &mut Socket) -> Value {
     let message = receive(socket).await;
     assert_eq!(message["type"], "next", "{message}");
     assert_eq!(message["id"], "1");

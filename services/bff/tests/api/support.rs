@@ -11,11 +11,13 @@ use clap::Parser;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use seedwork::{EstadoPago, IdCorrelacion, Message, Moneda, PasoVisto, Phase, SolicitudPago, Step};
-use seedwork_runtime::Sidecar;
+use seedwork_runtime::auth::issuer::Issuer;
 use seedwork_runtime::config::Secret;
 use seedwork_runtime::sidecar::MemorySidecar;
+use seedwork_runtime::{Auth, Sidecar};
 use serde_json::{Value, json};
 use sqlx::AnyPool;
+use sqlx::migrate::Migrator;
 use tower::ServiceExt as _;
 
 #[derive(Parser)]
@@ -58,6 +60,7 @@ pub(crate) fn calm() -> Pace {
     let never = Duration::from_secs(3600);
     Pace {
         ping: never,
+        hello: Duration::from_secs(10),
         poll: Duration::from_millis(20),
         silence: never,
         look: never,
@@ -78,10 +81,27 @@ impl Bff {
     }
 
     pub(crate) async fn on(database: Arc<Database>, pace: Pace) -> Self {
-        let args = Cli::parse_from(["bff", "--port", "1", "--database-url", "unused"]);
+        Self::with(database, pace, Auth::none(), &[]).await
+    }
+
+    /// With settings of its own.
+    pub(crate) async fn told(words: &[&str]) -> Self {
+        Self::with(Database::open().await, calm(), Auth::none(), words).await
+    }
+
+    /// Judging callers by the tokens of this issuer.
+    pub(crate) async fn judging(issuer: &Issuer, words: &[&str]) -> Self {
+        let words = [&["--auth", "jwt"], words].concat();
+        let auth = Auth::trusting(issuer, None);
+        Self::with(Database::open().await, calm(), auth, &words).await
+    }
+
+    pub(crate) async fn with(database: Arc<Database>, pace: Pace, auth: Arc<Auth>, words: &[&str]) -> Self {
+        let needed = ["bff", "--port", "1", "--database-url", "unused"];
+        let args = Cli::parse_from(needed.iter().chain(words));
         let sidecar = Arc::new(MemorySidecar::default());
         let port: Arc<dyn Sidecar> = sidecar.clone();
-        let app = bff::assemble(&args.own, pace, port, database.pool.clone())
+        let app = bff::assemble(&args.own, pace, port, database.pool.clone(), auth)
             .await
             .unwrap();
         Self { app, sidecar, database }
@@ -149,9 +169,33 @@ impl Bff {
         assert_eq!(self.deliver(&message).await, "SUCCESS");
     }
 
+    /// A GraphQL operation in somebody's name.
+    pub(crate) async fn graphql_as(&self, authorization: &str, query: &str, variables: &Value) -> Value {
+        let request = Request::post("/v1")
+            .header("content-type", "application/json")
+            .header("authorization", authorization);
+        let body = json!({"query": query, "variables": variables}).to_string();
+        let answer = self.call(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()
+    }
+
     /// Opens an event stream.
     pub(crate) async fn stream(&self, path: &str, last_event_id: Option<&str>) -> BoxStream<'static, Sse> {
-        let mut request = Request::get(path);
+        self.stream_of(Request::get(path), last_event_id).await
+    }
+
+    /// Opens an event stream in somebody's name.
+    pub(crate) async fn stream_as(&self, authorization: &str, path: &str) -> BoxStream<'static, Sse> {
+        self.stream_of(Request::get(path).header("authorization", authorization), None)
+            .await
+    }
+
+    async fn stream_of(
+        &self,
+        mut request: axum::http::request::Builder,
+        last_event_id: Option<&str>,
+    ) -> BoxStream<'static, Sse> {
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
@@ -172,6 +216,11 @@ impl Bff {
 
 impl Database {
     pub(crate) async fn open() -> Arc<Self> {
+        Self::at(&bff::MIGRATIONS).await
+    }
+
+    /// As these migrations leave it.
+    pub(crate) async fn at(migrations: &Migrator) -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
         let url = match std::env::var_os("BFF_TEST_POSTGRES") {
             None => format!("sqlite://{}/bff.db?mode=rwc", folder.path().display()),
@@ -185,7 +234,7 @@ impl Database {
                 format!("{}/{name}", server.rsplit_once('/').unwrap().0)
             }
         };
-        let pool = seedwork_runtime::sql::open(&Secret::from(url), &bff::MIGRATIONS)
+        let pool = seedwork_runtime::sql::open(&Secret::from(url), migrations)
             .await
             .unwrap();
         Arc::new(Self { pool, _folder: folder })
@@ -249,6 +298,14 @@ pub(crate) async fn news(stream: &mut (impl Stream<Item = Sse> + Unpin), count: 
         seen.push((sse.id, data.id_correlacion.to_string(), data.secuencia));
     }
     seen
+}
+
+/// A state of a running payment of 24.10 USD by this client.
+pub(crate) fn running_of(id_cliente: &str, id: &str, secuencia: u64) -> EstadoPago {
+    EstadoPago {
+        solicitud: SolicitudPago::parse("TarjetaCredito", id_cliente, "24.1", Moneda::USD).unwrap(),
+        ..running(id, secuencia)
+    }
 }
 
 /// A state of a running payment of 24.10 USD by `c-1`.

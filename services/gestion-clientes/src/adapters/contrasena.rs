@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use argon2::password_hash::PasswordHasher as _;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use seedwork::Fault;
 use seedwork_runtime::Secret;
@@ -53,6 +53,28 @@ impl Hasher {
 
     /// Hashes with a new random salt, off the threads that serve requests.
     pub(crate) async fn hash(&self, contrasena: Secret) -> Result<Huella, Fault> {
+        let hash = move |argon2: &Argon2<'_>| {
+            let hash = argon2.hash_password(contrasena.expose().as_bytes());
+            hash.map(|hash| Huella(hash.to_string()))
+        };
+        let failed = |error: argon2::password_hash::Error| Fault::bug("failed to hash a password", error);
+        self.in_turn(hash).await?.map_err(failed)
+    }
+
+    /// Whether this is the password of which `huella` was kept.
+    pub(crate) async fn matches(&self, contrasena: Secret, huella: Huella) -> Result<bool, Fault> {
+        let verify = move |argon2: &Argon2<'_>| {
+            argon2
+                .verify_password(contrasena.expose().as_bytes(), huella.0.as_str())
+                .is_ok()
+        };
+        self.in_turn(verify).await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static,
+    ) -> Result<T, Fault> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| Fault::bug("failed to hash a password", error);
         let turn = Arc::clone(&self.turns)
             .acquire_owned()
@@ -60,23 +82,18 @@ impl Hasher {
             .map_err(|error| failed(error.into()))?;
         let argon2 = self.argon2.clone();
         let work = move || {
-            let hash = argon2
-                .hash_password(contrasena.expose().as_bytes())
-                .map(|hash| Huella(hash.to_string()));
+            let done = work(&argon2);
             drop(turn); // held by the work, not by the request: a caller who hangs up frees no memory
-            hash
+            done
         };
-        let hash = tokio::task::spawn_blocking(work)
+        tokio::task::spawn_blocking(work)
             .await
-            .map_err(|error| failed(error.into()))?;
-        hash.map_err(|error| failed(error.into()))
+            .map_err(|error| failed(error.into()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use argon2::password_hash::PasswordVerifier as _;
-
     use super::*;
 
     #[tokio::test]
@@ -89,8 +106,9 @@ mod tests {
         );
         assert!(one.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", one.0);
         assert_ne!(one, two);
-        assert!(Argon2::default().verify_password(b"abcd", one.0.as_str()).is_ok());
-        assert!(Argon2::default().verify_password(b"abce", one.0.as_str()).is_err());
+        assert!(hasher.matches(secret(), one.clone()).await.unwrap());
+        let other = Secret::from("abce".to_owned());
+        assert!(!hasher.matches(other, one.clone()).await.unwrap());
         assert!(!format!("{one:?}").contains("argon2"));
     }
 }

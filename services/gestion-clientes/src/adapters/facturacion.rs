@@ -9,6 +9,7 @@ use seedwork_runtime::Sidecar;
 use seedwork_runtime::participant::{Move, Participant};
 
 use super::facturas::Facturas;
+use super::reintentos::Enlaces;
 use super::{ahora, clientes};
 use crate::domain::factura::{self, Factura};
 
@@ -16,14 +17,20 @@ use crate::domain::factura::{self, Factura};
 pub struct Facturacion {
     sidecar: Arc<dyn Sidecar>,
     facturas: Facturas,
+    enlaces: Enlaces,
 }
 
 // === impl Facturacion ===
 
 impl Facturacion {
-    /// The participant: it asks `sidecar` whether a client exists, and keeps `facturas` up to date.
-    pub fn new(sidecar: Arc<dyn Sidecar>, facturas: Facturas) -> Self {
-        Self { sidecar, facturas }
+    /// The participant: it asks `sidecar` whether a client exists and `enlaces` whether a payment is an automatic
+    /// retry, and keeps `facturas` up to date.
+    pub(crate) fn new(sidecar: Arc<dyn Sidecar>, facturas: Facturas, enlaces: Enlaces) -> Self {
+        Self {
+            sidecar,
+            facturas,
+            enlaces,
+        }
     }
 
     /// Whether an action is ours to do.
@@ -48,14 +55,18 @@ impl Participant for Facturacion {
             action,
             id_correlacion: id,
             solicitud,
-            reason: _,
+            reason,
         } = comando;
         let decided = match action {
             Action::Do(Step::CrearFacturacion) => {
                 let existe = clientes::exists(self.sidecar.as_ref(), &solicitud.id_cliente).await?;
-                factura::crear(id, solicitud, existe).map(Some)
+                let reintento = self.enlaces.of(id).await?;
+                factura::crear(id, solicitud, existe, reintento, ahora()).map(Some)
             }
-            Action::Undo(Step::CrearFacturacion) => Ok(actual.cloned().map(factura::revertir)),
+            Action::Undo(Step::CrearFacturacion) => {
+                let revertir = |factura| factura::revertir(factura, reason.as_ref(), ahora());
+                Ok(actual.cloned().map(revertir))
+            }
             Action::Do(Step::ConfirmarFacturacion) => factura::confirmar(actual, id, ahora()).map(Some),
             Action::Undo(Step::ConfirmarFacturacion) => Ok(actual.cloned().map(factura::revertir_confirmacion)),
             Action::Do(Step::RealizarPago | Step::CrearNotificacion)

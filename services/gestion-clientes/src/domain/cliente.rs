@@ -37,23 +37,26 @@ pub struct Cliente {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CampoError {
     /// Absent, null or blank.
-    #[error("{0} must not be empty")]
+    #[error("{0} no puede estar vacío")]
     Empty(&'static str),
     /// A number, an object, …
-    #[error("{0} must be a text")]
+    #[error("{0} debe ser un texto")]
     NotText(&'static str),
     /// Longer than [`CAMPO_MAX`].
-    #[error("{0} must be at most {CAMPO_MAX} characters long")]
+    #[error("{0} debe tener como máximo {CAMPO_MAX} caracteres")]
     TooLong(&'static str),
     /// It holds a control character.
-    #[error("{0} must hold printable characters only")]
+    #[error("{0} solo puede tener caracteres imprimibles")]
     NotPrintable(&'static str),
     /// `correo` is no mail address.
-    #[error("correo must be a mail address such as ana@example.com")]
+    #[error("correo debe ser una dirección de correo como ana@example.com")]
     Correo,
     /// `contrasena` is too short.
-    #[error("contrasena must be at least {0} characters long")]
+    #[error("contrasena debe tener al menos {0} caracteres")]
     ContrasenaCorta(usize),
+    /// No such field is taken here.
+    #[error("{0} no es un campo de esta petición")]
+    Desconocido(String),
 }
 
 /// A field as it came: its text, or why it has none.
@@ -78,6 +81,17 @@ impl DatosCliente {
                 .flatten()
                 .collect()),
         }
+    }
+}
+
+/// The client with other data, at `ahora`. A clock that went back does not make it older.
+#[must_use]
+pub fn actualizar(cliente: &Cliente, datos: DatosCliente, ahora: Instante) -> Cliente {
+    Cliente {
+        id: cliente.id.clone(),
+        datos,
+        fecha_creacion: cliente.fecha_creacion,
+        fecha_actualizacion: ahora.max(cliente.fecha_actualizacion),
     }
 }
 
@@ -134,20 +148,43 @@ mod tests {
         assert_eq!(
             broken,
             [
-                "nombre must be a text",
-                "apellidos must not be empty",
-                "correo must be a mail address such as ana@example.com"
+                "nombre debe ser un texto",
+                "apellidos no puede estar vacío",
+                "correo debe ser una dirección de correo como ana@example.com"
             ]
         );
         let broken = sentences(Ok("a\nb".into()), Ok("x".repeat(255)), Err(CampoError::Empty("correo")));
         assert_eq!(
             broken,
             [
-                "nombre must hold printable characters only",
-                "apellidos must be at most 254 characters long",
-                "correo must not be empty"
+                "nombre solo puede tener caracteres imprimibles",
+                "apellidos debe tener como máximo 254 caracteres",
+                "correo no puede estar vacío"
             ]
         );
+    }
+
+    #[test]
+    fn a_changed_client_keeps_its_identity_and_never_grows_younger() {
+        let datos = |nombre: &str| DatosCliente {
+            nombre: nombre.into(),
+            apellidos: "Peña".into(),
+            correo: "a@x".into(),
+        };
+        let ana = Cliente {
+            id: IdCliente::parse("c-1").unwrap(),
+            datos: datos("Ana"),
+            fecha_creacion: Instante::from_ms(5),
+            fecha_actualizacion: Instante::from_ms(9),
+        };
+        for (ahora, expected) in [(20, 20), (3, 9)] {
+            let changed = actualizar(&ana, datos("Eva"), Instante::from_ms(ahora));
+            assert_eq!((&changed.id, changed.datos.nombre.as_str()), (&ana.id, "Eva"));
+            assert_eq!(
+                (changed.fecha_creacion.ms(), changed.fecha_actualizacion.ms()),
+                (5, expected)
+            );
+        }
     }
 
     #[test]

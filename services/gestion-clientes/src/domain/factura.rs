@@ -27,6 +27,33 @@ pub struct Factura {
     pub dinero: Dinero,
     /// Where it stands.
     pub estado: EstadoFactura,
+    /// When it was issued; `None` for one of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emitida: Option<Instante>,
+    /// Why and when it was cancelled; `None` while it is not, and where nobody said why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelacion: Option<Cancelacion>,
+    /// Which automatic retry it is; `None` for what a person asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reintento: Option<Reintento>,
+}
+
+/// The end of an invoice that was cancelled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelacion {
+    /// Why, in the words of whoever caused it.
+    pub reason: Reason,
+    /// When.
+    pub cuando: Instante,
+}
+
+/// An automatic retry of a declined payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reintento {
+    /// The payment that was declined first.
+    pub de: IdCorrelacion,
+    /// Which attempt it is, from 1.
+    pub intento: u32,
 }
 
 /// Where an invoice stands.
@@ -48,7 +75,13 @@ pub enum EstadoFactura {
 
 /// Issues the invoice of a payment. What the request alone can show to be wrong cannot get here, since a
 /// [`SolicitudPago`] cannot be read without passing those rules; whether the client exists is decided here.
-pub fn crear(id: &IdCorrelacion, solicitud: &SolicitudPago, cliente_existe: bool) -> Result<Factura, Reason> {
+pub fn crear(
+    id: &IdCorrelacion,
+    solicitud: &SolicitudPago,
+    cliente_existe: bool,
+    reintento: Option<Reintento>,
+    ahora: Instante,
+) -> Result<Factura, Reason> {
     let SolicitudPago {
         id_cliente,
         medio_pago,
@@ -66,6 +99,9 @@ pub fn crear(id: &IdCorrelacion, solicitud: &SolicitudPago, cliente_existe: bool
         medio_pago: *medio_pago,
         dinero: *dinero,
         estado: EstadoFactura::Emitida,
+        emitida: Some(ahora),
+        cancelacion: None,
+        reintento,
     })
 }
 
@@ -105,11 +141,18 @@ pub fn revertir_confirmacion(factura: Factura) -> Factura {
     Factura { estado, ..factura }
 }
 
-/// Cancels an invoice, whatever its state.
+/// Cancels an invoice at `ahora`, whatever its state, and keeps why. One that is cancelled already keeps its reason.
 #[must_use]
-pub fn revertir(factura: Factura) -> Factura {
+pub fn revertir(factura: Factura, reason: Option<&Reason>, ahora: Instante) -> Factura {
+    let cancelacion = factura.cancelacion.or_else(|| {
+        reason.map(|reason| Cancelacion {
+            reason: reason.clone(),
+            cuando: ahora,
+        })
+    });
     Factura {
         estado: EstadoFactura::Cancelada,
+        cancelacion,
         ..factura
     }
 }
@@ -117,6 +160,12 @@ pub fn revertir(factura: Factura) -> Factura {
 // === impl Factura ===
 
 impl Factura {
+    /// When it falls due again: the end of the period that it pays for, while it is paid. From then on the client is
+    /// ATRASADO, unless another invoice of theirs pays for longer.
+    pub fn vence(&self) -> Option<Instante> {
+        self.estado.periodo_fin()
+    }
+
     /// The request that it was issued for.
     pub fn solicitud(&self) -> SolicitudPago {
         SolicitudPago {
@@ -177,7 +226,7 @@ mod tests {
         let solicitud = SolicitudPago::parse("PSE", "c-1", "24.10", Moneda::USD).unwrap();
         Factura {
             estado,
-            ..crear(&id(), &solicitud, true).unwrap()
+            ..crear(&id(), &solicitud, true, None, AHORA).unwrap()
         }
     }
 
@@ -191,7 +240,7 @@ mod tests {
     #[test]
     fn a_client_that_does_not_exist_is_refused_by_name() {
         let solicitud = SolicitudPago::parse("PSE", "c-9", "24", Moneda::USD).unwrap();
-        let reason = crear(&id(), &solicitud, false).unwrap_err();
+        let reason = crear(&id(), &solicitud, false, None, AHORA).unwrap_err();
         assert_eq!(
             reason,
             Reason::new("ClienteInexistente", "no existe un cliente con el id c-9")
@@ -228,8 +277,33 @@ mod tests {
             ),
         ] {
             assert_eq!(revertir_confirmacion(factura(before)).estado, unconfirmed, "{before:?}");
-            assert_eq!(revertir(factura(before)).estado, reverted, "{before:?}");
+            assert_eq!(revertir(factura(before), None, AHORA).estado, reverted, "{before:?}");
         }
+    }
+
+    #[test]
+    fn a_cancelled_invoice_keeps_the_first_reason() {
+        let declined = Reason::new("FondosInsuficientes", "no alcanza");
+        let once = revertir(factura(EstadoFactura::Emitida), Some(&declined), AHORA);
+        let kept = Some(Cancelacion {
+            reason: declined,
+            cuando: AHORA,
+        });
+        assert_eq!(once.cancelacion, kept);
+        let again = revertir(once, Some(&Reason::new("Otra", "x")), AHORA.plus_days(1));
+        assert_eq!(again.cancelacion, kept);
+        assert_eq!(revertir(factura(PAGADA), None, AHORA).cancelacion, None);
+    }
+
+    #[test]
+    fn a_document_of_before_is_still_an_invoice() {
+        let mut old = serde_json::to_value(factura(PAGADA)).unwrap();
+        let members = old.as_object_mut().unwrap();
+        members.remove("emitida").unwrap();
+        assert!(!members.contains_key("cancelacion") && !members.contains_key("reintento"));
+        let read: Factura = serde_json::from_value(old).unwrap();
+        assert_eq!((read.estado, read.emitida), (PAGADA, None));
+        assert_eq!(read.vence(), PAGADA.periodo_fin());
     }
 
     #[test]

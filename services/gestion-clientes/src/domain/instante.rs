@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Instante(i64);
 
-const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
+/// A day of 24 hours, in milliseconds.
+pub const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
 
 // === impl Instante ===
 

@@ -4,3 +4,5 @@ pub mod cliente;
 pub mod factura;
 pub mod instante;
 pub mod plan;
+pub mod recordatorio;
+pub mod reintento;

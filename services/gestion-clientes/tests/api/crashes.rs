@@ -1,11 +1,13 @@
-//! What a crash on the way of a new client leaves, and how it is settled.
+//! What a crash on the way of a new client, or of a change, leaves, and how it is settled.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use gestion_clientes::domain::cliente::DatosCliente;
 use gestion_clientes::domain::instante::Instante;
-use seedwork::App as AppId;
+use gestion_clientes::{App, Condicion, Identidad};
+use seedwork::{App as AppId, IdCliente};
 use seedwork_runtime::sidecar::{Event, Invoked, MemorySidecar, SidecarError, Stored};
 use seedwork_runtime::{Expect, Secret, Sidecar, now_ms};
 use serde_json::json;
@@ -154,12 +156,138 @@ async fn the_row_stands_before_the_document_does() {
             apellidos: "Peña".to_owned(),
             correo: "ana@example.com".to_owned(),
         };
-        let created = app
-            .clientes
-            .crear(datos, Secret::from("s3cr3ta!".to_owned()), None)
-            .await;
+        let contrasena = Secret::from("s3cr3ta!".to_owned());
+        let created = app.clientes.crear(datos, contrasena, Identidad::Nueva).await;
         assert_eq!(created.is_err(), refuses);
         assert_eq!(*spy.seen.lock().unwrap(), [0], "pending at the moment of the write");
         assert_eq!(app.clientes.list("", 10).await.unwrap().len(), usize::from(!refuses));
+    }
+}
+
+/// A state store that dies around a write: before it, or after it was made.
+struct Dying {
+    inner: MemorySidecar,
+    when: AtomicU8,
+}
+
+const ALIVE: u8 = 0;
+const BEFORE: u8 = 1;
+const AFTER: u8 = 2;
+
+#[async_trait]
+impl Sidecar for Dying {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, SidecarError> {
+        self.inner.get(key).await
+    }
+    async fn put(&self, key: &str, value: Vec<u8>, expect: Expect) -> Result<(), SidecarError> {
+        let dead = || {
+            Err(SidecarError::Unavailable {
+                doing: "write".to_owned(),
+                source: "planted by the test".into(),
+            })
+        };
+        match self.when.load(Ordering::SeqCst) {
+            BEFORE => dead(),
+            AFTER => {
+                self.inner.put(key, value, expect).await?;
+                dead()
+            }
+            _ => self.inner.put(key, value, expect).await,
+        }
+    }
+    async fn publish(&self, topic: &str, event: Event) -> Result<(), SidecarError> {
+        self.inner.publish(topic, event).await
+    }
+    async fn invoke_get(&self, app: AppId, path: &str) -> Result<Invoked, SidecarError> {
+        self.inner.invoke_get(app, path).await
+    }
+    async fn ready(&self) -> Result<(), SidecarError> {
+        self.inner.ready().await
+    }
+}
+
+fn datos(nombre: &str) -> DatosCliente {
+    DatosCliente {
+        nombre: nombre.to_owned(),
+        apellidos: "Peña".to_owned(),
+        correo: "ana@example.com".to_owned(),
+    }
+}
+
+async fn listed(app: &App) -> Vec<String> {
+    let list = app.clientes.list("", 10).await.unwrap();
+    list.into_iter().map(|visto| visto.cliente.datos.nombre).collect()
+}
+
+#[tokio::test]
+async fn a_crash_at_any_point_of_a_change_is_settled_by_the_document() {
+    for (when, expected) in [(BEFORE, "Ana"), (AFTER, "Eva")] {
+        let (pool, _folder) = database().await;
+        let dying = Arc::new(Dying {
+            inner: MemorySidecar::default(),
+            when: AtomicU8::new(ALIVE),
+        });
+        let app = assemble(&[], dying.clone(), &pool).await;
+        let contrasena = Secret::from("s3cr3ta!".to_owned());
+        let ana = app
+            .clientes
+            .crear(datos("Ana"), contrasena, Identidad::Nueva)
+            .await
+            .unwrap();
+        let id: IdCliente = ana.cliente.id;
+        dying.when.store(when, Ordering::SeqCst);
+        let changed = app
+            .clientes
+            .actualizar(&id, &datos("Eva"), None, &Condicion::Cualquiera)
+            .await;
+        assert!(changed.is_err(), "not acknowledged");
+        dying.when.store(ALIVE, Ordering::SeqCst);
+        assert_eq!(listed(&app).await, ["Ana"], "the old row stands meanwhile");
+        let pending = async || -> i64 {
+            sqlx::query_scalar("SELECT COUNT(*) FROM clientes WHERE version < esperada")
+                .fetch_one(&pool)
+                .await
+                .unwrap()
+        };
+        assert_eq!(
+            pending().await,
+            1,
+            "the row was pending before the document was written"
+        );
+        // Whoever asks for it does not wait for the sweeper, which does not wait for anybody.
+        let now = now_ms();
+        assert_eq!(
+            app.clientes.settle_pending(Instante::from_ms(now)).await.unwrap(),
+            0,
+            "young"
+        );
+        app.clientes
+            .settle_pending(Instante::from_ms(now + 6_000))
+            .await
+            .unwrap();
+        assert_eq!(listed(&app).await, [expected]);
+        assert_eq!(
+            app.clientes
+                .find(id.as_str())
+                .await
+                .unwrap()
+                .unwrap()
+                .cliente
+                .datos
+                .nombre,
+            expected
+        );
+        app.clientes
+            .settle_pending(Instante::from_ms(now + 61_000))
+            .await
+            .unwrap();
+        assert_eq!(pending().await, 0, "an unwritten change is given up");
+        // And the next change is made as if nothing had been.
+        let changed = app
+            .clientes
+            .actualizar(&id, &datos("Luz"), None, &Condicion::Cualquiera)
+            .await;
+        assert_eq!(changed.unwrap().cliente.datos.nombre, "Luz");
+        assert_eq!(listed(&app).await, ["Luz"]);
     }
 }

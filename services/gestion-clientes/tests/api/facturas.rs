@@ -34,12 +34,11 @@ async fn a_payment_is_an_invoice_that_is_issued_then_confirmed() {
     );
     let fin = periodo_fin(&service, "p-1").await;
     assert!((before + 30 * DAY_MS..=after + 30 * DAY_MS).contains(&fin), "{fin}");
+    let confirmed = service.get("/facturacion/p-1").await.json();
+    assert_eq!(confirmed["vence"].as_str().unwrap().len(), 20);
     assert_eq!(
-        service.get("/facturacion/p-1").await.json()["periodoFin"]
-            .as_str()
-            .unwrap()
-            .len(),
-        20
+        confirmed["vence"], confirmed["periodoFin"],
+        "it falls due when its period ends"
     );
 }
 
@@ -121,6 +120,9 @@ async fn the_projection_never_goes_back() {
         medio_pago: solicitud.medio_pago,
         dinero: solicitud.dinero,
         estado: EstadoFactura::Emitida,
+        emitida: Some(Instante::from_ms(1)),
+        cancelacion: None,
+        reintento: None,
     };
     let confirmed = Factura {
         estado: EstadoFactura::Confirmada {

@@ -7,10 +7,10 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use clap::Parser;
 use gestion_clientes::{App, Args, MIGRATIONS};
 use seedwork::contrato::Comando;
-use seedwork::{Action, IdCorrelacion, Message, Moneda, Outcome, SolicitudPago, Step};
+use seedwork::{Action, IdCorrelacion, Message, Moneda, Outcome, Reason, SolicitudPago, Step};
 use seedwork_runtime::participant::laws::reply_to;
 use seedwork_runtime::sidecar::MemorySidecar;
-use seedwork_runtime::{Sidecar, sql};
+use seedwork_runtime::{Auth, Sidecar, sql};
 use serde_json::{Value, json};
 use sqlx::AnyPool;
 use tower::ServiceExt as _;
@@ -48,9 +48,13 @@ pub(crate) async fn service() -> Service {
 }
 
 pub(crate) async fn service_with(settings: &[&str]) -> Service {
+    judged_by(settings, Auth::none()).await
+}
+
+pub(crate) async fn judged_by(settings: &[&str], auth: Arc<Auth>) -> Service {
     let sidecar = Arc::new(MemorySidecar::default());
     let (pool, folder) = database().await;
-    let app = assemble(settings, sidecar.clone(), &pool).await;
+    let app = assemble_for(settings, sidecar.clone(), &pool, auth).await;
     Service {
         app,
         sidecar,
@@ -66,9 +70,24 @@ pub(crate) async fn database() -> (AnyPool, tempfile::TempDir) {
 }
 
 pub(crate) async fn assemble(settings: &[&str], sidecar: Arc<dyn Sidecar>, pool: &AnyPool) -> App {
-    let fixed = ["test", "--port", "1", "--database-url", "unused"];
+    assemble_for(settings, sidecar, pool, Auth::none()).await
+}
+
+async fn assemble_for(settings: &[&str], sidecar: Arc<dyn Sidecar>, pool: &AnyPool, auth: Arc<Auth>) -> App {
+    // Tests run the timed jobs themselves, at times of their own.
+    let fixed = [
+        "test",
+        "--port",
+        "1",
+        "--database-url",
+        "unused",
+        "--recordatorio-cada",
+        "0",
+    ];
     let args = Settings::parse_from(fixed.iter().chain(settings)).args;
-    gestion_clientes::assemble(&args, sidecar, pool.clone()).await.unwrap()
+    gestion_clientes::assemble(&args, sidecar, pool.clone(), auth)
+        .await
+        .unwrap()
 }
 
 // === impl Answer ===
@@ -126,9 +145,16 @@ impl Service {
 
     /// Pays with an `Idempotency-Key`.
     pub(crate) async fn pay_with_key(&self, key: &str, body: &str) -> Answer {
-        let mut request = post("/facturacion/realizar-pago", body);
-        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
-        self.send(request).await
+        self.post_with_key("/facturacion/realizar-pago", key, body).await
+    }
+
+    pub(crate) async fn post_with_key(&self, path: &str, key: &str, body: &str) -> Answer {
+        self.send(with(post(path, body), &[("idempotency-key", key)])).await
+    }
+
+    /// `PUT`, with headers.
+    pub(crate) async fn put(&self, path: &str, body: impl Into<String>, headers: &[(&'static str, &str)]) -> Answer {
+        self.send(with(request("PUT", path, body), headers)).await
     }
 
     /// Registers Ana and answers her id.
@@ -165,8 +191,23 @@ impl Service {
 
     /// Plays the operator: one command, its delivery, its reply.
     pub(crate) async fn command(&self, action: Action, id: &str, id_cliente: &str) -> Outcome {
+        self.order(comando(action, id, id_cliente)).await
+    }
+
+    /// Plays the operator of a payment that is undone for this reason.
+    pub(crate) async fn undo(&self, action: Action, id: &str, id_cliente: &str, motivo: &str) -> Outcome {
+        let reason = Some(Reason::new(motivo, "lo dice la pasarela"));
+        let order = Comando {
+            reason,
+            ..comando(action, id, id_cliente)
+        };
+        self.order(order).await
+    }
+
+    async fn order(&self, order: Comando) -> Outcome {
+        let action = order.action;
         self.sidecar.take_messages();
-        let message = Message::Comando(comando(action, id, id_cliente));
+        let message = Message::Comando(order);
         assert_eq!(
             self.deliver(message.event_type(), &message.data().unwrap()).await,
             "SUCCESS"
@@ -176,10 +217,24 @@ impl Service {
 }
 
 pub(crate) fn post(path: &str, body: impl Into<String>) -> Request<Body> {
-    Request::post(path)
+    request("POST", path, body)
+}
+
+pub(crate) fn request(method: &str, path: &str, body: impl Into<String>) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(path)
         .header("content-type", "application/json")
         .body(Body::from(body.into()))
         .unwrap()
+}
+
+/// The request with headers added.
+pub(crate) fn with(mut request: Request<Body>, headers: &[(&'static str, &str)]) -> Request<Body> {
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    request
 }
 
 pub(crate) fn comando(action: Action, id: &str, id_cliente: &str) -> Comando {

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod acceso;
+mod cambios;
 mod clientes;
+mod contrato;
 mod crashes;
 mod entradas;
 mod facturas;
@@ -10,4 +13,7 @@ mod fixture;
 mod leyes;
 mod pagos;
 mod plan;
+mod reconstruccion;
+mod recordatorios;
+mod reintentos;
 mod solicitudes;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::fixture::{CREAR, Service, service, service_with};
 
 fn body(id_cliente: &str, monto: &str) -> String {
-    format!(r#"{{"medioPago":"TarjetaCredito","idCliente":"{id_cliente}","monto":{monto},"otro":1}}"#)
+    format!(r#"{{"medioPago":"TarjetaCredito","idCliente":"{id_cliente}","monto":{monto}}}"#)
 }
 
 async fn published(service: &Service) -> SolicitarPago {

@@ -42,6 +42,11 @@ impl Pagos {
         &self.read_model
     }
 
+    /// The gateway.
+    pub(crate) fn pasarela(&self) -> &dyn Pasarela {
+        self.pasarela.as_ref()
+    }
+
     pub(crate) fn ahora_ms(&self) -> i64 {
         (self.reloj)()
     }
@@ -66,7 +71,17 @@ impl Pagos {
             let mensaje = format!("El pago se inició en la pasarela {}", pago.pasarela.as_str());
             return Contestacion::Incierta(Reason::new("PasarelaDistinta", mensaje));
         }
-        llamar(self.pasarela.as_ref(), &pago.id_correlacion, llamada).await
+        let contestacion = llamar(self.pasarela.as_ref(), &pago.id_correlacion, llamada).await;
+        let id = &pago.id_correlacion;
+        // For people: nothing is decided by it, so no payment fails by it either.
+        if let Err(fault) = self
+            .read_model
+            .attempt(id, llamada.operacion(), &contestacion, self.ahora_ms())
+            .await
+        {
+            tracing::warn!(%id, error = fault.chain(), "unable to note a call to the gateway");
+        }
+        contestacion
     }
 }
 

@@ -5,7 +5,8 @@ use seedwork_runtime::sql;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 
-use crate::domain::{IdAutorizacion, IdReembolso, Pago};
+use crate::domain::conciliacion::{Asiento, Nuestro};
+use crate::domain::{Contestacion, IdAutorizacion, IdReembolso, Operacion, Pago};
 
 /// The table of payments.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct PagoVisto {
     pub mensaje: String,
     /// The words of a chargeback.
     pub contracargo: String,
+    /// The operator has acknowledged the chargeback; `None` without one.
+    pub contracargo_atendido: Option<bool>,
     /// What does not fit together.
     pub discrepancia: String,
     /// When it began, in milliseconds since the epoch.
@@ -48,11 +51,39 @@ pub struct PagoVisto {
     pub actualizado: i64,
 }
 
+/// The calls of one operation on a payment, as people see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntentoVisto {
+    /// Which operation.
+    pub operacion: String,
+    /// How often it was called for.
+    pub veces: i64,
+    /// When first, in milliseconds since the epoch.
+    pub primero: i64,
+    /// When last, in milliseconds since the epoch.
+    pub ultimo: i64,
+    /// What was said last: `HECHO`, `RECHAZADO` or `INCIERTO`.
+    pub resultado: String,
+    /// Why it was not done; empty when it was.
+    pub motivo: String,
+}
+
 /// A place in the list of payments, newest first: what comes after it is older.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     creado: i64,
     id: String,
+}
+
+/// Selects payments and, of one that was charged back, whether the operator knows; -1 stands for "no chargeback".
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT pagos.*, COALESCE((SELECT atendido FROM contracargos WHERE contracargos.id = pagos.id), -1) ",
+            "AS contracargo_atendido FROM pagos ",
+            $rest
+        )
+    };
 }
 
 // === impl ReadModel ===
@@ -121,7 +152,7 @@ impl ReadModel {
 
     /// A payment by its identity.
     pub async fn find(&self, id: &IdCorrelacion) -> Result<Option<PagoVisto>, Fault> {
-        let row = sqlx::query("SELECT * FROM pagos WHERE id = $1")
+        let row = sqlx::query(select!("WHERE id = $1"))
             .bind(id.as_str())
             .fetch_optional(&self.0)
             .await
@@ -139,10 +170,9 @@ impl ReadModel {
         // Two statements, not one with an OR: each has its index.
         let statement = match id_cliente {
             Some(_) => {
-                "SELECT * FROM pagos WHERE (creado, id) < ($1, $2) AND id_cliente = $4
-                 ORDER BY creado DESC, id DESC LIMIT $3"
+                select!("WHERE (creado, id) < ($1, $2) AND id_cliente = $4 ORDER BY creado DESC, id DESC LIMIT $3")
             }
-            None => "SELECT * FROM pagos WHERE (creado, id) < ($1, $2) ORDER BY creado DESC, id DESC LIMIT $3",
+            None => select!("WHERE (creado, id) < ($1, $2) ORDER BY creado DESC, id DESC LIMIT $3"),
         };
         let (creado, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.creado, cursor.id.as_str()));
         let query = sqlx::query(statement).bind(creado).bind(id).bind(limite);
@@ -154,11 +184,108 @@ impl ReadModel {
         let rows = query.fetch_all(&self.0).await.map_err(sql::fault("list payments"))?;
         rows.iter().map(PagoVisto::read).collect()
     }
+
+    /// A page of the payments at a gateway that began at or after a moment (milliseconds since the epoch), oldest
+    /// first.
+    pub async fn since(
+        &self,
+        desde: i64,
+        after: Option<&Cursor>,
+        pasarela: &str,
+        limite: i64,
+    ) -> Result<Vec<PagoVisto>, Fault> {
+        let (creado, id) = after.map_or((desde, ""), |cursor| (cursor.creado, cursor.id.as_str()));
+        let statement = select!("WHERE (creado, id) > ($1, $2) AND pasarela = $3 ORDER BY creado, id LIMIT $4");
+        let rows = sqlx::query(statement)
+            .bind(creado)
+            .bind(id)
+            .bind(pasarela)
+            .bind(limite)
+            .fetch_all(&self.0)
+            .await
+            .map_err(sql::fault("list payments for the reconciliation"))?;
+        rows.iter().map(PagoVisto::read).collect()
+    }
+
+    /// Notes a call to the gateway and what was said.
+    pub async fn attempt(
+        &self,
+        id: &IdCorrelacion,
+        operacion: Operacion,
+        contestacion: &Contestacion,
+        ahora_ms: i64,
+    ) -> Result<(), Fault> {
+        let (resultado, motivo) = match contestacion {
+            Contestacion::Autorizada(_)
+            | Contestacion::Capturada(_)
+            | Contestacion::Anulada
+            | Contestacion::Reembolsada(_) => ("HECHO", ""),
+            Contestacion::Rechazada(motivo) => ("RECHAZADO", motivo.motivo.as_str()),
+            Contestacion::Incierta(motivo) => ("INCIERTO", motivo.motivo.as_str()),
+        };
+        sqlx::query(
+            "INSERT INTO intentos (pago, operacion, veces, primero, ultimo, resultado, motivo)
+             VALUES ($1, $2, 1, $3, $3, $4, $5)
+             ON CONFLICT (pago, operacion) DO UPDATE SET veces = intentos.veces + 1, ultimo = excluded.ultimo,
+                 resultado = excluded.resultado, motivo = excluded.motivo",
+        )
+        .bind(id.as_str())
+        .bind(operacion.as_str())
+        .bind(ahora_ms)
+        .bind(resultado)
+        .bind(motivo)
+        .execute(&self.0)
+        .await
+        .map_err(sql::fault("note a call to the gateway"))?;
+        Ok(())
+    }
+
+    /// The calls of a payment, in the order that they were first made.
+    pub async fn attempts(&self, id: &IdCorrelacion) -> Result<Vec<IntentoVisto>, Fault> {
+        let rows = sqlx::query("SELECT * FROM intentos WHERE pago = $1 ORDER BY primero, operacion")
+            .bind(id.as_str())
+            .fetch_all(&self.0)
+            .await
+            .map_err(sql::fault("read the calls of a payment"))?;
+        rows.iter().map(IntentoVisto::read).collect()
+    }
+}
+
+// === impl IntentoVisto ===
+
+impl IntentoVisto {
+    fn read(row: &AnyRow) -> Result<Self, Fault> {
+        let bug = |error| Fault::bug("failed to read a call of a payment", error);
+        let text = |column: &str| row.try_get::<String, _>(column).map_err(bug);
+        let number = |column: &str| row.try_get::<i64, _>(column).map_err(bug);
+        Ok(Self {
+            operacion: text("operacion")?,
+            veces: number("veces")?,
+            primero: number("primero")?,
+            ultimo: number("ultimo")?,
+            resultado: text("resultado")?,
+            motivo: text("motivo")?,
+        })
+    }
 }
 
 // === impl PagoVisto ===
 
 impl PagoVisto {
+    /// Where its money is, as far as the row tells.
+    pub(crate) fn nuestro(&self) -> Nuestro {
+        let asiento = match (self.estado.as_str(), self.cobrado) {
+            ("CONFIRMADO" | "CONTRACARGADO", Some(cobrado)) => Asiento::Cobrado(cobrado),
+            ("REEMBOLSADO", Some(cobrado)) => Asiento::Devuelto(cobrado),
+            ("RECHAZADO" | "ANULADO", _) => Asiento::SinCobro,
+            _ => Asiento::EnCurso,
+        };
+        Nuestro {
+            asiento,
+            contracargo: !self.contracargo.is_empty(),
+        }
+    }
+
     /// Its place in the list.
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -188,6 +315,10 @@ impl PagoVisto {
             reembolso: text("reembolso")?,
             motivo: text("motivo")?,
             mensaje: text("mensaje")?,
+            contracargo_atendido: match number("contracargo_atendido")? {
+                atendido if text("contracargo")?.is_empty() || atendido < 0 => None,
+                atendido => Some(atendido == 1),
+            },
             contracargo: text("contracargo")?,
             discrepancia: text("discrepancia")?,
             creado: number("creado")?,

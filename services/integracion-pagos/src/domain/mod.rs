@@ -1,5 +1,6 @@
 //! Payments, without a gateway, a clock or a database: values and one state machine.
 
+pub mod conciliacion;
 pub mod estado;
 pub mod llamada;
 pub mod pago;

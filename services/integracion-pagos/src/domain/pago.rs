@@ -103,6 +103,9 @@ pub struct Imposible {
 // === impl NombrePasarela ===
 
 impl NombrePasarela {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Simulada, Self::Stripe];
+
     /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -36,6 +36,16 @@ pub enum Discrepancia {
 // === impl EstadoVisible ===
 
 impl EstadoVisible {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::EnProceso,
+        Self::Confirmado,
+        Self::Rechazado,
+        Self::Anulado,
+        Self::Reembolsado,
+        Self::Contracargado,
+    ];
+
     /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,6 +62,9 @@ impl EstadoVisible {
 // === impl Discrepancia ===
 
 impl Discrepancia {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::ContracargoSinCobro, Self::ContracargoSobreReembolso];
+
     /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -78,7 +78,10 @@ async fn a_chargeback_is_told_again_until_the_operator_has_it() {
     let acknowledgement = Message::ContracargoAtendido {
         id_correlacion: id("p-1"),
     };
+    assert_eq!(servicio.get("/pagos/p-1").await.body["contracargoAtendido"], false);
     assert_eq!(servicio.receive(&acknowledgement).await, "SUCCESS");
+    assert_eq!(servicio.get("/pagos/p-1").await.body["contracargoAtendido"], true);
+    assert_eq!(servicio.get("/pagos").await.body[0]["contracargoAtendido"], true);
     assert_eq!(row(&servicio, &id("p-1")).await, Some((true, true)));
     // The same webhook once more: known and acknowledged, so nothing is told.
     assert_eq!(charge_back(&servicio, "p-1").await, StatusCode::OK);

@@ -1,15 +1,19 @@
-//! The contract of a gateway, run against the in-memory double and the simulator's real process. What our state
+//! The contract of a gateway, run against the in-memory double, the simulator's real process, and Stripe's adapter over
+//! a Stripe that keeps books. What our state
 //! machine relies on, no more.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
-use integracion_pagos::adapters::pasarela::{PasarelaMemoria, Respuesta};
+use integracion_pagos::adapters::pasarela::{Pasarela, PasarelaMemoria, Respuesta};
+use integracion_pagos::domain::conciliacion::Cuenta;
 use integracion_pagos::domain::{Cobro, IdAutorizacion, IdReembolso, Operacion};
 use seedwork::{Dinero, IdCorrelacion, MedioPago, Moneda};
 use seedwork_runtime::participant::laws::eventually;
 
 use crate::banco::{Banco, Proceso};
 use crate::servicio::id;
+use crate::stripe::Doble;
 
 use Operacion::{Anular, Autorizar, Capturar, Reembolsar};
 
@@ -23,6 +27,7 @@ async fn contract(banco: &dyn Banco) {
     more_than_was_promised_or_taken_is_refused(banco).await;
     an_impossible_refund_is_refused_each_time(banco).await;
     the_same_key_for_another_call_is_no_refusal_and_moves_nothing(banco).await;
+    its_books_say_where_the_money_is(banco).await;
 }
 
 #[tokio::test]
@@ -33,6 +38,11 @@ async fn the_double_keeps_the_contract() {
 #[tokio::test]
 async fn the_simulator_keeps_the_contract() {
     contract(&Proceso::start()).await;
+}
+
+#[tokio::test]
+async fn stripe_keeps_the_contract() {
+    contract(&Doble::start().await).await;
 }
 
 #[tokio::test]
@@ -233,4 +243,54 @@ async fn the_same_key_for_another_call_is_no_refusal_and_moves_nothing(banco: &d
     assert!(matches!(again, Respuesta::Incierto(_)), "{again:?}");
     let once = [(Autorizar, 2_400), (Capturar, 2_400), (Reembolsar, 2_400)];
     assert_eq!(banco.movimientos(&id).await, once);
+}
+
+async fn its_books_say_where_the_money_is(banco: &dyn Banco) {
+    let pasarela = banco.pasarela();
+    let promise = authorise(banco, &id("books-void"), 2_400).await;
+    authorise(banco, &id("books-open"), 2_400).await;
+    done(pasarela.anular(&id("books-void"), &promise).await);
+    for (name, back) in [("books-taken", false), ("books-back", true)] {
+        let autorizacion = authorise(banco, &id(name), 2_400).await;
+        let cobro = done(pasarela.capturar(&id(name), &autorizacion, usd(2_400)).await);
+        if back {
+            done(pasarela.reembolsar(&id(name), &cobro.cargo, usd(2_400)).await);
+        }
+    }
+    let books = read_books(pasarela).await;
+    for (name, open, taken, back) in [
+        ("books-void", 0, vec![], 0),
+        ("books-open", 1, vec![], 0),
+        ("books-taken", 0, vec![2_400], 0),
+        ("books-back", 0, vec![2_400], 2_400),
+    ] {
+        let cuenta = &books[name];
+        let charges: Vec<i64> = cuenta.cargos.iter().map(|cargo| cargo.minor).collect();
+        assert_eq!(
+            (cuenta.promesas_abiertas, charges, cuenta.devuelto),
+            (open, taken, back),
+            "{name}"
+        );
+        assert!(cuenta.cargos.iter().all(|cargo| cargo.moneda == Moneda::USD));
+    }
+    assert!(!books.contains_key("decline-1") || books["decline-1"].cargos.is_empty());
+}
+
+/// All pages of a gateway's books, by reference.
+async fn read_books(pasarela: &dyn Pasarela) -> BTreeMap<String, Cuenta> {
+    let mut books: BTreeMap<String, Cuenta> = BTreeMap::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = pasarela.cuentas(0, cursor.as_deref()).await.unwrap();
+        for cuenta in page.cuentas {
+            match books.get_mut(&cuenta.referencia) {
+                Some(known) => known.unir(cuenta),
+                None => drop(books.insert(cuenta.referencia.clone(), cuenta)),
+            }
+        }
+        cursor = page.siguiente;
+        if cursor.is_none() {
+            return books;
+        }
+    }
 }

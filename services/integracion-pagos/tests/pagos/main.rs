@@ -3,10 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod acceso;
 mod api;
 mod banco;
+mod conciliacion;
 mod contracargos;
 mod contrato;
 mod leyes;
 mod servicio;
+mod stripe;
 mod transiciones;
+mod webhook;

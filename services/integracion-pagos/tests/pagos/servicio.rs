@@ -8,17 +8,18 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use clap::Parser;
+use integracion_pagos::adapters::conciliacion::Plan;
 use integracion_pagos::adapters::participante::Pagos;
-use integracion_pagos::adapters::pasarela::{Pasarela, PasarelaMemoria};
+use integracion_pagos::adapters::pasarela::{Pasarela, PasarelaMemoria, PasarelaStripe};
 use integracion_pagos::adapters::read_model::ReadModel;
 use integracion_pagos::domain::{Operacion, Pago};
-use integracion_pagos::{App, Args, MIGRATIONS, assemble};
+use integracion_pagos::{App, Args, MIGRATIONS, Parts, assemble};
 use seedwork::contrato::Comando;
 use seedwork::{Action, IdCorrelacion, Message, Moneda, Outcome, SolicitudPago, Step};
 use seedwork_runtime::participant::laws::{comando, eventually, reply_to};
 use seedwork_runtime::participant::{Documento, Participation};
 use seedwork_runtime::sidecar::MemorySidecar;
-use seedwork_runtime::{Sidecar, sql};
+use seedwork_runtime::{Auth, Sidecar, sql};
 use sqlx::AnyPool;
 
 /// Takes the money.
@@ -28,6 +29,9 @@ pub(crate) const UNDO: Action = Action::Undo(Step::RealizarPago);
 
 /// How long keys live in these tests, in milliseconds.
 pub(crate) const VIGENCIA_MS: i64 = 60_000;
+
+/// What webhooks are signed with in these tests.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_these_tests";
 
 #[derive(Parser)]
 struct Cli {
@@ -47,6 +51,21 @@ pub(crate) struct Servicio {
     folder: tempfile::TempDir,
 }
 
+/// Where the money is taken.
+struct Gateway {
+    pasarela: Arc<dyn Pasarela>,
+    stripe: Option<Arc<PasarelaStripe>>,
+}
+
+impl Gateway {
+    fn memory(pasarela: &Arc<PasarelaMemoria>) -> Self {
+        Self {
+            pasarela: pasarela.clone(),
+            stripe: None,
+        }
+    }
+}
+
 /// An answer of the router's.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -57,14 +76,27 @@ pub(crate) struct Answer {
 
 impl Servicio {
     pub(crate) async fn new() -> Self {
+        Self::judged_by(Auth::none()).await
+    }
+
+    /// One that asks who asks.
+    pub(crate) async fn judged_by(auth: Arc<Auth>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::over(
-            Arc::default(),
-            Arc::default(),
-            Arc::new(AtomicI64::new(1_795_543_200_000)),
-            folder,
-        )
-        .await
+        let ahora = Arc::new(AtomicI64::new(1_795_543_200_000));
+        let pasarela = Arc::default();
+        let gateway = Gateway::memory(&pasarela);
+        Self::over(Arc::default(), pasarela, gateway, ahora, folder, auth).await
+    }
+
+    /// One whose gateway is Stripe.
+    pub(crate) async fn at_stripe(stripe: Arc<PasarelaStripe>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ahora = Arc::new(AtomicI64::new(1_795_543_200_000));
+        let gateway = Gateway {
+            pasarela: stripe.clone(),
+            stripe: Some(stripe),
+        };
+        Self::over(Arc::default(), Arc::default(), gateway, ahora, folder, Auth::none()).await
     }
 
     /// The next process, with the same store, gateway, clock and file.
@@ -80,26 +112,43 @@ impl Servicio {
         } = self;
         drop((router, participation));
         pool.close().await;
-        Self::over(sidecar, pasarela, ahora, folder).await
+        let gateway = Gateway::memory(&pasarela);
+        Self::over(sidecar, pasarela, gateway, ahora, folder, Auth::none()).await
     }
 
     async fn over(
         sidecar: Arc<MemorySidecar>,
         pasarela: Arc<PasarelaMemoria>,
+        gateway: Gateway,
         ahora: Arc<AtomicI64>,
         folder: tempfile::TempDir,
+        auth: Arc<Auth>,
     ) -> Self {
         let url = format!("sqlite://{}/pagos.db?mode=rwc", folder.path().display());
         let pool = sql::open(&url.into(), &MIGRATIONS).await.unwrap();
         let clock = Arc::clone(&ahora);
-        let (gateway, port): (Arc<dyn Pasarela>, Arc<dyn Sidecar>) = (pasarela.clone(), sidecar.clone());
+        let port: Arc<dyn Sidecar> = sidecar.clone();
         let pagos = Pagos::new(
-            gateway,
+            gateway.pasarela,
             ReadModel::new(pool.clone()),
             Duration::from_millis(VIGENCIA_MS.unsigned_abs()),
             Arc::new(move || clock.load(Ordering::SeqCst)),
         );
-        let App { router, participation } = assemble(&args().service, port, pool.clone(), pagos);
+        let parts = Parts {
+            sidecar: port,
+            pool: pool.clone(),
+            pagos,
+            auth,
+            // Only when it is asked for, whatever the clock of the day, and without a margin.
+            plan: Plan {
+                cada: Duration::ZERO,
+                ventana: Duration::from_secs(36_500 * 86_400),
+                margen: Duration::ZERO,
+            },
+            webhook_secrets: vec![WEBHOOK_SECRET.to_owned().into()],
+            stripe: gateway.stripe,
+        };
+        let App { router, participation } = assemble(&args().service, parts);
         Self {
             router,
             participation,
@@ -175,6 +224,18 @@ impl Servicio {
     pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
         let request = Request::post(path).header("content-type", "application/json");
         self.ask(request.body(body.into()).unwrap()).await
+    }
+
+    /// `GET` as somebody: the text of an `Authorization` header.
+    pub(crate) async fn get_as(&self, path: &str, authorization: &str) -> Answer {
+        let request = Request::get(path).header("authorization", authorization);
+        self.ask(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// `POST` without a body as somebody.
+    pub(crate) async fn post_as(&self, path: &str, authorization: &str) -> Answer {
+        let request = Request::post(path).header("authorization", authorization);
+        self.ask(request.body(Body::empty()).unwrap()).await
     }
 
     pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {

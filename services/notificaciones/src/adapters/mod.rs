@@ -1,6 +1,7 @@
 //! The outside: Dapr, SQL, HTTP, the message provider.
 
 pub mod clientes;
+mod entregas;
 pub mod http;
 pub mod inbox;
 pub mod mensajeria;

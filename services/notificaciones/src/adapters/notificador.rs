@@ -38,7 +38,7 @@ impl Notificador {
         let Some(notificacion) = avisos.de(cual).cloned() else {
             return Ok(self.preparar(avisos, cual, comando).await);
         };
-        let Some(mensaje) = notificacion.mensaje(&comando.id_correlacion) else {
+        let Some(mensaje) = notificacion.mensaje(Some(&comando.id_correlacion)) else {
             return Ok(terminada(avisos, &notificacion));
         };
         let veredicto = match self.mensajeria.entregar(&mensaje).await {
@@ -53,9 +53,10 @@ impl Notificador {
         Ok(match notificacion.estado {
             // The next medium is recorded before it is called.
             Estado::Preparada { .. } => Move::Checkpoint(avisos),
-            Estado::Registrada { .. } | Estado::Entregada { .. } | Estado::Rechazada { .. } => {
-                terminada(avisos, &notificacion)
-            }
+            Estado::Registrada { .. }
+            | Estado::Aceptada { .. }
+            | Estado::Entregada { .. }
+            | Estado::Rechazada { .. } => terminada(avisos, &notificacion),
         })
     }
 
@@ -65,7 +66,8 @@ impl Notificador {
             Consulta::Correo(correo) => {
                 let ahora = seedwork_runtime::now_text();
                 let pago = &comando.id_correlacion;
-                let nueva = Notificacion::preparar(pago, cual.tipo(), correo, cual.texto(comando), ahora);
+                let texto = cual.texto(comando);
+                let nueva = Notificacion::preparar(pago, cual.tipo(), cliente.clone(), correo, texto, ahora);
                 Move::Checkpoint(avisos.con(cual, nueva))
             }
             Consulta::Inexistente => {
@@ -85,7 +87,9 @@ fn terminada(avisos: Avisos, notificacion: &Notificacion) -> Move<Avisos> {
     let outcome = match &notificacion.estado {
         // A refused notice becomes a failed one in the reply: only a step can be refused.
         Estado::Rechazada { intentos } => Outcome::Refused(medios_rechazados(intentos)),
-        Estado::Registrada { .. } | Estado::Preparada { .. } | Estado::Entregada { .. } => Outcome::Done,
+        Estado::Registrada { .. } | Estado::Aceptada { .. } | Estado::Preparada { .. } | Estado::Entregada { .. } => {
+            Outcome::Done
+        }
     };
     Move::End {
         aggregate: Some(avisos),

@@ -1,6 +1,6 @@
 //! The notifications as they are listed: SQL, behind the documents and never ahead of them.
 
-use seedwork::{Fault, IdCorrelacion};
+use seedwork::{Fault, IdCliente, IdCorrelacion};
 use seedwork_runtime::sql;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
@@ -24,6 +24,8 @@ pub struct Fila {
     pub id: String,
     /// The payment it tells of; `None` for one made over HTTP.
     pub id_correlacion: Option<String>,
+    /// Whom it is for; `None` for nobody.
+    pub id_cliente: Option<String>,
     /// What it is about.
     pub tipo: String,
     /// The medium it stands on.
@@ -43,17 +45,41 @@ pub struct Fila {
 pub struct Pagina {
     /// Only the notifications of this payment.
     pub id_correlacion: Option<IdCorrelacion>,
+    /// Only the notifications for this client.
+    pub id_cliente: Option<IdCliente>,
     /// Only what comes after this notification.
     pub tras: Option<Uuid>,
     /// At most so many.
     pub limite: u32,
 }
 
+/// A notification made over HTTP that is not settled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pendiente {
+    /// As it was accepted.
+    pub notificacion: Notificacion,
+    /// When it was to be looked at, in milliseconds since the epoch.
+    pub revisar: i64,
+    /// Until when its delivery is tried, in milliseconds since the epoch.
+    pub plazo: i64,
+}
+
+/// What came of writing a notification down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Anotada {
+    /// It is new.
+    Nueva,
+    /// The same request made it before; as it stands now.
+    Repetida(Box<Fila>),
+    /// Another request made it before.
+    Otra,
+}
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, id_correlacion, tipo, medio, valor, estado, fecha_creacion, fecha_actualizacion ",
-            "FROM notificaciones ",
+            "SELECT id, id_correlacion, id_cliente, tipo, medio, valor, estado, fecha_creacion, fecha_actualizacion, ",
+            "huella, plazo, pendiente FROM notificaciones ",
             $rest
         )
     };
@@ -78,6 +104,7 @@ impl ReadModel {
         let Notificacion {
             id,
             tipo,
+            id_cliente,
             valor,
             estado,
             fecha_creacion,
@@ -86,10 +113,11 @@ impl ReadModel {
         let version = i64::try_from(version).map_err(|error| Fault::bug("failed to store a version", error))?;
         sqlx::query(
             "INSERT INTO notificaciones
-             (id, id_correlacion, tipo, medio, valor, estado, fecha_creacion, fecha_actualizacion, version, pendiente)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)
+             (id, id_correlacion, tipo, medio, valor, estado, fecha_creacion, fecha_actualizacion, version, id_cliente,
+              pendiente)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)
              ON CONFLICT (id) DO UPDATE SET medio = excluded.medio, valor = excluded.valor, estado = excluded.estado,
-             fecha_actualizacion = excluded.fecha_actualizacion, version = excluded.version
+             id_cliente = excluded.id_cliente, fecha_actualizacion = excluded.fecha_actualizacion, version = excluded.version
              WHERE notificaciones.version < excluded.version",
         )
         .bind(id.to_string())
@@ -101,6 +129,7 @@ impl ReadModel {
         .bind(fecha_creacion)
         .bind(fecha_actualizacion)
         .bind(version)
+        .bind(id_cliente.as_ref().map_or("", IdCliente::as_str))
         .execute(&self.pool)
         .await
         .map_err(sql::fault("show a notification"))?;
@@ -108,20 +137,29 @@ impl ReadModel {
     }
 
     /// Writes down a notification made over HTTP, before its document is stored; `revisar` is when to see whether it
-    /// was, in milliseconds since the epoch.
-    pub async fn anotar(&self, notificacion: &Notificacion, revisar: i64) -> Result<(), Fault> {
+    /// was, `plazo` until when to try its delivery, both in milliseconds since the epoch. One whose id is there
+    /// already is left as it is.
+    pub async fn anotar(
+        &self,
+        notificacion: &Notificacion,
+        huella: &Uuid,
+        revisar: i64,
+        plazo: i64,
+    ) -> Result<Anotada, Fault> {
         let Notificacion {
             id,
             tipo,
+            id_cliente,
             valor,
             estado,
             fecha_creacion,
             fecha_actualizacion,
         } = notificacion;
-        sqlx::query(
+        let inserted = sqlx::query(
             "INSERT INTO notificaciones
-             (id, id_correlacion, tipo, medio, valor, estado, fecha_creacion, fecha_actualizacion, version, pendiente)
-             VALUES ($1, '', $2, $3, $4, $5, $6, $7, 0, $8)",
+             (id, id_correlacion, tipo, medio, valor, estado, fecha_creacion, fecha_actualizacion, version, pendiente,
+              id_cliente, huella, plazo)
+             VALUES ($1, '', $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
         )
         .bind(id.to_string())
         .bind(tipo.as_str())
@@ -131,21 +169,66 @@ impl ReadModel {
         .bind(fecha_creacion)
         .bind(fecha_actualizacion)
         .bind(revisar)
+        .bind(id_cliente.as_ref().map_or("", IdCliente::as_str))
+        .bind(huella.to_string())
+        .bind(plazo)
         .execute(&self.pool)
         .await
         .map_err(sql::fault("write down a notification"))?;
+        if inserted.rows_affected() > 0 {
+            return Ok(Anotada::Nueva);
+        }
+        let row = self.fila(id).await?;
+        let row = row.ok_or_else(|| Fault::bug("failed to read what was written down", id.to_string()))?;
+        let same = columna::<String>(&row, "huella")? == huella.to_string();
+        Ok(if same {
+            Anotada::Repetida(Box::new(leer(&row)?))
+        } else {
+            Anotada::Otra
+        })
+    }
+
+    /// The document is stored, at this version, and says this. What is not under way any more is settled.
+    pub async fn asentar(&self, notificacion: &Notificacion, version: i64) -> Result<(), Fault> {
+        let Notificacion {
+            id,
+            tipo: _,
+            id_cliente: _,
+            valor: _,
+            estado,
+            fecha_creacion: _,
+            fecha_actualizacion,
+        } = notificacion;
+        let settled = match estado {
+            Estado::Aceptada { .. } | Estado::Preparada { .. } => 0_i64,
+            Estado::Registrada { .. } | Estado::Entregada { .. } | Estado::Rechazada { .. } => 1,
+        };
+        sqlx::query(
+            "UPDATE notificaciones SET version = $1, estado = $2, medio = $3, fecha_actualizacion = $4,
+             pendiente = CASE WHEN $5 = 1 THEN 0 ELSE pendiente END WHERE id = $6 AND version <= $1",
+        )
+        .bind(version)
+        .bind(estado.as_str())
+        .bind(estado.medio().as_str())
+        .bind(fecha_actualizacion)
+        .bind(settled)
+        .bind(id.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(sql::fault("settle a notification"))?;
         Ok(())
     }
 
-    /// The document is stored, at this version.
-    pub async fn asentar(&self, id: &Uuid, version: i64) -> Result<(), Fault> {
-        sqlx::query("UPDATE notificaciones SET pendiente = 0, version = $1 WHERE id = $2 AND version < $1")
-            .bind(version)
-            .bind(id.to_string())
+    /// Takes a pending row for this process until `hasta`; false when another has it.
+    pub async fn reclamar(&self, pendiente: &Pendiente, hasta: i64) -> Result<bool, Fault> {
+        let taken = sqlx::query("UPDATE notificaciones SET pendiente = $1 WHERE id = $2 AND pendiente = $3")
+            .bind(hasta)
+            .bind(pendiente.notificacion.id.to_string())
+            .bind(pendiente.revisar)
             .execute(&self.pool)
             .await
-            .map_err(sql::fault("settle a notification"))?;
-        Ok(())
+            .map_err(sql::fault("take a pending notification"))?;
+        Ok(taken.rows_affected() > 0)
     }
 
     /// Looks at a pending row again later.
@@ -159,8 +242,8 @@ impl ReadModel {
         Ok(())
     }
 
-    /// At most `limite` notifications whose document was not stored when it was time to look, longest due first.
-    pub async fn pendientes(&self, ahora: i64, limite: u32) -> Result<Vec<Notificacion>, Fault> {
+    /// At most `limite` notifications that were not settled when it was time to look, longest due first.
+    pub async fn pendientes(&self, ahora: i64, limite: u32) -> Result<Vec<Pendiente>, Fault> {
         let rows = sqlx::query(select!(
             "WHERE pendiente > 0 AND pendiente <= $1 ORDER BY pendiente, id LIMIT $2"
         ))
@@ -169,30 +252,47 @@ impl ReadModel {
         .fetch_all(&self.pool)
         .await
         .map_err(sql::fault("look for pending notifications"))?;
-        rows.iter().map(|row| leer(row)?.registrada()).collect()
+        let read = |row| {
+            Ok(Pendiente {
+                notificacion: leer(row)?.aceptada()?,
+                revisar: columna(row, "pendiente")?,
+                plazo: columna(row, "plazo")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn fila(&self, id: &Uuid) -> Result<Option<AnyRow>, Fault> {
+        sqlx::query(select!("WHERE id = $1"))
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(sql::fault("read a notification"))
     }
 
     /// One notification.
     pub async fn buscar(&self, id: &Uuid) -> Result<Option<Fila>, Fault> {
-        let row = sqlx::query(select!("WHERE id = $1"))
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(sql::fault("read a notification"))?;
-        row.as_ref().map(leer).transpose()
+        self.fila(id).await?.as_ref().map(leer).transpose()
     }
 
-    /// A page of notifications, oldest first; [`Fault::Rejected`] for a cursor that is none.
+    /// A page of notifications, oldest first; [`Fault::Rejected`] for a cursor that is none of theirs.
     pub async fn listar(&self, pagina: &Pagina) -> Result<Vec<Fila>, Fault> {
         let Pagina {
             id_correlacion,
+            id_cliente,
             tras,
             limite,
         } = pagina;
+        // What is for another client is not there, for a cursor either.
+        let theirs = |fila: &Fila| {
+            id_cliente
+                .as_ref()
+                .is_none_or(|own| fila.id_cliente.as_deref() == Some(own.as_str()))
+        };
         // Before everything, unless the cursor says where.
         let (fecha, id) = match tras {
             None => (String::new(), String::new()),
-            Some(id) => match self.buscar(id).await? {
+            Some(id) => match self.buscar(id).await?.filter(theirs) {
                 Some(fila) => (fila.fecha_creacion, fila.id),
                 None => {
                     return Err(Fault::Rejected(vec![
@@ -201,20 +301,30 @@ impl ReadModel {
                 }
             },
         };
-        let query = match id_correlacion {
-            None => sqlx::query(select!(
+        let query = match (id_correlacion, id_cliente) {
+            (None, None) => sqlx::query(select!(
                 "WHERE fecha_creacion > $1 OR (fecha_creacion = $1 AND id > $2) ORDER BY fecha_creacion, id LIMIT $3"
             )),
-            Some(_) => sqlx::query(select!(
+            (Some(_), None) => sqlx::query(select!(
                 "WHERE (fecha_creacion > $1 OR (fecha_creacion = $1 AND id > $2)) AND id_correlacion = $4
                  ORDER BY fecha_creacion, id LIMIT $3"
             )),
+            (None, Some(_)) => sqlx::query(select!(
+                "WHERE (fecha_creacion > $1 OR (fecha_creacion = $1 AND id > $2)) AND id_cliente = $4
+                 ORDER BY fecha_creacion, id LIMIT $3"
+            )),
+            (Some(_), Some(_)) => sqlx::query(select!(
+                "WHERE (fecha_creacion > $1 OR (fecha_creacion = $1 AND id > $2)) AND id_correlacion = $4
+                 AND id_cliente = $5 ORDER BY fecha_creacion, id LIMIT $3"
+            )),
         };
-        let query = query.bind(fecha).bind(id).bind(i64::from(*limite));
-        let query = match id_correlacion {
-            None => query,
-            Some(pago) => query.bind(pago.to_string()),
-        };
+        let mut query = query.bind(fecha).bind(id).bind(i64::from(*limite));
+        if let Some(pago) = id_correlacion {
+            query = query.bind(pago.to_string());
+        }
+        if let Some(cliente) = id_cliente {
+            query = query.bind(cliente.as_str().to_owned());
+        }
         let rows = query
             .fetch_all(&self.pool)
             .await
@@ -223,14 +333,20 @@ impl ReadModel {
     }
 }
 
+fn columna<'r, T>(row: &'r AnyRow, column: &str) -> Result<T, Fault>
+where
+    T: sqlx::Decode<'r, sqlx::Any> + sqlx::Type<sqlx::Any>,
+{
+    row.try_get(column)
+        .map_err(|error| Fault::bug("failed to read the row of a notification", error))
+}
+
 fn leer(row: &AnyRow) -> Result<Fila, Fault> {
-    let text = |column| {
-        row.try_get::<String, _>(column)
-            .map_err(|error| Fault::bug("failed to read the row of a notification", error))
-    };
+    let text = |column| columna::<String>(row, column);
     Ok(Fila {
         id: text("id")?,
         id_correlacion: Some(text("id_correlacion")?).filter(|id| !id.is_empty()),
+        id_cliente: Some(text("id_cliente")?).filter(|id| !id.is_empty()),
         tipo: text("tipo")?,
         medio: text("medio")?,
         valor: text("valor")?,
@@ -243,11 +359,12 @@ fn leer(row: &AnyRow) -> Result<Fila, Fault> {
 // === impl Fila ===
 
 impl Fila {
-    /// The notification made over HTTP that this row was written for.
-    fn registrada(self) -> Result<Notificacion, Fault> {
+    /// The notification made over HTTP that this row was written for, as it was when it was accepted.
+    fn aceptada(self) -> Result<Notificacion, Fault> {
         let Self {
             id,
             id_correlacion: _,
+            id_cliente,
             tipo,
             medio,
             valor,
@@ -256,13 +373,17 @@ impl Fila {
             fecha_actualizacion,
         } = self;
         let bad = || Fault::bug("failed to read the row of a notification", format!("{id} {medio}"));
+        let id_cliente = id_cliente.map(IdCliente::parse).transpose().map_err(|_| bad())?;
+        let medio = Medio::parse(&medio).ok_or_else(bad)?;
         Ok(Notificacion {
             id: Uuid::parse_str(&id).map_err(|_| bad())?,
             tipo: Tipo::from(tipo),
             valor,
-            estado: Estado::Registrada {
-                medio: Medio::parse(&medio).ok_or_else(bad)?,
+            estado: match &id_cliente {
+                Some(_) => Estado::Aceptada { medio },
+                None => Estado::Registrada { medio },
             },
+            id_cliente,
             fecha_creacion,
             fecha_actualizacion,
         })

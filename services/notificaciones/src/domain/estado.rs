@@ -3,7 +3,8 @@
 //! ```text
 //! Preparada{correo} ─refused─▶ Preparada{sms} ─refused─▶ Preparada{push} ─refused─▶ Rechazada
 //!        └──────────delivered──────────┴──────────delivered──────┴────▶ Entregada
-//! Registrada: made over HTTP; kept, never delivered
+//! Aceptada{medio} ─address known─▶ Preparada{medio}      made over HTTP for a client
+//! Registrada: made over HTTP for nobody; kept, never delivered
 //! ```
 
 use seedwork::Reason;
@@ -18,6 +19,11 @@ pub enum Estado {
     /// Kept because a caller asked for that; it is not for delivery.
     Registrada {
         /// The medium that the caller named.
+        medio: Medio,
+    },
+    /// Made over HTTP for a client whose address is yet to be asked for.
+    Aceptada {
+        /// The medium to begin with.
         medio: Medio,
     },
     /// About to be delivered; may have been, if the answer was lost.
@@ -80,6 +86,7 @@ impl Estado {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Registrada { .. } => "REGISTRADA",
+            Self::Aceptada { .. } => "ACEPTADA",
             Self::Preparada { .. } => "PREPARADA",
             Self::Entregada { .. } => "ENTREGADA",
             Self::Rechazada { .. } => "RECHAZADA",
@@ -89,7 +96,10 @@ impl Estado {
     /// The medium it stands on: the one named, to call, that delivered, or tried last.
     pub fn medio(&self) -> Medio {
         match self {
-            Self::Registrada { medio } | Self::Preparada { medio, .. } | Self::Entregada { medio, .. } => *medio,
+            Self::Registrada { medio }
+            | Self::Aceptada { medio }
+            | Self::Preparada { medio, .. }
+            | Self::Entregada { medio, .. } => *medio,
             // Never empty: it takes a refusal to get here.
             Self::Rechazada { intentos } => intentos.last().map_or(Medio::Push, |intento| intento.medio),
         }
@@ -131,9 +141,13 @@ impl Estado {
                     None => Self::Rechazada { intentos },
                 })
             }
-            (ended @ (Self::Registrada { .. } | Self::Entregada { .. } | Self::Rechazada { .. }), _) => {
-                Err(TransicionIlegal { estado: ended.as_str() })
-            }
+            (
+                other @ (Self::Registrada { .. }
+                | Self::Aceptada { .. }
+                | Self::Entregada { .. }
+                | Self::Rechazada { .. }),
+                _,
+            ) => Err(TransicionIlegal { estado: other.as_str() }),
         }
     }
 }
@@ -238,6 +252,12 @@ mod tests {
             (rechazada.clone(), Entregado, illegal("RECHAZADA")),
             (rechazada, Rechazado(motivo()), illegal("RECHAZADA")),
             (Estado::Registrada { medio: Sms }, Entregado, illegal("REGISTRADA")),
+            (Estado::Aceptada { medio: Sms }, Entregado, illegal("ACEPTADA")),
+            (
+                Estado::Aceptada { medio: Sms },
+                Rechazado(motivo()),
+                illegal("ACEPTADA"),
+            ),
             (
                 Estado::Registrada { medio: Sms },
                 Rechazado(motivo()),

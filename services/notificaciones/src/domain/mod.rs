@@ -12,6 +12,6 @@ pub use avisos::{Avisos, Cual};
 pub use estado::{Estado, Intento, TransicionIlegal, Veredicto};
 pub use medio::Medio;
 pub use notificacion::{Mensaje, Notificacion};
-pub use nueva::{CampoInvalido, Nueva};
+pub use nueva::{CampoInvalido, Factura, Nueva};
 pub use plantilla::Texto;
 pub use tipo::Tipo;

@@ -1,8 +1,11 @@
-//! A notification as a caller asks for it to be kept.
+//! A notification as a caller asks for it.
 
+use seedwork::dinero::DineroError;
+use seedwork::ids::IdError;
+use seedwork::{Dinero, IdCliente, Moneda};
 use uuid::Uuid;
 
-use super::{Estado, Medio, Notificacion, Tipo};
+use super::{Estado, Medio, Notificacion, Tipo, plantilla};
 
 /// A notification that has passed the door.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +13,18 @@ pub struct Nueva {
     tipo: Tipo,
     medio: Medio,
     valor: String,
+    id_cliente: Option<IdCliente>,
+}
+
+/// The invoice that a reminder is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Factura {
+    /// Its number, as the client knows it.
+    pub id: String,
+    /// How much.
+    pub dinero: Dinero,
+    /// Its due date, `YYYY-MM-DD`.
+    pub vence: String,
 }
 
 /// One rule that a request breaks. Displays as a sentence that names the field and the rule.
@@ -32,6 +47,64 @@ pub enum CampoInvalido {
     /// `medio` is not one of the media.
     #[error("medio must be one of correo, sms, push")]
     Medio,
+    /// `idCliente` is no id.
+    #[error("idCliente {0}")]
+    IdCliente(IdError),
+    /// An invoice goes with another kind of notification.
+    #[error("factura goes with tipo RECORDATORIO only")]
+    FacturaSinRecordatorio,
+    /// `factura.monto` is no amount.
+    #[error("factura.monto {0}")]
+    Monto(DineroError),
+    /// `factura.moneda` is no currency.
+    #[error("factura.moneda must be an ISO 4217 code such as USD")]
+    Moneda,
+    /// `factura.vence` is no date.
+    #[error("factura.vence must be a date such as 2026-12-31")]
+    Vence,
+}
+
+// === impl Factura ===
+
+impl Factura {
+    /// The longest number of an invoice, in characters.
+    pub const ID_MAXIMO: usize = 64;
+
+    /// Checks the fields as callers send them; every broken rule is reported, not only the first.
+    pub fn parse(id: &str, monto: &str, moneda: &str, vence: &str) -> Result<Self, Vec<CampoInvalido>> {
+        let id = texto("factura.id", id, Self::ID_MAXIMO, char::is_control);
+        let moneda = Moneda::parse(moneda).map_err(|_| CampoInvalido::Moneda);
+        // Without its currency an amount can still be no amount at all.
+        let known = *moneda.as_ref().unwrap_or(&Moneda::USD);
+        let dinero = Dinero::parse(monto, known).map_err(CampoInvalido::Monto);
+        let vence = es_fecha(vence).then(|| vence.to_owned()).ok_or(CampoInvalido::Vence);
+        match (id, dinero, moneda, vence) {
+            (Ok(id), Ok(dinero), Ok(_), Ok(vence)) => Ok(Self { id, dinero, vence }),
+            (id, dinero, moneda, vence) => Err([id.err(), dinero.err(), moneda.err(), vence.err()]
+                .into_iter()
+                .flatten()
+                .collect()),
+        }
+    }
+}
+
+/// Whether a text is a day, `YYYY-MM-DD`.
+fn es_fecha(text: &str) -> bool {
+    let part = |range: std::ops::Range<usize>| {
+        let digits = text.get(range).filter(|part| part.bytes().all(|b| b.is_ascii_digit()));
+        digits.and_then(|part| part.parse::<u32>().ok())
+    };
+    let hyphens = text.get(4..5) == Some("-") && text.get(7..8) == Some("-");
+    let (Some(year), Some(month), Some(day)) = (part(0..4), part(5..7), part(8..10)) else {
+        return false;
+    };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    text.len() == 10 && hyphens && (1..=12).contains(&month) && (1..=days).contains(&day)
 }
 
 // === impl Nueva ===
@@ -42,32 +115,82 @@ impl Nueva {
     /// The longest `valor`, in characters.
     pub const VALOR_MAXIMO: usize = 4_000;
 
-    /// Checks the fields as callers send them; every broken rule is reported, not only the first.
-    pub fn parse(tipo: &str, medio: &str, valor: &str) -> Result<Self, Vec<CampoInvalido>> {
-        let control = |c: char| c.is_control();
+    /// Checks the fields as callers send them; every broken rule is reported, not only the first. With an invoice
+    /// `valor` may be empty: the invoice has words of its own.
+    pub fn parse(
+        tipo: &str,
+        medio: &str,
+        valor: &str,
+        id_cliente: Option<&str>,
+        factura: Option<&Factura>,
+    ) -> Result<Self, Vec<CampoInvalido>> {
         // A text may have lines; nothing else that does not print.
         let control_but_lines = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-        let tipo = texto("tipo", tipo, Self::TIPO_MAXIMO, control);
+        let tipo = texto("tipo", tipo, Self::TIPO_MAXIMO, char::is_control).map(Tipo::from);
         let medio = Medio::parse(medio).ok_or(CampoInvalido::Medio);
-        let valor = texto("valor", valor, Self::VALOR_MAXIMO, control_but_lines);
-        match (tipo, medio, valor) {
-            (Ok(tipo), Ok(medio), Ok(valor)) => Ok(Self {
-                tipo: Tipo::from(tipo),
+        let valor = match factura {
+            Some(_) if valor.trim().is_empty() => Ok(String::new()),
+            Some(_) | None => texto("valor", valor, Self::VALOR_MAXIMO, control_but_lines),
+        };
+        let valor = valor.map(|valor| match factura {
+            Some(factura) => plantilla::recordatorio(&valor, factura),
+            None => valor,
+        });
+        let id_cliente = id_cliente.map(IdCliente::parse).transpose();
+        let id_cliente = id_cliente.map_err(CampoInvalido::IdCliente);
+        let reminds = !matches!(tipo, Ok(Tipo::Alerta | Tipo::AlertaReversion | Tipo::Otro(_)));
+        let misplaced = (factura.is_some() && !reminds).then_some(CampoInvalido::FacturaSinRecordatorio);
+        match (tipo, medio, valor, id_cliente, misplaced) {
+            (Ok(tipo), Ok(medio), Ok(valor), Ok(id_cliente), None) => Ok(Self {
+                tipo,
                 medio,
                 valor,
+                id_cliente,
             }),
-            (tipo, medio, valor) => Err([tipo.err(), medio.err(), valor.err()].into_iter().flatten().collect()),
+            (tipo, medio, valor, id_cliente, misplaced) => {
+                let errors = [tipo.err(), medio.err(), valor.err(), id_cliente.err(), misplaced];
+                Err(errors.into_iter().flatten().collect())
+            }
         }
     }
 
-    /// The notification that is kept.
+    /// Whom it is for; `None` when it is kept for nobody.
+    pub fn id_cliente(&self) -> Option<&IdCliente> {
+        self.id_cliente.as_ref()
+    }
+
+    /// What tells this request from another under the same key (UUIDv5).
+    pub fn huella(&self) -> Uuid {
+        let Self {
+            tipo,
+            medio,
+            valor,
+            id_cliente,
+        } = self;
+        let cliente = id_cliente.as_ref().map_or("", IdCliente::as_str);
+        // None of the first three can hold a zero.
+        let name = format!("{tipo}\0{medio}\0{cliente}\0{valor}");
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())
+    }
+
+    /// The notification: for delivery if it is for a client, kept otherwise.
     pub fn registrar(self, id: Uuid, ahora: String) -> Notificacion {
-        let Self { tipo, medio, valor } = self;
+        let Self {
+            tipo,
+            medio,
+            valor,
+            id_cliente,
+        } = self;
+        let estado = match &id_cliente {
+            Some(_) => Estado::Aceptada { medio },
+            None => Estado::Registrada { medio },
+        };
         Notificacion {
             id,
             tipo,
+            id_cliente,
             valor,
-            estado: Estado::Registrada { medio },
+            estado,
             fecha_creacion: ahora.clone(),
             fecha_actualizacion: ahora,
         }
@@ -99,7 +222,7 @@ mod tests {
     #[test]
     fn every_broken_rule_is_named() {
         let sentences = |tipo: &str, medio: &str, valor: &str| -> Vec<String> {
-            Nueva::parse(tipo, medio, valor)
+            Nueva::parse(tipo, medio, valor, None, None)
                 .unwrap_err()
                 .iter()
                 .map(ToString::to_string)
@@ -131,9 +254,75 @@ mod tests {
     #[test]
     fn a_text_at_its_limit_and_with_lines_is_kept_as_it_is() {
         let valor = format!("a\n{}", "ñ".repeat(3_998));
-        let nueva = Nueva::parse("Recordatorio", "push", &valor).unwrap();
+        let nueva = Nueva::parse("Promoción", "push", &valor, None, None).unwrap();
         let kept = nueva.registrar(Uuid::nil(), "2026-11-24T18:00:00Z".into());
-        assert_eq!((kept.tipo, kept.valor), (Tipo::Otro("Recordatorio".into()), valor));
+        assert_eq!((kept.tipo, kept.valor), (Tipo::Otro("Promoción".into()), valor));
         assert_eq!(kept.estado, Estado::Registrada { medio: Medio::Push });
+    }
+
+    #[test]
+    fn one_for_a_client_is_for_delivery() {
+        let nueva = Nueva::parse("Recordatorio", "sms", "v", Some("c-1"), None).unwrap();
+        let accepted = nueva.registrar(Uuid::nil(), String::new());
+        assert_eq!(accepted.estado, Estado::Aceptada { medio: Medio::Sms });
+        assert_eq!(accepted.tipo, Tipo::Recordatorio);
+        let error = Nueva::parse("t", "sms", "v", Some(""), None).unwrap_err();
+        assert_eq!(error[0].to_string(), "idCliente must not be empty");
+    }
+
+    #[test]
+    fn a_reminder_may_leave_its_words_to_its_invoice() {
+        let factura = Factura::parse("f-1", "24.10", "COP", "2028-02-29").unwrap();
+        let nueva = Nueva::parse("RECORDATORIO", "correo", "", None, Some(&factura)).unwrap();
+        let kept = nueva.registrar(Uuid::nil(), String::new());
+        assert_eq!(kept.valor, "Factura f-1 por 24.10 COP, con vencimiento el 2028-02-29.");
+        let errors = Nueva::parse("ALERTA", "correo", "v", None, Some(&factura)).unwrap_err();
+        assert_eq!(errors, [CampoInvalido::FacturaSinRecordatorio]);
+    }
+
+    #[test]
+    fn every_broken_rule_of_an_invoice_is_named() {
+        let errors = Factura::parse("", "0", "usd", "2026-02-29").unwrap_err();
+        let sentences: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        let expected = [
+            "factura.id must not be empty",
+            "factura.monto must be greater than 0",
+            "factura.moneda must be an ISO 4217 code such as USD",
+            "factura.vence must be a date such as 2026-12-31",
+        ];
+        assert_eq!(sentences, expected);
+        for bad in [
+            "",
+            "2026-13-01",
+            "2026-00-10",
+            "2026-04-31",
+            "2026-12-00",
+            "26-12-01",
+            "2026-12-1",
+            "2026-12-01T",
+            "2026/12/01",
+            "+026-12-01",
+        ] {
+            assert!(!es_fecha(bad), "{bad}");
+        }
+        for good in ["2024-02-29", "2026-12-31", "2000-02-29"] {
+            assert!(es_fecha(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn the_print_of_a_request_changes_with_each_of_its_fields() {
+        let print = |tipo, medio, valor, cliente| Nueva::parse(tipo, medio, valor, cliente, None).unwrap().huella();
+        let prints = [
+            print("t", "sms", "v", Some("c")),
+            print("u", "sms", "v", Some("c")),
+            print("t", "push", "v", Some("c")),
+            print("t", "sms", "w", Some("c")),
+            print("t", "sms", "v", Some("d")),
+            print("t", "sms", "v", None),
+        ];
+        let different: std::collections::BTreeSet<_> = prints.iter().collect();
+        assert_eq!(different.len(), prints.len());
+        assert_eq!(print("t", "sms", "v", None), print("t", "sms", "v", None));
     }
 }

@@ -2,6 +2,8 @@
 
 use seedwork::{IdCorrelacion, MedioPago, Reason, SolicitudPago};
 
+use super::{Factura, Tipo};
+
 /// A text with its subject line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Texto {
@@ -47,6 +49,23 @@ pub fn reversado(pago: &IdCorrelacion, solicitud: &SolicitudPago, reason: Option
     }
 }
 
+/// The subject line of a notification whose text a caller wrote.
+pub fn asunto(tipo: &Tipo) -> &'static str {
+    match tipo {
+        Tipo::Recordatorio => "Recordatorio de pago de SaludTech",
+        Tipo::AlertaReversion => "Un pago suyo en SaludTech quedó sin efecto",
+        Tipo::Alerta | Tipo::Otro(_) => "Aviso de SaludTech",
+    }
+}
+
+/// A reminder: the caller's words, if there are any, and the invoice.
+pub fn recordatorio(palabras: &str, factura: &Factura) -> String {
+    let Factura { id, dinero, vence } = factura;
+    let palabras = palabras.trim_end();
+    let separador = if palabras.is_empty() { "" } else { " " };
+    format!("{palabras}{separador}Factura {id} por {dinero}, con vencimiento el {vence}.")
+}
+
 fn palabras(medio: MedioPago) -> &'static str {
     match medio {
         MedioPago::TarjetaCredito => "tarjeta de crédito",
@@ -74,6 +93,17 @@ mod tests {
         assert_eq!(
             texto.cuerpo,
             "Recibimos su pago de 24.00 USD con tarjeta de crédito. Referencia: p-1."
+        );
+    }
+
+    #[test]
+    fn a_reminder_tells_invoice_amount_and_due_date_after_the_callers_words() {
+        let factura = Factura::parse("f-1", "24.1", "USD", "2026-12-01").unwrap();
+        let told = "Factura f-1 por 24.10 USD, con vencimiento el 2026-12-01.";
+        assert_eq!(recordatorio("", &factura), told);
+        assert_eq!(
+            recordatorio("Su plan vence. ", &factura),
+            format!("Su plan vence. {told}")
         );
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of notification. The two that payments make have names of their own; callers may store any other.
+/// A kind of notification. Those that have words of their own are named; callers may ask for any other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Tipo {
@@ -12,12 +12,15 @@ pub enum Tipo {
     Alerta,
     /// The payment was undone.
     AlertaReversion,
+    /// An invoice falls due, or did.
+    Recordatorio,
     /// Whatever a caller named.
     Otro(String),
 }
 
 const ALERTA: &str = "ALERTA";
 const ALERTA_REVERSION: &str = "ALERTA-REVERSION";
+const RECORDATORIO: &str = "RECORDATORIO";
 
 // === impl Tipo ===
 
@@ -27,6 +30,7 @@ impl Tipo {
         match self {
             Self::Alerta => ALERTA,
             Self::AlertaReversion => ALERTA_REVERSION,
+            Self::Recordatorio => RECORDATORIO,
             Self::Otro(text) => text,
         }
     }
@@ -37,6 +41,8 @@ impl From<String> for Tipo {
         match text.as_str() {
             ALERTA => Self::Alerta,
             ALERTA_REVERSION => Self::AlertaReversion,
+            // The original's own comments write it in both ways.
+            _ if text.eq_ignore_ascii_case(RECORDATORIO) => Self::Recordatorio,
             _ => Self::Otro(text),
         }
     }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
+use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use clap::Parser as _;
-use notificaciones::adapters::mensajeria::MensajeriaEnMemoria;
+use clap::Parser;
+use notificaciones::adapters::mensajeria::{Mensajeria, MensajeriaEnMemoria, Reparto};
 use notificaciones::adapters::read_model::{Fila, MIGRATOR};
 use notificaciones::domain::{Avisos, Cual, Notificacion};
 use notificaciones::{App, Args};
@@ -17,7 +18,7 @@ use seedwork::{App as AppId, IdCorrelacion, Outcome};
 use seedwork_runtime::participant::Documento;
 use seedwork_runtime::participant::laws::reply_to;
 use seedwork_runtime::sidecar::{Event, Expect, Invoked, MemorySidecar, Sidecar, SidecarError, Stored};
-use seedwork_runtime::sql;
+use seedwork_runtime::{Auth, sql};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -47,9 +48,15 @@ pub(crate) struct Puerta {
     closed: AtomicBool,
 }
 
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    own: Args,
+}
+
 pub(crate) fn args(folder: &TempDir) -> Args {
     let url = format!("sqlite://{}/n.db?mode=rwc", folder.path().display());
-    Args::parse_from([
+    let cli = Cli::parse_from([
         "notificaciones",
         "--port",
         "1",
@@ -57,7 +64,8 @@ pub(crate) fn args(folder: &TempDir) -> Args {
         &url,
         "--proveedor-url",
         "http://127.0.0.1:1",
-    ])
+    ]);
+    cli.own
 }
 
 // === impl Arnes ===
@@ -65,6 +73,11 @@ pub(crate) fn args(folder: &TempDir) -> Args {
 impl Arnes {
     /// With client `c-1` at ana@saludtech.co.
     pub(crate) async fn new() -> Self {
+        Self::with(Auth::none(), None).await
+    }
+
+    /// The same, its callers judged by `auth`, its mails delivered by `correo`.
+    pub(crate) async fn with(auth: Arc<Auth>, correo: Option<Arc<dyn Mensajeria>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let args = args(&folder);
         let pool = sql::open(&args.service.database_url, &MIGRATOR).await.unwrap();
@@ -80,8 +93,15 @@ impl Arnes {
             memory: Arc::clone(&sidecar),
             closed: AtomicBool::new(false),
         });
-        let app = App::new(puerta.clone(), pool, mensajeria.clone());
-        let router = app.router(&args.service);
+        let all: Arc<dyn Mensajeria> = match correo {
+            None => mensajeria.clone(),
+            Some(correo) => Arc::new(Reparto {
+                correo,
+                resto: mensajeria.clone(),
+            }),
+        };
+        let app = App::new(puerta.clone(), pool, all);
+        let router = app.router(&args.service, auth);
         Self {
             sidecar,
             mensajeria,
@@ -126,6 +146,22 @@ impl Arnes {
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
         self.ask(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// With headers, such as an `Authorization`.
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask_with(Request::get(path), headers, Body::empty()).await
+    }
+
+    /// With headers, such as an `Idempotency-Key`.
+    pub(crate) async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        self.ask_with(request, headers, Body::from(body.to_owned())).await
+    }
+
+    async fn ask_with(&self, request: Builder, headers: &[(&str, &str)], body: Body) -> Answer {
+        let with = |request: Builder, (name, value): &(&str, &str)| request.header(*name, *value);
+        self.ask(headers.iter().fold(request, with).body(body).unwrap()).await
     }
 
     pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {

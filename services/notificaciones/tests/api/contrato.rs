@@ -15,6 +15,7 @@ use seedwork_runtime::participant::laws::eventually;
 use seedwork_runtime::telemetry::{self, LogFormat, TelemetryArgs};
 use serde_json::Value;
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use crate::simulador::Simulador;
 
@@ -83,6 +84,7 @@ impl Banco for Real {
 
 fn mensaje(referencia: &str, medio: Medio, destino: &str) -> Mensaje {
     Mensaje {
+        id: Uuid::from_u128(1),
         clave: format!("{referencia}/ALERTA/{medio}"),
         referencia: referencia.to_owned(),
         medio,

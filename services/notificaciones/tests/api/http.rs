@@ -1,6 +1,7 @@
 //! The routes that callers use.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -80,7 +81,7 @@ async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept(
     let arnes = Arnes::new().await;
     let medio = "medio must be one of correo, sms, push";
     let long = format!(r#"{{"tipo":"{}","medio":"sms","valor":"v"}}"#, "x".repeat(65));
-    let table: [(&str, &[&str]); 10] = [
+    let table: [(&str, &[&str]); 16] = [
         (r#"{"tipo":"t","medio":"fax","valor":"v"}"#, &[medio]),
         (r#"{"tipo":"t","medio":"SMS","valor":"v"}"#, &[medio]),
         (r#"{"tipo":"t","valor":"v"}"#, &[medio]),
@@ -102,6 +103,34 @@ async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept(
         (
             r#"{"tipo":"a\u0007","medio":"sms","valor":"v"}"#,
             &["tipo must hold printable characters only"],
+        ),
+        (
+            r#"{"tipo":"t","medio":"sms","valor":"v","asunto":"a"}"#,
+            &["asunto is not one of the fields tipo, medio, valor, idCliente, factura"],
+        ),
+        (
+            r#"{"tipo":"t","medio":"sms","valor":"v","idCliente":7}"#,
+            &["idCliente must be a text"],
+        ),
+        (
+            r#"{"tipo":"t","medio":"sms","valor":"v","idCliente":""}"#,
+            &["idCliente must not be empty"],
+        ),
+        (
+            r#"{"tipo":"RECORDATORIO","medio":"sms","valor":"v","factura":"f-1"}"#,
+            &["factura must be an object"],
+        ),
+        (
+            r#"{"tipo":"RECORDATORIO","medio":"sms","factura":{"id":7,"monto":1,"dias":3}}"#,
+            &[
+                "factura.dias is not one of the fields id, monto, moneda, vence",
+                "factura.id must be a text",
+                "valor must not be empty",
+            ],
+        ),
+        (
+            r#"{"tipo":"ALERTA","medio":"sms","valor":"v","factura":{"id":"f","monto":1,"moneda":"USD","vence":"2026-12-31"}}"#,
+            &["factura goes with tipo RECORDATORIO only"],
         ),
     ];
     for (body, sentences) in table {
@@ -265,19 +294,127 @@ async fn the_service_is_up_only_while_its_sidecar_is() {
 }
 
 #[tokio::test]
-async fn what_the_spec_names_is_served() {
+async fn the_document_names_every_route_and_each_one_is_served() {
     let arnes = Arnes::new().await;
     let spec = arnes.get("/spec").await.body;
-    let mut operations = 0;
+    let mut named = BTreeSet::new();
     for (path, methods) in spec["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
-            let path = path.replace("{id}", "00000000-0000-0000-0000-000000000000");
-            let request = Request::builder().method(method.to_uppercase().as_str()).uri(&path);
+            let there = path.replace("{id}", "00000000-0000-0000-0000-000000000000");
+            let request = Request::builder().method(method.to_uppercase().as_str()).uri(&there);
             let answer = arnes.ask(request.body(Body::empty()).unwrap()).await;
             let missing = answer.status == StatusCode::METHOD_NOT_ALLOWED || answer.body["detail"] == "no such path";
             assert!(!missing, "{method} {path}");
-            operations += 1;
+            named.insert(format!("{method} {path}"));
         }
     }
-    assert_eq!(operations, 8);
+    // The contract.
+    let expected = [
+        "get /health",
+        "get /notificaciones/notificacion",
+        "get /notificaciones/notificacion-query",
+        "get /notificaciones/notificacion-query/{id}",
+        "get /notificaciones/notificacion/{id}",
+        "get /spec",
+        "post /notificaciones/notificacion",
+        "post /notificaciones/notificacion-comando",
+    ];
+    assert_eq!(named, BTreeSet::from(expected.map(str::to_owned)));
+}
+
+#[tokio::test]
+async fn the_document_that_is_kept_is_the_one_that_is_served() {
+    let committed = include_str!("../../spec.json");
+    assert!(
+        committed == notificaciones::spec(),
+        "spec.json is old; run: cargo run -p notificaciones -- spec > services/notificaciones/spec.json"
+    );
+    let document: utoipa::openapi::OpenApi = serde_json::from_str(committed).unwrap();
+    assert_eq!(seedwork_runtime::spec::faults(&document), [""; 0]);
+    let printed = Command::new(env!("CARGO_BIN_EXE_notificaciones"))
+        .arg("spec")
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), committed);
+    let committed: Value = serde_json::from_str(committed).unwrap();
+    assert_eq!(Arnes::new().await.get("/spec").await.body, committed);
+}
+
+#[tokio::test]
+async fn an_answer_has_the_members_that_the_document_names() {
+    let arnes = Arnes::new().await;
+    let spec = arnes.get("/spec").await.body;
+    let schema = &spec["components"]["schemas"]["Notificacion"];
+    arnes.run(&comando(Action::Do(Step::CrearNotificacion), "p-1")).await;
+    let told = arnes.get(CREAR).await.body[0].clone();
+    assert_eq!(keys(&schema["properties"]), keys(&told));
+    let made = arnes.post(CREAR, BUENA).await.body;
+    let mut required: Vec<_> = schema["required"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    required.sort_unstable();
+    assert_eq!(required, keys(&made));
+    let body = &spec["components"]["schemas"]["NuevaNotificacion"];
+    assert_eq!(body["additionalProperties"], false);
+    assert_eq!(
+        keys(&body["properties"]),
+        ["factura", "idCliente", "medio", "tipo", "valor"]
+    );
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_request_of_one_caller() {
+    let arnes = Arnes::new().await;
+    let key = [("idempotency-key", "k-1")];
+    let made = arnes.post_with(CREAR, &key, BUENA).await;
+    assert_eq!(made.status, StatusCode::OK);
+    // The same request, by either door and in another order, makes nothing.
+    let again = r#"{"valor":"pepe@gmail.com","medio":"sms","tipo":"ALERTA"}"#;
+    assert_eq!(arnes.post_with(CREAR, &key, again).await.body, made.body);
+    let accepted = arnes.post_with(COMANDO, &key, BUENA).await;
+    assert_eq!(accepted.status, StatusCode::ACCEPTED);
+    assert_eq!(made.body["id"], accepted.headers["x-correlation-id"].to_str().unwrap());
+    // Another one does not get its answer.
+    for path in [CREAR, COMANDO] {
+        let other = BUENA.replace("sms", "push");
+        let answer = arnes.post_with(path, &key, &other).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        assert_eq!(
+            answer.body["error"],
+            "Idempotency-Key was used before with another request"
+        );
+    }
+    assert_eq!(ids(&arnes.get(CREAR).await).len(), 1);
+    // Without a key, under another one, and for another client each is a new one.
+    arnes.post(CREAR, BUENA).await;
+    arnes.post_with(CREAR, &[("idempotency-key", "k-2")], BUENA).await;
+    let for_somebody = r#"{"tipo":"ALERTA","medio":"sms","valor":"v","idCliente":"c-1"}"#;
+    assert_eq!(
+        arnes.post_with(COMANDO, &key, for_somebody).await.status,
+        StatusCode::ACCEPTED
+    );
+    assert_eq!(ids(&arnes.get(CREAR).await).len(), 4);
+    let long = "k".repeat(256);
+    for bad in ["", long.as_str(), "ñ"] {
+        let answer = arnes.post_with(CREAR, &[("idempotency-key", bad)], BUENA).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn of_requests_at_the_same_moment_under_one_key_one_makes_it() {
+    let arnes = Arnes::new().await;
+    let key = [("idempotency-key", "k-1")];
+    let ask = || arnes.post_with(COMANDO, &key, BUENA);
+    let answers = tokio::join!(ask(), ask(), ask(), ask());
+    let answers = [answers.0, answers.1, answers.2, answers.3];
+    let places: BTreeSet<_> = answers
+        .iter()
+        .map(|answer| answer.headers["location"].to_str().unwrap())
+        .collect();
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::ACCEPTED));
+    assert_eq!((places.len(), ids(&arnes.get(CREAR).await).len()), (1, 1));
 }

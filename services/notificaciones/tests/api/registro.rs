@@ -1,7 +1,7 @@
 //! The notifications made over HTTP: row first, then the document.
 
-use notificaciones::adapters::registro::{Documento, Registro};
-use notificaciones::domain::Nueva;
+use notificaciones::adapters::registro::{Documento, Recibo, Registro};
+use notificaciones::domain::{Notificacion, Nueva};
 use seedwork_runtime::participant::laws::eventually;
 use seedwork_runtime::sidecar::{Sidecar as _, load};
 use uuid::Uuid;
@@ -12,7 +12,21 @@ use crate::arnes::Arnes;
 const LATE: i64 = i64::MAX / 2;
 
 fn nueva() -> Nueva {
-    Nueva::parse("Recordatorio", "sms", "Su plan vence mañana").unwrap()
+    Nueva::parse("Promoción", "sms", "Su plan vence mañana", None, None).unwrap()
+}
+
+async fn guardar(arnes: &Arnes) -> Notificacion {
+    match arnes.app.registro.guardar(nueva(), None).await.unwrap() {
+        Recibo::Nueva(notificacion) => *notificacion,
+        other @ (Recibo::Repetida(_) | Recibo::ClaveUsada) => panic!("not new: {other:?}"),
+    }
+}
+
+async fn aceptar(arnes: &Arnes) -> Uuid {
+    match arnes.app.registro.aceptar(nueva(), None).await.unwrap() {
+        Recibo::Nueva(notificacion) => notificacion.id,
+        other @ (Recibo::Repetida(_) | Recibo::ClaveUsada) => panic!("not new: {other:?}"),
+    }
 }
 
 async fn stored(arnes: &Arnes, id: &Uuid) -> Option<Documento> {
@@ -22,7 +36,7 @@ async fn stored(arnes: &Arnes, id: &Uuid) -> Option<Documento> {
 #[tokio::test]
 async fn a_notification_is_stored_as_it_was_answered_and_never_delivered() {
     let arnes = Arnes::new().await;
-    let kept = arnes.app.registro.guardar(nueva()).await.unwrap();
+    let kept = guardar(&arnes).await;
     assert_eq!(stored(&arnes, &kept.id).await.unwrap().notificacion, kept);
     assert_eq!(
         arnes.app.registro.barrer(LATE).await.unwrap(),
@@ -37,7 +51,7 @@ async fn a_notification_is_stored_as_it_was_answered_and_never_delivered() {
 async fn a_notification_outlives_a_store_that_was_away() {
     let arnes = Arnes::new().await;
     arnes.puerta.close(true);
-    let kept = arnes.app.registro.guardar(nueva()).await.unwrap();
+    let kept = guardar(&arnes).await;
     assert_eq!(stored(&arnes, &kept.id).await, None);
     assert!(arnes.app.registro.barrer(LATE).await.is_err());
     arnes.puerta.close(false);
@@ -52,7 +66,7 @@ async fn a_notification_outlives_a_store_that_was_away() {
 async fn a_row_that_a_request_is_still_working_on_is_left_to_it() {
     let arnes = Arnes::new().await;
     arnes.puerta.close(true);
-    arnes.app.registro.guardar(nueva()).await.unwrap();
+    guardar(&arnes).await;
     arnes.puerta.close(false);
     assert_eq!(arnes.app.registro.barrer(seedwork_runtime::now_ms()).await.unwrap(), 0);
 }
@@ -60,7 +74,7 @@ async fn a_row_that_a_request_is_still_working_on_is_left_to_it() {
 #[tokio::test]
 async fn a_document_that_is_there_already_settles_its_row_and_is_not_written_again() {
     let arnes = Arnes::new().await;
-    let id = arnes.app.registro.aceptar(nueva()).await.unwrap();
+    let id = aceptar(&arnes).await;
     let theirs = br#"{"version":1,"notificacion":"of another replica"}"#.to_vec();
     arnes.sidecar.race_next_put(&Registro::key(&id), theirs.clone());
     assert_eq!(arnes.app.registro.barrer(LATE).await.unwrap(), 1);
@@ -75,7 +89,7 @@ async fn a_document_that_is_there_already_settles_its_row_and_is_not_written_aga
 async fn the_sweep_stores_what_a_command_left() {
     let arnes = Arnes::new().await;
     arnes.app.registro.vigilar();
-    let id = arnes.app.registro.aceptar(nueva()).await.unwrap();
+    let id = aceptar(&arnes).await;
     let documento = eventually("the document", || stored(&arnes, &id)).await;
     assert_eq!(documento.notificacion.id, id);
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Estado;
 use crate::{
-    consultas::Pagina,
+    consultas::{Movidas, Pagina},
     problema::{Fallo, Problema},
     resultados,
 };
@@ -19,6 +19,16 @@ type Parametros = Query<HashMap<String, String>>;
 
 pub(crate) async fn referencia(State(simulador): Estado, Path(referencia): Path<String>) -> Result<Json<Value>, Fallo> {
     Ok(Json(simulador.libro.referencia(&referencia).await?))
+}
+
+pub(crate) async fn referencias(State(simulador): Estado, Query(parametros): Parametros) -> Result<Json<Value>, Fallo> {
+    let movidas = Movidas {
+        // The year 9999: what SQLite's dates reach to.
+        desde_ms: entero(&parametros, "movidasDesde", 0, 0..=253_402_300_799_000)?,
+        despues_de: parametros.get("despuesDe").map_or("", String::as_str),
+        limite: entero(&parametros, "limite", 100, 1..=1_000)?,
+    };
+    Ok(Json(simulador.libro.referencias(movidas).await?))
 }
 
 pub(crate) async fn movimientos(State(simulador): Estado, Query(parametros): Parametros) -> Result<Json<Value>, Fallo> {

@@ -51,6 +51,7 @@ fn router(simulador: Arc<Simulador>) -> Router {
         .route("/cargos/{id}/reembolso", post(reembolsar))
         .route("/contracargos", post(contracargar))
         .route("/mensajes", post(entregar).get(consultas::mensajes))
+        .route("/referencias", get(consultas::referencias))
         .route("/referencias/{referencia}", get(consultas::referencia))
         .route("/movimientos", get(consultas::movimientos))
         .route("/resultados", get(consultas::resultados))

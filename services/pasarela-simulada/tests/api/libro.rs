@@ -120,3 +120,32 @@ fn tipos(page: &Value) -> Vec<String> {
         .map(|movimiento| movimiento["tipo"].as_str().unwrap().to_owned())
         .collect()
 }
+
+#[tokio::test]
+async fn the_references_that_moved_are_paged_by_name() {
+    let app = TestApp::start().await;
+    for name in ["b", "a", "c"] {
+        app.cobrar(name, 2_400).await;
+    }
+    app.autorizar("only", "d", 2_400).await;
+    let mut seen = Vec::new();
+    let mut path = "/referencias?limite=2".to_owned();
+    loop {
+        let page = app.get(&path).await.body;
+        for row in page["referencias"].as_array().unwrap() {
+            assert!(row["movidaMs"].as_i64().unwrap() > 1_600_000_000_000, "{row}");
+            assert_eq!(row["autorizaciones"].as_array().unwrap().len(), 1);
+            seen.push((
+                row["referencia"].as_str().unwrap().to_owned(),
+                row["cargos"].as_array().unwrap().len(),
+            ));
+        }
+        let Some(next) = page["siguiente"].as_str() else { break };
+        path = format!("/referencias?limite=2&despuesDe={next}");
+    }
+    let expected = [("a", 1), ("b", 1), ("c", 1), ("d", 0)].map(|(name, charges)| (name.to_owned(), charges));
+    assert_eq!(seen, expected);
+    let later = app.get("/referencias?movidasDesde=253402300799000").await;
+    assert_eq!(later.body, json!({ "referencias": [], "siguiente": null }));
+    assert_eq!(app.get("/referencias?movidasDesde=ayer").await.status, 400);
+}

@@ -13,33 +13,33 @@ pub(in super::super) fn cliente() -> Vec<Bad> {
         (
             "nombre",
             [
-                "nombre must be a text",
-                "nombre must not be empty",
-                "nombre must be at most 254 characters long",
+                "nombre debe ser un texto",
+                "nombre no puede estar vacío",
+                "nombre debe tener como máximo 254 caracteres",
             ],
         ),
         (
             "apellidos",
             [
-                "apellidos must be a text",
-                "apellidos must not be empty",
-                "apellidos must be at most 254 characters long",
+                "apellidos debe ser un texto",
+                "apellidos no puede estar vacío",
+                "apellidos debe tener como máximo 254 caracteres",
             ],
         ),
         (
             "correo",
             [
-                "correo must be a text",
-                "correo must not be empty",
-                "correo must be at most 254 characters long",
+                "correo debe ser un texto",
+                "correo no puede estar vacío",
+                "correo debe tener como máximo 254 caracteres",
             ],
         ),
         (
             "contrasena",
             [
-                "contrasena must be a text",
-                "contrasena must not be empty",
-                "contrasena must be at most 254 characters long",
+                "contrasena debe ser un texto",
+                "contrasena no puede estar vacío",
+                "contrasena debe tener como máximo 254 caracteres",
             ],
         ),
     ];
@@ -53,27 +53,31 @@ pub(in super::super) fn cliente() -> Vec<Bad> {
         table.push(Bad::new(with(&good, field, Some(json!("x".repeat(255)))), 400, &[long]));
     }
     for (field, value, rule) in [
-        ("nombre", " ", "nombre must not be empty"),
-        ("apellidos", "a\u{7}b", "apellidos must hold printable characters only"),
-        ("correo", "ana", "correo must be a mail address"),
-        ("correo", "ana @example.com", "correo must be a mail address"),
-        ("correo", "@example.com", "correo must be a mail address"),
-        ("contrasena", "", "contrasena must be at least 4 characters long"),
-        ("contrasena", "abc", "contrasena must be at least 4 characters long"),
+        ("nombre", " ", "nombre no puede estar vacío"),
+        (
+            "apellidos",
+            "a\u{7}b",
+            "apellidos solo puede tener caracteres imprimibles",
+        ),
+        ("correo", "ana", "correo debe ser una dirección de correo"),
+        ("correo", "ana @example.com", "correo debe ser una dirección de correo"),
+        ("correo", "@example.com", "correo debe ser una dirección de correo"),
+        ("contrasena", "", "contrasena debe tener al menos 4 caracteres"),
+        ("contrasena", "abc", "contrasena debe tener al menos 4 caracteres"),
     ] {
         table.push(Bad::new(with(&good, field, Some(json!(value))), 400, &[rule]));
     }
     let all = [
-        "nombre must not be empty",
-        "apellidos must not be empty",
-        "correo must not be empty",
-        "contrasena must not",
+        "nombre no puede estar vacío",
+        "apellidos no puede estar vacío",
+        "correo no puede estar vacío",
+        "contrasena no puede",
     ];
     table.push(Bad::new(json!({}), 400, &all));
     table.push(Bad::new(
         r#"{"nombre":"Ana","nombre":"Eva"}"#,
         400,
-        &["nombre must be there once"],
+        &["nombre debe aparecer una sola vez"],
     ));
     table.push(Bad::new(&good, 400, &["Idempotency-Key must be 1 to 255 characters long"]).keyed("k".repeat(256)));
     table

@@ -57,7 +57,7 @@ pub(in super::super) fn pago(cliente: &str) -> Vec<Bad> {
         table.push(Bad::new(
             with(&good, "idCliente", value),
             400,
-            &["idCliente must be a text"],
+            &["idCliente debe ser un texto"],
         ));
     }
     for value in [None, Some(Value::Null), Some(json!(""))] {
@@ -83,7 +83,7 @@ pub(in super::super) fn pago(cliente: &str) -> Vec<Bad> {
     table.push(Bad::new(all, 400, &[MEDIO, "idCliente must not be empty", POSITIVE]));
     table.push(Bad::new(json!({}), 400, &[MEDIO, "idCliente must not be empty", PLAIN]));
     let twice = format!(r#"{{"medioPago":"PSE","idCliente":"{cliente}","monto":24,"monto":240}}"#);
-    table.push(Bad::new(twice, 400, &["monto must be there once"]));
+    table.push(Bad::new(twice, 400, &["monto debe aparecer una sola vez"]));
     table.push(Bad::new(&good, 400, &["Idempotency-Key must be 1 to 255 characters long"]).keyed("k".repeat(256)));
     table.push(Bad::new(&good, 400, &["Idempotency-Key"]).keyed(""));
     table
@@ -97,7 +97,11 @@ pub(in super::super) fn mutation(cliente: &str) -> Vec<Bad> {
     let mut table = vec![
         Bad::new("", 400, &["Unable to parse request body as JSON"]),
         Bad::new("{", 400, &["Unable to parse request body as JSON"]),
-        Bad::new("[]", 400, &["No GraphQL query found in the request"]),
+        Bad::new(
+            "[]",
+            400,
+            &["Send one operation per request: batches are not supported"],
+        ),
         Bad::new("{\"query\": \"\"}", 400, &["No GraphQL query found in the request"]),
         Bad::new("{\"query\": 5}", 400, &["No GraphQL query found in the request"]),
         Bad::new(

@@ -1,23 +1,99 @@
-//! The GraphQL edge of a fault: what a client reads, in `errors`.
+//! The GraphQL edge of a fault: what a client reads, in `errors`. Every error has a code for programs in
+//! `extensions.code` beside the sentence for people; neither tells what is inside.
 
-use async_graphql::{Context, Error, ErrorExtensions as _};
+use async_graphql::{Context, Error, ErrorExtensions as _, Response, ServerError};
 use seedwork::Fault;
 
 use crate::adapters::clientes::ClientesError;
+use crate::adapters::limits::Excess;
 
-/// An error with a stable code for programs beside the sentence for people.
-pub(super) fn error(codigo: &'static str, sentence: impl Into<String>) -> Error {
-    Error::new(sentence).extend_with(|_, extensions| extensions.set("codigo", codigo))
+/// What kind of thing went wrong. The names are a promise to programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// The text is no GraphQL.
+    Parse,
+    /// It asks for what the schema does not have.
+    Validation,
+    /// It asks for too much at once.
+    TooLarge,
+    /// The schema may not be asked for here.
+    Introspection,
+    /// An argument breaks a rule.
+    Input,
+    /// Who asks may not do this for that client.
+    Forbidden,
+    /// Another service does not accept the token that we do.
+    Unauthenticated,
+    /// It does not exist.
+    NotFound,
+    /// The key was used with another request.
+    KeyReused,
+    /// Too many requests, or streams.
+    Limited,
+    /// Events are missing.
+    Reset,
+    /// A part of the system does not answer.
+    Unavailable,
+    /// Ours to mend.
+    Internal,
+}
+
+// === impl Code ===
+
+impl Code {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Parse => "GRAPHQL_PARSE_FAILED",
+            Self::Validation => "GRAPHQL_VALIDATION_FAILED",
+            Self::TooLarge => "QUERY_TOO_LARGE",
+            Self::Introspection => "INTROSPECTION_DISABLED",
+            Self::Input => "BAD_USER_INPUT",
+            Self::Forbidden => "FORBIDDEN",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::NotFound => "NOT_FOUND",
+            Self::KeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::Limited => "RATE_LIMITED",
+            Self::Reset => "STREAM_RESET",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL_SERVER_ERROR",
+        }
+    }
+}
+
+/// An error with its code.
+pub(super) fn error(code: Code, sentence: impl Into<String>) -> Error {
+    Error::new(sentence).extend_with(|_, extensions| extensions.set("code", code.as_str()))
+}
+
+/// An answer that is this error and nothing else.
+pub(crate) fn answer(code: Code, sentence: impl Into<String>) -> Response {
+    let mut error = ServerError::new(sentence, None);
+    error.extensions.get_or_insert_default().set("code", code.as_str());
+    Response::from_errors(vec![error])
+}
+
+/// An answer that says it was too much.
+pub(crate) fn excess(excess: Excess) -> Response {
+    answer(Code::Limited, excess.to_string())
+}
+
+/// Gives a code to errors that have none: those of the library, which finds out what is wrong with the request itself.
+pub(crate) fn coded(mut response: Response, code: Code) -> Response {
+    for error in &mut response.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_none() {
+            extensions.set("code", code.as_str());
+        }
+    }
+    response
 }
 
 /// One error per sentence: the first is the field's own, the rest are added to the answer beside it.
 pub(super) fn rejected(ctx: &Context<'_>, sentences: Vec<String>) -> Error {
-    let mut errors = sentences
-        .into_iter()
-        .map(|sentence| error("SolicitudInvalida", sentence));
+    let mut errors = sentences.into_iter().map(|sentence| error(Code::Input, sentence));
     let first = errors
         .next()
-        .unwrap_or_else(|| error("SolicitudInvalida", "la solicitud no es válida"));
+        .unwrap_or_else(|| error(Code::Input, "la solicitud no es válida"));
     for other in errors {
         ctx.add_error(ctx.set_error_path(other.into_server_error(ctx.item.pos)));
     }
@@ -28,25 +104,31 @@ pub(super) fn rejected(ctx: &Context<'_>, sentences: Vec<String>) -> Error {
 pub(super) fn fault(ctx: &Context<'_>, fault: Fault) -> Error {
     match fault {
         Fault::Rejected(sentences) => rejected(ctx, sentences),
-        Fault::NotFound(_) => error("NoExiste", "no existe"),
-        Fault::Conflict(_) => error("Conflicto", "la Idempotency-Key ya se usó con otra solicitud"),
+        Fault::NotFound(_) => error(Code::NotFound, "no existe"),
+        Fault::Conflict(_) => error(Code::KeyReused, "la Idempotency-Key ya se usó con otra solicitud"),
         Fault::Unavailable { .. } => {
             tracing::warn!(error = fault.chain(), "a part we depend on does not answer");
-            error("NoDisponible", "una parte del sistema no responde; intente de nuevo")
+            error(Code::Unavailable, "una parte del sistema no responde; intente de nuevo")
         }
         Fault::Bug { .. } => {
             tracing::error!(error = fault.chain(), "a bug");
-            error("ErrorInterno", "algo falla de nuestro lado")
+            internal()
         }
     }
 }
 
+/// Something is wrong on our side.
+pub(super) fn internal() -> Error {
+    error(Code::Internal, "algo falla de nuestro lado")
+}
+
 /// Why gestión-clientes could not be asked, as an error. (`?` alone would do, and lose the code.)
 pub(super) fn clientes(cause: ClientesError) -> Error {
-    let codigo = match &cause {
-        ClientesError::Unavailable => "NoDisponible",
-        ClientesError::Unreadable => "ErrorInterno",
-        ClientesError::BadRequest => "SolicitudInvalida",
+    let code = match &cause {
+        ClientesError::Unavailable => Code::Unavailable,
+        ClientesError::Unreadable => Code::Internal,
+        ClientesError::BadRequest => Code::Input,
+        ClientesError::Refused => Code::Unauthenticated,
     };
-    error(codigo, cause.to_string())
+    error(code, cause.to_string())
 }

@@ -1,6 +1,8 @@
 //! The GraphQL schema of the original, and its additions.
 
+mod document;
 mod error;
+mod executor;
 mod mutation;
 mod query;
 mod subscription;
@@ -8,14 +10,17 @@ mod types;
 
 use std::sync::Arc;
 
-use async_graphql::Schema;
+use async_graphql::{Context, Result, Schema};
 use seedwork::Moneda;
 use seedwork_runtime::intake::Intake;
 
 use super::clientes::Clientes;
+use super::quien::Quien;
 use super::read_model::ReadModel;
 use super::tail::Tail;
 
+pub(crate) use error::{Code, coded, excess};
+pub(crate) use executor::{Executor, inexact};
 pub(crate) use mutation::IdempotencyHeader;
 
 /// The schema with what it reads from.
@@ -37,13 +42,27 @@ const DEPTH: usize = 16;
 /// How many fields a query may ask for, fragments counted where they are spread.
 const COMPLEXITY: usize = 500;
 
-/// The schema over `sources`.
-pub(crate) fn schema(sources: Sources) -> Esquema {
-    Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
+/// The schema over `sources`; `introspection`: it may be asked for.
+pub(crate) fn schema(sources: Sources, introspection: bool) -> Esquema {
+    let builder = Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
         .limit_depth(DEPTH)
         .limit_complexity(COMPLEXITY)
-        .data(sources)
-        .finish()
+        .data(sources);
+    if introspection {
+        builder.finish()
+    } else {
+        builder.disable_introspection().finish()
+    }
+}
+
+/// What the resolvers read from and write to.
+fn sources<'c>(ctx: &Context<'c>) -> Result<&'c Sources> {
+    ctx.data().map_err(|_| error::internal())
+}
+
+/// Who asks. Without one nothing is told: a request that came past the doors is a bug.
+fn quien<'c>(ctx: &Context<'c>) -> Result<&'c Quien> {
+    ctx.data().map_err(|_| error::internal())
 }
 
 /// The schema definition language of the schema.

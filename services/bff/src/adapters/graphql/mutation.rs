@@ -4,9 +4,9 @@ use async_graphql::{Context, Object, Result};
 use seedwork::SolicitudPago;
 use seedwork_runtime::intake::IdempotencyKey;
 
-use super::Sources;
-use super::error::{fault, rejected};
+use super::error::{Code, error, fault, rejected};
 use super::types::{ClienteRespuesta, RealizarPagoInput};
+use super::{quien, sources};
 
 pub(crate) struct Mutation;
 
@@ -18,20 +18,26 @@ impl Mutation {
     /// Asks for a payment. Answered once the request cannot be lost; what becomes of it is told by `pago`, by
     /// `eventosPago` and by /stream. With the header Idempotency-Key, a repeat is the same payment.
     async fn realizar_pago(&self, ctx: &Context<'_>, pago: RealizarPagoInput) -> Result<ClienteRespuesta> {
-        let sources = ctx.data::<Sources>()?;
+        let (sources, quien) = (sources(ctx)?, quien(ctx)?);
         let RealizarPagoInput {
             medio_pago,
             id_cliente,
             monto,
         } = pago;
-        // The shortest text that reads back as the same double: what the caller wrote, for every amount one can pay.
+        // The shortest text that reads back as the same double: what the caller wrote, or it would not have come here.
         // A number that is not finite has no digits, and is refused as any such text.
         let solicitud = SolicitudPago::parse(&medio_pago, &id_cliente, &monto.to_string(), sources.moneda)
             .map_err(|errors| rejected(ctx, errors.iter().map(ToString::to_string).collect()))?;
-        // Without authentication a key belongs to the client who pays.
+        if !quien.sees(&solicitud.id_cliente) {
+            return Err(error(
+                Code::Forbidden,
+                "idCliente debe ser el del cliente al que se le dio el token",
+            ));
+        }
+        let scope = quien.caller().scope(&solicitud.id_cliente);
         let key = ctx
             .data_opt::<IdempotencyHeader>()
-            .map(|header| IdempotencyKey::parse(solicitud.id_cliente.as_str(), &header.0))
+            .map(|header| IdempotencyKey::parse(&scope, &header.0))
             .transpose()
             .map_err(|error| fault(ctx, error))?;
         // Made at another door, or with kubectl: the operator would refuse this one, where nobody looks for it.

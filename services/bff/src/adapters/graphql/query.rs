@@ -6,7 +6,9 @@ use seedwork_runtime::intake::EstadoSolicitud;
 
 use super::Sources;
 use super::error::{self, fault, rejected};
-use super::types::{Cliente, Pago, PagosPagina};
+use super::types::{Cliente, FechaHora, Pago, PagosPagina};
+use super::{quien, sources};
+use crate::adapters::quien::Quien;
 use crate::adapters::read_model::{Cursor, Filter};
 use crate::domain::{self, Fase};
 
@@ -17,7 +19,7 @@ const LIMIT: i32 = 100;
 
 #[Object]
 impl Query {
-    /// The clients, at most `limite` of them; `cursor` is the id of the last one of the page before.
+    /// The clients that the caller sees, at most `limite` of them; `cursor` is the id of the last one of the page before.
     async fn clientes(
         &self,
         ctx: &Context<'_>,
@@ -25,40 +27,45 @@ impl Query {
         cursor: Option<String>,
     ) -> Result<Vec<Cliente>> {
         let limit = limit(limite).map_err(|sentence| rejected(ctx, vec![sentence]))?;
-        let page = ctx
-            .data::<Sources>()?
-            .clientes
-            .page(limit, cursor.as_deref())
-            .await
-            .map_err(error::clientes)?;
+        let (clientes, quien) = (&sources(ctx)?.clientes, quien(ctx)?);
+        let page = match (quien.only(), cursor) {
+            // Of all the clients a client sees itself, and nothing comes after it.
+            (Some(_), Some(_)) => Vec::new(),
+            (Some(own), None) => {
+                let found = clientes.find(quien, own.as_str()).await.map_err(error::clientes)?;
+                found.into_iter().collect()
+            }
+            (None, cursor) => {
+                let page = clientes.page(quien, limit, cursor.as_deref()).await;
+                page.map_err(error::clientes)?
+            }
+        };
         let shown: std::result::Result<_, _> = page.into_iter().map(Cliente::try_from).collect();
         shown.map_err(error::clientes)
     }
 
-    /// A client by id; null when there is none.
+    /// A client by id; null when there is none, or it is not the caller.
     async fn cliente(&self, ctx: &Context<'_>, id: String) -> Result<Option<Cliente>> {
-        let found = ctx
-            .data::<Sources>()?
-            .clientes
-            .find(&id)
-            .await
-            .map_err(error::clientes)?;
+        let found = sources(ctx)?.clientes.find(quien(ctx)?, &id).await;
+        let found = found.map_err(error::clientes)?;
         found.map(Cliente::try_from).transpose().map_err(error::clientes)
     }
 
-    /// A payment by its identity, from the moment it was asked for; null when there is none.
+    /// A payment by its identity, from the moment it was asked for; null when there is none, or it is another client's.
     async fn pago(&self, ctx: &Context<'_>, id_correlacion: String) -> Result<Option<Pago>> {
         // A text that is no identity is nobody's.
         let Ok(id) = IdCorrelacion::parse(id_correlacion) else {
             return Ok(None);
         };
-        let found = find(ctx.data::<Sources>()?, &id)
+        let found = find(sources(ctx)?, quien(ctx)?, &id)
             .await
             .map_err(|error| fault(ctx, error))?;
         Ok(found.map(Pago::from))
     }
 
-    /// The payments that have begun or were refused, the newest first: all, of one client, in one phase.
+    /// The payments that have begun or were refused, the newest first: all that the caller sees, of one client, in one
+    /// phase, first heard of at `desde` or later, before `hasta`.
+    #[expect(clippy::too_many_arguments, reason = "the field's own")]
     async fn pagos(
         &self,
         ctx: &Context<'_>,
@@ -66,9 +73,22 @@ impl Query {
         fase: Option<String>,
         #[graphql(default = 20)] limite: i32,
         cursor: Option<String>,
+        desde: Option<FechaHora>,
+        hasta: Option<FechaHora>,
     ) -> Result<PagosPagina> {
         let filter = filter(id_cliente, fase, limite, cursor).map_err(|sentences| rejected(ctx, sentences))?;
-        let page = ctx.data::<Sources>()?.read_model.page(&filter).await;
+        let filter = Filter {
+            desde_ms: desde.map(|moment| moment.at_ms()),
+            hasta_ms: hasta.map(|moment| moment.at_ms()),
+            ..filter
+        };
+        let Some(filter) = seen_by(quien(ctx)?, filter) else {
+            return Ok(PagosPagina {
+                pagos: Vec::new(),
+                cursor: None,
+            });
+        };
+        let page = sources(ctx)?.read_model.page(&filter).await;
         let (pagos, next) = page.map_err(|error| fault(ctx, error))?;
         Ok(PagosPagina {
             pagos: pagos.into_iter().map(Pago::from).collect(),
@@ -77,8 +97,32 @@ impl Query {
     }
 }
 
+/// The part of what is asked for that the caller sees; `None`: nothing of it.
+fn seen_by(quien: &Quien, filter: Filter) -> Option<Filter> {
+    let Some(own) = quien.only() else {
+        return Some(filter);
+    };
+    if filter.id_cliente.as_ref().is_some_and(|asked| asked != own) {
+        return None;
+    }
+    Some(Filter {
+        id_cliente: Some(own.clone()),
+        ..filter
+    })
+}
+
+/// A payment as far as the caller sees it: what is not theirs is not there.
+pub(super) async fn find(
+    sources: &Sources,
+    quien: &Quien,
+    id: &IdCorrelacion,
+) -> std::result::Result<Option<domain::Pago>, Fault> {
+    let known = known(sources, id).await?;
+    Ok(known.filter(|pago| quien.sees(&pago.solicitud.id_cliente)))
+}
+
 /// A payment as far as this service knows it: from the read model, else from the request.
-pub(super) async fn find(sources: &Sources, id: &IdCorrelacion) -> std::result::Result<Option<domain::Pago>, Fault> {
+async fn known(sources: &Sources, id: &IdCorrelacion) -> std::result::Result<Option<domain::Pago>, Fault> {
     if let Some(pago) = sources.read_model.find(id).await? {
         return Ok(Some(pago));
     }
@@ -121,6 +165,8 @@ fn filter(
         (Ok(id_cliente), Ok(fase), Ok(after), Ok(limit)) => Ok(Filter {
             id_cliente,
             fase,
+            desde_ms: None,
+            hasta_ms: None,
             after,
             limit,
         }),

@@ -4,9 +4,11 @@ use async_graphql::{Context, Result, Subscription as GraphQLSubscription};
 use futures::{Stream, StreamExt as _, future, stream};
 use seedwork::{Fault, IdCorrelacion};
 
-use super::error::{self, error, fault, rejected};
+use super::error::{self, Code, error, fault, rejected};
 use super::types::{Cliente, Pago};
-use super::{Sources, query};
+use super::{Sources, query, quien, sources};
+use crate::adapters::eventos::Interest;
+use crate::adapters::quien::Quien;
 use crate::adapters::tail::Followed;
 use crate::domain;
 
@@ -14,14 +16,15 @@ pub(crate) struct Subscription;
 
 #[GraphQLSubscription]
 impl Subscription {
-    /// The transitions of one payment, beginning with the state it is in, or those of every payment from now on.
+    /// The transitions of one payment, beginning with the state it is in, or those of every payment that the caller sees
+    /// from now on.
     async fn eventos_pago<'ctx>(
         &self,
         ctx: &Context<'ctx>,
         id_correlacion: Option<String>,
     ) -> Result<impl Stream<Item = Result<Pago>> + use<'ctx>> {
         let id = id_correlacion.map(|text| parse(ctx, text)).transpose()?;
-        let pagos = transitions(ctx.data::<Sources>()?, id)
+        let pagos = transitions(sources(ctx)?, quien(ctx)?, id)
             .await
             .map_err(|error| fault(ctx, error))?;
         Ok(pagos.map(|pago| pago.map(Pago::from)))
@@ -33,19 +36,19 @@ impl Subscription {
         ctx: &Context<'ctx>,
         id_correlacion: String,
     ) -> Result<impl Stream<Item = Result<Cliente>> + use<'ctx>> {
-        let sources = ctx.data::<Sources>()?;
+        let (sources, quien) = (sources(ctx)?, quien(ctx)?);
         let id = parse(ctx, id_correlacion)?;
-        let pagos = transitions(sources, Some(id))
+        let pagos = transitions(sources, quien, Some(id))
             .await
             .map_err(|error| fault(ctx, error))?;
         Ok(pagos.then(|pago| async {
             let id_cliente = pago?.solicitud.id_cliente;
             let found = sources
                 .clientes
-                .find(id_cliente.as_str())
+                .find(quien, id_cliente.as_str())
                 .await
                 .map_err(error::clientes)?;
-            let cliente = found.ok_or_else(|| error("NoExiste", format!("el cliente {id_cliente} no existe")))?;
+            let cliente = found.ok_or_else(|| error(Code::NotFound, format!("el cliente {id_cliente} no existe")))?;
             Cliente::try_from(cliente).map_err(error::clientes)
         }))
     }
@@ -59,21 +62,26 @@ fn parse(ctx: &Context<'_>, text: String) -> Result<IdCorrelacion> {
 /// If events are lost to pruning, an error says so and the stream goes on.
 async fn transitions(
     sources: &Sources,
+    quien: &Quien,
     id: Option<IdCorrelacion>,
 ) -> std::result::Result<impl Stream<Item = Result<domain::Pago>> + Send + use<>, Fault> {
     // Followed before the present state is read: what happens in between is told twice and dropped once.
-    let followed = sources.tail.follow(None, id.clone()).await?;
+    let interest = Interest {
+        pago: id.clone(),
+        cliente: quien.only().cloned(),
+    };
+    let followed = sources.tail.follow(None, interest).await?;
     let present = match &id {
-        Some(id) => query::find(sources, id).await?,
+        Some(id) => query::find(sources, quien, id).await?,
         None => None,
     };
     let later = followed.map(|followed| match followed {
         Followed::Evento(evento) => evento.pago().map_err(|cause| {
             tracing::error!(error = cause.chain(), "a bug");
-            error("ErrorInterno", "algo falla de nuestro lado")
+            error::internal()
         }),
         Followed::Reset { .. } => Err(error(
-            "Reinicio",
+            Code::Reset,
             "faltan eventos que ya no se guardan; vuelva a leer los pagos",
         )),
     });

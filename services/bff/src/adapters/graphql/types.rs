@@ -100,7 +100,7 @@ impl ScalarType for FechaHora {
         let Value::String(text) = &value else {
             return Err(InputValueError::expected_type(value));
         };
-        Self::read(text.clone()).ok_or_else(|| InputValueError::custom("must be RFC 3339"))
+        Self::read(text.clone()).ok_or_else(|| InputValueError::custom("debe ser RFC 3339, como 2026-11-24T18:00:00Z"))
     }
 
     fn to_value(&self) -> Value {
@@ -111,6 +111,12 @@ impl ScalarType for FechaHora {
 impl FechaHora {
     fn read(text: String) -> Option<Self> {
         chrono::DateTime::parse_from_rfc3339(&text).ok().map(|_| Self(text))
+    }
+
+    /// In milliseconds since the Unix epoch.
+    pub(super) fn at_ms(&self) -> i64 {
+        // Read once already: what is no moment does not get in.
+        chrono::DateTime::parse_from_rfc3339(&self.0).map_or(0, |moment| moment.timestamp_millis())
     }
 }
 

@@ -1,34 +1,52 @@
 //! The register of clients: a document each in the state store, and the table that indexes them.
 //!
-//! A new client is written in this order: row (id, pending), document, projection, reply. Whatever is killed between,
-//! a row without its projection is found by the sweeper and settled by what the document says.
+//! A client is written in this order: row (pending), document, projection, reply. Whatever is killed between, a pending
+//! row is found by the sweeper and settled by what the document says. So what was answered is in the list, and what is
+//! in a document gets there.
 
+mod documento;
+mod escritura;
 mod tabla;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use seedwork::{Fault, IdCliente};
+use seedwork_runtime::Sidecar;
 use seedwork_runtime::serve::StartupError;
-use seedwork_runtime::sidecar::{load, save};
-use seedwork_runtime::{Expect, Secret, Sidecar, new_id};
-use serde::{Deserialize, Serialize};
+use seedwork_runtime::sidecar::load;
 use sqlx::AnyPool;
 
 use super::ahora;
-use super::contrasena::{Hasher, Huella};
-use crate::domain::cliente::{Cliente, DatosCliente};
+use super::contrasena::Hasher;
+use crate::domain::cliente::Cliente;
 use crate::domain::instante::Instante;
 use crate::domain::plan::EstadoPlan;
-use tabla::{Fila, Pendiente, Tabla};
+use documento::{Documento, could_be_ours, key};
+use tabla::{Pendiente, Tabla};
+
+pub use escritura::{Condicion, Identidad, Rechazo};
 
 /// A client as callers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClienteVisto {
     /// The client.
     pub cliente: Cliente,
+    /// The version of its document.
+    pub version: i64,
     /// The state of its plan at the moment of reading.
     pub estado_plan: EstadoPlan,
+}
+
+/// What became of one id in a rebuild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rebuilt {
+    /// Its row is what its document says.
+    Done,
+    /// Somebody wrote it meanwhile, and the row with it.
+    Newer,
+    /// There is no such document.
+    NoDocument,
 }
 
 /// The register of clients.
@@ -38,30 +56,18 @@ pub struct Clientes {
     hasher: Hasher,
 }
 
-/// What the state store keeps under `cliente:<id>`. First written with version 1, never expiring.
-#[derive(Serialize, Deserialize)]
-struct Documento {
-    /// Grows by one per write; guards the projection.
-    version: i64,
-    cliente: Cliente,
-    contrasena: Huella,
-}
-
 /// How often the sweeper looks.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// A row younger than this, in milliseconds, most likely belongs to a request under way: the sweeper leaves it.
 const YOUNG_MS: i64 = 5_000;
 
-/// A row whose document is absent is given up after this long, in milliseconds: several times what a request can
+/// A row whose document was not written is given up after this long, in milliseconds: several times what a request can
 /// still need between row and document, all its time-outs included.
 const GIVEN_UP_MS: i64 = 60_000;
 
 /// How many rows the sweeper takes at a time.
 const BATCH: i64 = 100;
-
-/// The longest id that is looked for in the state store; ours are UUIDs of 36 characters.
-const ID_MAX: usize = 64;
 
 // === impl Clientes ===
 
@@ -75,89 +81,24 @@ impl Clientes {
         })
     }
 
-    /// Registers a client. On a fault it may turn out to be registered all the same, or not.
-    ///
-    /// Under a key the id derives from it, so a repeat finds the client that is there; the same key with other data
-    /// is [`Fault::Conflict`]. The password is not compared: it is no part of what a client is known by.
-    pub async fn crear(
-        &self,
-        datos: DatosCliente,
-        contrasena: Secret,
-        clave: Option<&str>,
-    ) -> Result<ClienteVisto, Fault> {
-        let id = clave.map_or_else(new_id, keyed_id);
-        let id = IdCliente::parse(id.hyphenated().to_string())
-            .map_err(|error| Fault::bug("failed to make the id of a client", error))?;
-        if clave.is_some()
-            && let Some(known) = self.known(&id, &datos).await?
-        {
-            return Ok(known);
-        }
-        let contrasena = self.hasher.hash(contrasena).await?;
-        let ahora = ahora();
-        let cliente = Cliente {
-            id,
-            datos,
-            fecha_creacion: ahora,
-            fecha_actualizacion: ahora,
-        };
-        let documento = Documento {
-            version: 1,
-            cliente,
-            contrasena,
-        };
-        let Documento { version, cliente, .. } = &documento;
-        self.tabla.announce(&cliente.id, ahora).await?;
-        match save(self.sidecar.as_ref(), &key(&cliente.id), &documento, Expect::Absent).await {
-            Ok(()) => {}
-            // With our own write, repeated on its way, or with another request under the same key.
-            Err(fault @ Fault::Conflict(_)) => {
-                return self.known(&cliente.id, &cliente.datos).await?.ok_or(fault);
-            }
-            Err(fault) => return Err(fault),
-        }
-        self.tabla.project(cliente, *version).await?;
-        Ok(ClienteVisto {
-            cliente: cliente.clone(),
-            estado_plan: EstadoPlan::at(ahora, None),
-        })
-    }
-
-    /// The client that stands under `id`, if its data are these; [`Fault::Conflict`] if they are others.
-    async fn known(&self, id: &IdCliente, datos: &DatosCliente) -> Result<Option<ClienteVisto>, Fault> {
-        let Some(documento) = load::<Documento>(self.sidecar.as_ref(), &key(id)).await?.value else {
-            return Ok(None);
-        };
-        if documento.cliente.datos != *datos {
-            return Err(Fault::Conflict(
-                "Idempotency-Key was used before with another client".to_owned(),
-            ));
-        }
-        self.tabla.project(&documento.cliente, documento.version).await?;
-        self.find(id.as_str()).await
-    }
-
     /// A client by its id.
     pub async fn find(&self, id: &str) -> Result<Option<ClienteVisto>, Fault> {
         if !could_be_ours(id) {
             return Ok(None);
         }
         let ahora = ahora();
-        let fila = match self.tabla.find(id, ahora).await? {
-            Some(Fila::Pendiente(pendiente)) => {
-                // Nobody should have to wait for the sweeper to see what is there.
-                self.settle(&pendiente, ahora).await?;
-                self.tabla.find(id, ahora).await?
-            }
-            fila => fila,
+        let Some(fila) = self.tabla.find(id, ahora).await? else {
+            return Ok(None);
         };
-        Ok(match fila {
-            Some(Fila::Vista(visto)) => Some(visto),
-            Some(Fila::Pendiente(_)) | None => None,
-        })
+        let Some(pendiente) = fila.pendiente else {
+            return Ok(fila.vista);
+        };
+        // Nobody should have to wait for the sweeper to see what is there.
+        self.settle(&pendiente, ahora).await?;
+        Ok(self.tabla.find(id, ahora).await?.and_then(|fila| fila.vista))
     }
 
-    /// At most `limite` clients after the id `cursor`, in the order of their ids, which is that of their creation.
+    /// At most `limite` clients after the id `cursor`, in the order of their ids. Ours are ordered by time.
     pub async fn list(&self, cursor: &str, limite: i64) -> Result<Vec<ClienteVisto>, Fault> {
         self.tabla.list(cursor, limite, ahora()).await
     }
@@ -187,15 +128,46 @@ impl Clientes {
         }
     }
 
+    /// Puts the row of a client in the state that its document has, whatever the row holds.
+    pub(crate) async fn rebuild(&self, id: &IdCliente) -> Result<Rebuilt, Fault> {
+        if !could_be_ours(id.as_str()) {
+            return Ok(Rebuilt::NoDocument);
+        }
+        // The row's version first: a write between the two moves it, and then the row is fresher than what we read.
+        let seen = self.tabla.version(id).await?;
+        let Some(documento) = load::<Documento>(self.sidecar.as_ref(), &key(id)).await?.value else {
+            return Ok(Rebuilt::NoDocument);
+        };
+        let Documento { version, cliente, .. } = &documento;
+        let Some(seen) = seen else {
+            self.tabla.project(cliente, *version).await?;
+            return Ok(Rebuilt::Done);
+        };
+        let ours = self.tabla.restore(cliente, *version, seen).await?;
+        Ok(if ours { Rebuilt::Done } else { Rebuilt::Newer })
+    }
+
+    /// Whether the table knows this id.
+    pub(crate) async fn has_row(&self, id: &IdCliente) -> Result<bool, Fault> {
+        Ok(self.tabla.version(id).await?.is_some())
+    }
+
     async fn settle(&self, pendiente: &Pendiente, ahora: Instante) -> Result<(), Fault> {
-        let Pendiente { id, anunciado } = pendiente;
+        let Pendiente {
+            id,
+            anunciado,
+            esperada,
+        } = pendiente;
+        let given_up = ahora.ms() - anunciado.ms() > GIVEN_UP_MS;
         match load::<Documento>(self.sidecar.as_ref(), &key(id)).await?.value {
-            Some(Documento {
-                version,
-                cliente,
-                contrasena: _,
-            }) => self.tabla.project(&cliente, version).await,
-            None if ahora.ms() - anunciado.ms() > GIVEN_UP_MS => self.tabla.forget(id).await,
+            Some(Documento { version, cliente, .. }) => {
+                self.tabla.project(&cliente, version).await?;
+                if given_up && version < *esperada {
+                    self.tabla.abandon(id, *esperada).await?;
+                }
+                Ok(())
+            }
+            None if given_up => self.tabla.forget(id).await,
             None => Ok(()),
         }
     }
@@ -204,26 +176,4 @@ impl Clientes {
 /// Whether a client of this id exists, by its document.
 pub(super) async fn exists(sidecar: &dyn Sidecar, id: &IdCliente) -> Result<bool, Fault> {
     Ok(could_be_ours(id.as_str()) && sidecar.get(&key(id)).await?.is_some())
-}
-
-/// Any text is a legal `idCliente`, but not any text is a legal key of a state store (Dapr itself refuses `||`), and
-/// an error there would be taken for an outage. We only ever give out UUIDs, so any odder text is known to be nobody.
-fn could_be_ours(id: &str) -> bool {
-    !id.is_empty()
-        && id.len() <= ID_MAX
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// The id that an idempotency key stands for (UUIDv5).
-fn keyed_id(clave: &str) -> uuid::Uuid {
-    uuid::Uuid::new_v5(
-        &uuid::Uuid::NAMESPACE_URL,
-        format!("saludtech/clientes\0{clave}").as_bytes(),
-    )
-}
-
-fn key(id: &IdCliente) -> String {
-    format!("cliente:{id}")
 }

@@ -9,11 +9,15 @@ use serde_json::value::RawValue;
 
 use crate::domain::cliente::{Campo, CampoError};
 
-/// The members of a JSON object, unread. Unknown ones are ignored, as the original did; a name that comes twice is
-/// refused, since it is not for us to choose which one was meant.
+/// The members of a JSON object, unread. A name that comes twice is refused, since it is not for us to choose which one
+/// was meant.
 pub(super) struct Campos(BTreeMap<String, Box<RawValue>>);
 
 struct CamposVisitor;
+
+/// How much of the name of an unknown member is said, in characters, and of how many.
+const NAME_MAX: usize = 64;
+const UNKNOWN_MAX: usize = 16;
 
 // === impl Campos ===
 
@@ -25,6 +29,15 @@ impl Campos {
             return Err(CampoError::Empty(name));
         }
         serde_json::from_str(raw).map_err(|_| CampoError::NotText(name))
+    }
+
+    /// A sentence for each member that is none of `known`. Members that the original's clients send and that we ignore
+    /// are known.
+    pub(super) fn unknown(&self, known: &[&str]) -> impl Iterator<Item = CampoError> {
+        let unknown = self.0.keys().filter(|name| !known.contains(&name.as_str()));
+        // A name as long as the body helps nobody.
+        let short = |name: &String| CampoError::Desconocido(name.chars().take(NAME_MAX).collect());
+        unknown.map(short).take(UNKNOWN_MAX)
     }
 
     /// A member's own characters, for numbers that must be read exactly; empty when absent.
@@ -50,7 +63,7 @@ impl<'de> Visitor<'de> for CamposVisitor {
         let mut members = BTreeMap::new();
         while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
             if members.contains_key(&name) {
-                return Err(A::Error::custom(format!("{name} must be there once")));
+                return Err(A::Error::custom(format!("{name} debe aparecer una sola vez")));
             }
             members.insert(name, value);
         }
@@ -76,6 +89,16 @@ mod tests {
         assert_eq!(campos.text("b"), Err(CampoError::NotText("b")));
         assert_eq!(campos.text("c"), Err(CampoError::Empty("c")));
         assert_eq!(campos.text("d"), Err(CampoError::Empty("d")));
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_named() {
+        let campos: Campos = serde_json::from_str(r#"{"a": 1, "b": 2, "c": 3}"#).unwrap();
+        let sentences: Vec<_> = campos.unknown(&["b"]).map(|error| error.to_string()).collect();
+        let expected = ["a no es un campo de esta petición", "c no es un campo de esta petición"];
+        assert_eq!(sentences, expected);
+        let long: Campos = serde_json::from_str(&format!(r#"{{"{}": 1}}"#, "x".repeat(1_000))).unwrap();
+        assert!(long.unknown(&[]).all(|error| error.to_string().len() < 128));
     }
 
     #[test]

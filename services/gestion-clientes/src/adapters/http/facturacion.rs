@@ -5,85 +5,83 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use seedwork::solicitud::SolicitudError;
 use seedwork::{Action, Fault, IdCliente, IdCorrelacion, Outcome, Reason, SolicitudPago, Step};
+use seedwork_runtime::Caller;
 use seedwork_runtime::intake::{EstadoSolicitud, IdempotencyKey, Registro};
 use seedwork_runtime::problem::{Json, Problem};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use seedwork_runtime::spec::{BadRequest, NotFound, Unprocessable};
 
 use super::campos::Campos;
+use super::cuerpos::{PAGO_NUEVO, PagoNuevo};
 use super::parametros::{Id, Pagina, clave, reused};
-use super::{Services, fecha};
+use super::vista::{Aceptado, FacturaVista, PagoVista};
+use super::{Services, people_only};
 use crate::domain::cliente::CampoError;
-use crate::domain::factura::Factura;
-use crate::domain::instante::Instante;
 
-/// An accepted payment; names and their order are the original's.
-#[derive(Serialize)]
-struct PagoVista {
-    id: String,
-    #[serde(rename = "idCliente")]
-    id_cliente: String,
-    #[serde(rename = "medioPago")]
-    medio_pago: &'static str,
-    monto: Box<RawValue>,
-}
+const UNKNOWN: &str = "no hay ningún pago con este id";
 
-/// An invoice, or the request for one.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FacturaVista {
-    estado: &'static str,
-    id: String,
-    id_cliente: String,
-    medio_pago: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mensaje: Option<String>,
-    moneda: String,
-    monto: Box<RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    motivo: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    periodo_fin: Option<String>,
-}
-
-/// `POST /facturacion/realizar-pago`
+/// Pay
+///
+/// Answered once the request cannot be lost any more; what becomes of it is read at `/facturacion/{id}`. With AUTH=jwt a
+/// client pays for itself alone.
+#[utoipa::path(
+    post, path = "/facturacion/realizar-pago", operation_id = "realizarPago", tag = "facturacion",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+            description = "The same key with the same body is the same payment, however often and at whichever door it is sent")),
+    request_body = PagoNuevo,
+    responses((status = 200, description = "Taken", body = PagoVista), BadRequest, Unprocessable)
+)]
 pub(super) async fn pay(
     State(services): State<Services>,
+    caller: Caller,
     headers: HeaderMap,
     Json(campos): Json<Campos>,
 ) -> Result<Response, Problem> {
-    let (id, solicitud) = accept(&services, &headers, &campos).await?;
-    let vista = PagoVista {
-        id: id.into(),
-        monto: monto(&solicitud)?,
-        id_cliente: solicitud.id_cliente.into(),
-        medio_pago: solicitud.medio_pago.as_str(),
-    };
-    Ok(axum::Json(vista).into_response())
+    let (id, solicitud) = accept(&services, &caller, &headers, &campos).await?;
+    Ok(axum::Json(PagoVista::new(id, solicitud)?).into_response())
 }
 
-/// `POST /facturacion/realizar-pago-comando`
+/// Pay, and be told only where to look
+#[utoipa::path(
+    post, path = "/facturacion/realizar-pago-comando", operation_id = "realizarPagoComando", tag = "facturacion",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+            description = "The same key with the same body is the same payment, however often and at whichever door it is sent")),
+    request_body = PagoNuevo,
+    responses(
+        (status = 202, description = "Taken", body = Aceptado,
+         headers(("Location" = String, description = "Where the invoice is read"),
+                 ("X-Correlation-Id" = String, description = "The idCorrelacion"))),
+        BadRequest, Unprocessable,
+    )
+)]
 pub(super) async fn pay_by_command(
     State(services): State<Services>,
+    caller: Caller,
     headers: HeaderMap,
     Json(campos): Json<Campos>,
 ) -> Result<Response, Problem> {
-    let (id, _) = accept(&services, &headers, &campos).await?;
+    let (id, _) = accept(&services, &caller, &headers, &campos).await?;
     let headers = [
         (header::LOCATION.as_str(), format!("/facturacion/{id}")),
         ("x-correlation-id", id.to_string()),
     ];
-    Ok((StatusCode::ACCEPTED, headers, axum::Json(serde_json::json!({}))).into_response())
+    Ok((StatusCode::ACCEPTED, headers, axum::Json(Aceptado {})).into_response())
 }
 
-/// `GET /facturacion/{id}`
-pub(super) async fn read(State(services): State<Services>, Id(id): Id) -> Result<Response, Problem> {
-    let unknown = || Fault::NotFound("no payment has this id".to_owned());
+/// An invoice, or the request for one, by its idCorrelacion
+#[utoipa::path(
+    get, path = "/facturacion/{id}", operation_id = "factura", tag = "facturacion",
+    params(("id" = String, Path, description = "The idCorrelacion")),
+    responses((status = 200, description = "The invoice", body = FacturaVista), NotFound)
+)]
+pub(super) async fn read(State(services): State<Services>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
+    let unknown = || Fault::NotFound(UNKNOWN.to_owned());
     let id = IdCorrelacion::parse(id).map_err(|_| unknown())?;
     if let Some(factura) = services.facturas.find(&id).await? {
+        caller.owns(&factura.id_cliente, UNKNOWN)?;
         return Ok(axum::Json(FacturaVista::of_factura(&factura)?).into_response());
     }
     let Registro { solicitud, estado } = services.intake.find(&id).await?.ok_or_else(unknown)?;
+    caller.owns(&solicitud.id_cliente, UNKNOWN)?;
     let documento = services.participation.document(&id).await?.value.unwrap_or_default();
     if let Some(factura) = documento.agregado {
         return Ok(axum::Json(FacturaVista::of_factura(&factura)?).into_response());
@@ -96,17 +94,43 @@ pub(super) async fn read(State(services): State<Services>, Id(id): Id) -> Result
         Some(Outcome::Done | Outcome::Failed(_)) | None => None,
     };
     let (estado, reason) = without_factura(estado, refusal);
-    Ok(axum::Json(FacturaVista::new(&id, &solicitud, estado, reason, None)?).into_response())
+    let reintento = services.enlaces.of(&id).await?;
+    let vista = FacturaVista::of_solicitud(&id, &solicitud, estado, reason, reintento)?;
+    Ok(axum::Json(vista).into_response())
 }
 
-/// `GET /facturacion?idCliente=`
-pub(super) async fn list(State(services): State<Services>, pagina: Pagina) -> Result<Response, Problem> {
-    let id_cliente = IdCliente::parse(pagina.id_cliente.as_str())
-        .map_err(|error| Problem::rejected(vec![SolicitudError::IdCliente(error).to_string()]))?;
-    let found = services
-        .facturas
-        .of_client(&id_cliente, &pagina.cursor, pagina.rows())
-        .await?;
+/// The invoices of a client, in the order of their ids
+#[utoipa::path(
+    get, path = "/facturacion", operation_id = "facturas", tag = "facturacion",
+    params(
+        ("idCliente" = Option<String>, Query, min_length = 1, max_length = 128,
+         description = "Whose; a client that shows a token and names nobody means itself, anyone else must name one"),
+        ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
+        ("cursor" = Option<String>, Query, max_length = 128, description = "The id of the last element of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = [FacturaVista],
+         headers(("X-Next-Cursor" = String, description = "There while more follows"))),
+        BadRequest,
+    )
+)]
+pub(super) async fn list(
+    State(services): State<Services>,
+    caller: Caller,
+    pagina: Pagina,
+) -> Result<Response, Problem> {
+    let id_cliente = match caller.only() {
+        Some(own) if pagina.id_cliente.is_empty() => own.clone(),
+        Some(_) | None => IdCliente::parse(pagina.id_cliente.as_str())
+            .map_err(|error| Problem::rejected(vec![SolicitudError::IdCliente(error).to_string()]))?,
+    };
+    // A client that asks for another's sees none, as if there were none.
+    let found = if caller.may_act_for(&id_cliente) {
+        let page = services.facturas.of_client(&id_cliente, &pagina.cursor, pagina.rows());
+        page.await?
+    } else {
+        Vec::new()
+    };
     pagina.answer(found, |factura| factura.id.as_str(), FacturaVista::of_factura)
 }
 
@@ -122,11 +146,15 @@ fn without_factura(estado: EstadoSolicitud, refusal: Option<Reason>) -> (&'stati
 
 async fn accept(
     services: &Services,
+    caller: &Caller,
     headers: &HeaderMap,
     campos: &Campos,
 ) -> Result<(IdCorrelacion, SolicitudPago), Problem> {
+    people_only(caller)?;
     let solicitud = read_solicitud(services, campos).map_err(Problem::rejected)?;
-    let key = clave(headers, solicitud.id_cliente.as_str())?;
+    caller.require(&solicitud.id_cliente)?;
+    let scope = caller.scope(&solicitud.id_cliente);
+    let key = clave(headers, &scope)?;
     // Made at another door, or with kubectl: the operator would refuse this one, where nobody looks for it.
     if let Some(key) = key
         && let Some(factura) = services.facturas.find(&key.id()).await?
@@ -147,43 +175,14 @@ fn read_solicitud(services: &Services, campos: &Campos) -> Result<SolicitudPago,
         (SolicitudError::IdCliente(_), Err(CampoError::NotText(name))) => CampoError::NotText(name).to_string(),
         (SolicitudError::IdCliente(_) | SolicitudError::MedioPago | SolicitudError::Monto(_), _) => error.to_string(),
     };
-    SolicitudPago::parse(&medio_pago, id_text, campos.raw("monto"), services.moneda)
-        .map_err(|errors| errors.into_iter().map(sentence).collect())
-}
-
-/// The amount as a JSON number with all its decimals.
-fn monto(solicitud: &SolicitudPago) -> Result<Box<RawValue>, Fault> {
-    RawValue::from_string(solicitud.dinero.monto()).map_err(|error| Fault::bug("failed to write an amount", error))
-}
-
-// === impl FacturaVista ===
-
-impl FacturaVista {
-    fn of_factura(factura: &Factura) -> Result<Self, Problem> {
-        let estado = factura.estado;
-        let solicitud = factura.solicitud();
-        Self::new(&factura.id, &solicitud, estado.as_str(), None, estado.periodo_fin())
-    }
-
-    fn new(
-        id: &IdCorrelacion,
-        solicitud: &SolicitudPago,
-        estado: &'static str,
-        reason: Option<Reason>,
-        periodo_fin: Option<Instante>,
-    ) -> Result<Self, Problem> {
-        let (motivo, mensaje) = reason.map(|Reason { motivo, mensaje }| (motivo, mensaje)).unzip();
-        Ok(Self {
-            estado,
-            id: id.to_string(),
-            id_cliente: solicitud.id_cliente.to_string(),
-            medio_pago: solicitud.medio_pago.as_str(),
-            mensaje,
-            moneda: solicitud.dinero.moneda().to_string(),
-            monto: monto(solicitud)?,
-            motivo,
-            periodo_fin: periodo_fin.map(fecha),
-        })
+    let read = SolicitudPago::parse(&medio_pago, id_text, campos.raw("monto"), services.moneda);
+    let unknown: Vec<_> = campos.unknown(&PAGO_NUEVO).map(|error| error.to_string()).collect();
+    match read {
+        Ok(solicitud) if unknown.is_empty() => Ok(solicitud),
+        read => {
+            let broken = read.err().into_iter().flatten().map(sentence);
+            Err(broken.chain(unknown).collect())
+        }
     }
 }
 

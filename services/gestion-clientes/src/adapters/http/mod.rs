@@ -1,23 +1,30 @@
-//! The HTTP edge: routes, and what callers send and read.
+//! The HTTP edge: routes, who may ask for what, and what callers send and read.
 
 mod campos;
 mod clientes;
+mod condicion;
+mod cuerpos;
 mod facturacion;
 mod parametros;
+mod vista;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header;
-use axum::routing::{get, post};
+use axum::http::StatusCode;
 use seedwork::Moneda;
+use seedwork_runtime::Caller;
 use seedwork_runtime::intake::Intake;
 use seedwork_runtime::participant::Participation;
+use seedwork_runtime::problem::Problem;
+use seedwork_runtime::spec::{self, Info};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::clientes::Clientes;
 use super::facturacion::Facturacion;
 use super::facturas::Facturas;
-use crate::domain::instante::Instante;
+use super::reintentos::Enlaces;
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -30,38 +37,53 @@ pub(crate) struct Services {
     pub(crate) participation: Arc<Participation<Facturacion>>,
     /// The requests taken at this door.
     pub(crate) intake: Arc<Intake>,
+    /// Which payments are automatic retries.
+    pub(crate) enlaces: Enlaces,
     /// The currency of payments taken at this door.
     pub(crate) moneda: Moneda,
     /// The shortest password, in characters.
     pub(crate) contrasena_minima: usize,
 }
 
-/// What `GET /spec` answers.
-const SPEC: &str = include_str!("spec.json");
+const INFO: Info = Info {
+    title: "gestion-clientes",
+    description: "Clients and their plan state, invoices, and a door for payments. With AUTH=jwt a client sees, changes \
+                  and pays for itself alone; what is another's is answered like what is not there.",
+};
 
-/// The routes that callers use.
+/// The routes that callers use, and the document and the page about them.
 pub(crate) fn router(services: Services) -> Router {
-    Router::new()
-        .route("/clientes/cliente", post(clientes::create).get(clientes::list))
-        .route("/clientes/cliente-comando", post(clientes::create_by_command))
-        .route("/clientes/cliente-query", get(clientes::list))
-        .route("/clientes/cliente/{id}", get(clientes::read))
-        .route("/clientes/cliente-query/{id}", get(clientes::read))
-        .route("/facturacion/realizar-pago", post(facturacion::pay))
-        .route("/facturacion/realizar-pago-comando", post(facturacion::pay_by_command))
-        .route("/facturacion", get(facturacion::list))
-        .route("/facturacion/{id}", get(facturacion::read))
-        .route(
-            "/spec",
-            get(|| async { ([(header::CONTENT_TYPE, "application/json")], SPEC) }),
-        )
-        .with_state(services)
+    spec::finish(routes().with_state(services), INFO)
 }
 
-/// A moment as the wire has it: `2026-11-24T18:00:00Z`.
-fn fecha(instante: Instante) -> String {
-    let time = chrono::DateTime::from_timestamp_millis(instante.ms()).unwrap_or_default();
-    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+/// The OpenAPI document of what is served, as `/spec` answers it and as `spec.json` keeps it.
+pub fn spec() -> String {
+    spec::json(&spec::document(&routes(), INFO))
+}
+
+fn routes() -> OpenApiRouter<Services> {
+    OpenApiRouter::default()
+        .routes(routes!(clientes::create, clientes::list))
+        .routes(routes!(clientes::create_by_command))
+        .routes(routes!(clientes::list_by_query))
+        .routes(routes!(clientes::read, clientes::update))
+        .routes(routes!(clientes::update_by_command))
+        .routes(routes!(clientes::read_by_query))
+        .routes(routes!(facturacion::pay))
+        .routes(routes!(facturacion::pay_by_command))
+        .routes(routes!(facturacion::list))
+        .routes(routes!(facturacion::read))
+}
+
+/// Other applications of the platform read; what is written, somebody asked for.
+fn people_only(caller: &Caller) -> Result<(), Problem> {
+    match caller {
+        Caller::Anyone | Caller::Operador { .. } | Caller::Cliente { .. } => Ok(()),
+        Caller::App(app) => {
+            let sentence = format!("{app} solo puede leer: esto lo pide un cliente o un operador");
+            Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", sentence))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -69,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_written_to_the_second_in_utc() {
-        assert_eq!(fecha(Instante::from_ms(1_795_543_200_999)), "2026-11-24T18:00:00Z");
+    fn the_document_has_no_faults() {
+        assert_eq!(spec::faults(&spec::document(&routes(), INFO)), [""; 0]);
     }
 }

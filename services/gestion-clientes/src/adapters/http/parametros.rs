@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        let unknown = |_| Problem::new(StatusCode::NOT_FOUND, "not found", "nothing has this id");
+        let unknown = |_| Problem::new(StatusCode::NOT_FOUND, "not found", "no hay nada con este id");
         path.map(|Path(id)| Self(id)).map_err(unknown)
     }
 }
@@ -71,12 +71,12 @@ impl Pagina {
         let limite = number
             .filter(|limite| (1..=LIMITE_MAX).contains(limite))
             .unwrap_or_else(|| {
-                broken.push(format!("limite must be a number from 1 to {LIMITE_MAX}"));
+                broken.push(format!("limite debe ser un número de 1 a {LIMITE_MAX}"));
                 LIMITE
             });
         let cursor = cursor.unwrap_or_default();
         if cursor.len() > CURSOR_MAX || cursor.chars().any(char::is_control) {
-            broken.push("cursor must be one that a list has answered".to_owned());
+            broken.push("cursor debe ser uno que haya respondido una lista".to_owned());
         }
         let pagina = Self {
             limite,
@@ -115,7 +115,7 @@ pub(super) fn clave<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option
     let key = headers.get("idempotency-key").map(|value| {
         let text = value
             .to_str()
-            .map_err(|_| Fault::Rejected(vec!["Idempotency-Key must be printable".to_owned()]));
+            .map_err(|_| Fault::Rejected(vec!["Idempotency-Key debe ser imprimible".to_owned()]));
         text.and_then(|key| IdempotencyKey::parse(scope, key))
     });
     key.transpose()
@@ -156,7 +156,7 @@ mod tests {
         for bad in ["0", "101", "-1", "x", "", "1.5"] {
             assert_eq!(
                 parse(Some(bad), None).unwrap_err(),
-                ["limite must be a number from 1 to 100"],
+                ["limite debe ser un número de 1 a 100"],
                 "{bad}"
             );
         }

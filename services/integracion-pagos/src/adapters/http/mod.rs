@@ -1,6 +1,9 @@
-//! The HTTP edge: routes, and what callers read.
+//! The HTTP edge: routes, and who may ask for what.
 
+mod conciliacion;
 mod entrada;
+mod vista;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -8,93 +11,128 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use axum::routing::{get, post};
-use seedwork::{Dinero, Fault, IdCliente, IdCorrelacion};
+use seedwork::{Fault, IdCliente, IdCorrelacion};
+use seedwork_runtime::Caller;
 use seedwork_runtime::problem::Problem;
-use serde::Serialize;
-use serde_json::json;
-use serde_json::value::RawValue;
+use seedwork_runtime::spec::{self, BadRequest, Info, NotFound};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use super::conciliacion::Conciliacion;
 use super::contracargos::Contracargos;
-use super::read_model::{PagoVisto, ReadModel};
-use entrada::{Aviso, Pagina, Parametros};
+use super::read_model::ReadModel;
+use super::webhook::Webhook;
+use entrada::{Aviso, AvisoEntrada, Pagina, Parametros};
+use vista::{Emitido, PagoVista};
 
 /// What the routes work with.
 #[derive(Clone)]
-struct Services {
-    read_model: ReadModel,
-    contracargos: Arc<Contracargos>,
+pub(crate) struct Services {
+    pub(crate) read_model: ReadModel,
+    pub(crate) contracargos: Arc<Contracargos>,
+    pub(crate) conciliacion: Arc<Conciliacion>,
+    pub(crate) webhook: Arc<Webhook>,
 }
 
-/// A payment as the wire has it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PagoVista {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    autorizacion: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    cargo: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    contracargo: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    discrepancia: String,
-    estado: String,
-    #[serde(rename = "fecha_actualizacion")]
-    fecha_actualizacion: String,
-    #[serde(rename = "fecha_creacion")]
-    fecha_creacion: String,
-    id: String,
-    id_cliente: String,
-    medio_pago: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    mensaje: String,
-    moneda: String,
-    monto: Box<RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    monto_cobrado: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    motivo: String,
-    pasarela: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    reembolso: String,
+const INFO: Info = Info {
+    title: "integracion-pagos",
+    description: "Payments at the gateway: what was taken and given back, chargebacks, and the comparison of our books \
+                  with the gateway's. With AUTH=jwt a client sees its own payments; the chargeback's test door and the \
+                  reconciliation are for operators.",
+};
+
+/// How many of the webhooks' tales about one payment are shown.
+const AVISOS: i64 = 20;
+
+/// The routes that callers use, and the document and the page about them.
+pub(crate) fn router(services: Services) -> Router {
+    spec::finish(routes().with_state(services), INFO)
 }
 
-/// What `GET /spec` answers.
-const SPEC: &str = include_str!("../../../openapi.json");
-
-/// The routes that callers use.
-pub(crate) fn router(read_model: ReadModel, contracargos: Arc<Contracargos>) -> Router {
-    Router::new()
-        .route("/pagos", get(list))
-        .route("/pagos/{id}", get(read))
-        .route("/pagos/simular-evento-de-compensacion", post(chargeback))
-        .route(
-            "/spec",
-            get(|| async { ([(header::CONTENT_TYPE, "application/json")], SPEC) }),
-        )
-        .with_state(Services {
-            read_model,
-            contracargos,
-        })
+/// The document of the routes.
+pub(crate) fn spec() -> String {
+    spec::json(&spec::document(&routes(), INFO))
 }
 
-/// `GET /pagos/{id}`
-async fn read(State(services): State<Services>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
-    let unknown = || Fault::NotFound("no payment has this id".to_owned());
+fn routes() -> OpenApiRouter<Services> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(read))
+        .routes(routes!(chargeback))
+        .routes(routes!(webhook::stripe))
+        .routes(routes!(conciliacion::list, conciliacion::conciliar))
+        .routes(routes!(conciliacion::read))
+}
+
+/// A client may look at its payments; what concerns all of them is for operators.
+fn operators_only(caller: &Caller) -> Result<(), Problem> {
+    match caller {
+        Caller::Anyone | Caller::Operador { .. } | Caller::App(_) => Ok(()),
+        Caller::Cliente { .. } => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "this is for operators: the token must carry their role",
+        )),
+    }
+}
+
+fn read_body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+        status => Problem::new(status, "unreadable body", rejection.body_text()),
+    })
+}
+
+/// A payment by its idCorrelacion
+#[utoipa::path(
+    get, path = "/pagos/{id}", operation_id = "pago", tag = "pagos",
+    params(("id" = String, Path, description = "The idCorrelacion")),
+    responses((status = 200, description = "The payment", body = PagoVista), NotFound)
+)]
+async fn read(
+    State(services): State<Services>,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    const UNKNOWN: &str = "no payment has this id";
+    let unknown = || Fault::NotFound(UNKNOWN.to_owned());
     // What is no id names no payment.
     let id = id
         .ok()
         .and_then(|Path(id)| IdCorrelacion::parse(id).ok())
         .ok_or_else(unknown)?;
     let visto = services.read_model.find(&id).await?.ok_or_else(unknown)?;
-    Ok(axum::Json(PagoVista::new(visto)?).into_response())
+    let id_cliente = IdCliente::parse(visto.id_cliente.as_str())
+        .map_err(|error| Fault::bug("failed to read whose payment it is", error))?;
+    caller.owns(&id_cliente, UNKNOWN)?;
+    let attempts = services.read_model.attempts(&id).await?;
+    let avisos = services
+        .conciliacion
+        .informes()
+        .avisos(Some(id.as_str()), AVISOS)
+        .await?;
+    Ok(axum::Json(PagoVista::new(visto)?.with_details(attempts, avisos)).into_response())
 }
 
-/// `GET /pagos`: an array, newest first; `X-Next-Cursor` is there while more follows.
+/// Payments, newest first
+#[utoipa::path(
+    get, path = "/pagos", operation_id = "pagos", tag = "pagos",
+    params(
+        ("idCliente" = Option<String>, Query, description = "Only this client's", min_length = 1, max_length = 128),
+        ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,18}[.][a-z0-9]([-a-z0-9]{0,56}[a-z0-9])?$", description = "The X-Next-Cursor of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = [PagoVista],
+         headers(("X-Next-Cursor" = String, description = "There while more follows"))),
+        BadRequest,
+    )
+)]
 async fn list(
     State(services): State<Services>,
+    caller: Caller,
     parametros: Result<Query<Parametros>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(parametros) = parametros.map_err(|rejection| Problem::rejected(vec![rejection.body_text()]))?;
@@ -103,9 +141,13 @@ async fn list(
         cursor,
         id_cliente,
     } = Pagina::parse(parametros).map_err(Problem::rejected)?;
+    // A client that asks for another's sees none, as if there were none.
+    if id_cliente.as_ref().is_some_and(|asked| !caller.may_act_for(asked)) {
+        return Ok(axum::Json(Vec::<PagoVista>::new()).into_response());
+    }
     // One more than asked for tells whether more follows.
     let rows = i64::try_from(limite).unwrap_or(i64::MAX).saturating_add(1);
-    let id_cliente = id_cliente.as_ref().map(IdCliente::as_str);
+    let id_cliente = caller.only().or(id_cliente.as_ref()).map(IdCliente::as_str);
     let mut found = services.read_model.list(id_cliente, cursor.as_ref(), rows).await?;
     let more = found.len() > limite;
     found.truncate(limite);
@@ -117,77 +159,27 @@ async fn list(
     Ok((next, axum::Json(body)).into_response())
 }
 
-/// `POST /pagos/simular-evento-de-compensacion`: plays the gateway's webhook. Without an `idCorrelacion` nothing is
-/// reversed, as in the original, which read no body at all; so the content type does not matter either.
+/// Plays the gateway's chargeback; without idCorrelacion nothing is reversed
+///
+/// As in the original, which read no body at all; so the content type does not matter either.
+#[utoipa::path(
+    post, path = "/pagos/simular-evento-de-compensacion", operation_id = "simularEventoDeCompensacion", tag = "pagos",
+    request_body = Option<AvisoEntrada>,
+    responses(
+        (status = 200, description = "Stored; the operator will hear of it", body = Emitido),
+        BadRequest, NotFound,
+    )
+)]
 async fn chargeback(
     State(services): State<Services>,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
-        status => Problem::new(status, "unreadable body", rejection.body_text()),
-    })?;
+    operators_only(&caller)?;
+    let body = read_body(body)?;
     if let Some(Aviso { id, motivo }) = Aviso::parse(&body).map_err(Problem::rejected)? {
         services.contracargos.recibir(&id, &motivo).await?;
     }
-    Ok((
-        StatusCode::OK,
-        axum::Json(json!({ "mensaje": "Evento de compensación emitido" })),
-    )
-        .into_response())
-}
-
-/// A moment as the wire has it: `2026-11-24T18:00:00Z`.
-fn fecha(ms: i64) -> String {
-    let time = chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default();
-    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-}
-
-/// An amount as a JSON number with all its decimals.
-fn monto(dinero: Dinero) -> Result<Box<RawValue>, Fault> {
-    RawValue::from_string(dinero.monto()).map_err(|error| Fault::bug("failed to write an amount", error))
-}
-
-// === impl PagoVista ===
-
-impl PagoVista {
-    fn new(visto: PagoVisto) -> Result<Self, Fault> {
-        let PagoVisto {
-            id,
-            id_cliente,
-            medio_pago,
-            dinero,
-            estado,
-            pasarela,
-            autorizacion,
-            cargo,
-            cobrado,
-            reembolso,
-            motivo,
-            mensaje,
-            contracargo,
-            discrepancia,
-            creado,
-            actualizado,
-        } = visto;
-        Ok(Self {
-            autorizacion,
-            cargo,
-            contracargo,
-            discrepancia,
-            estado,
-            fecha_actualizacion: fecha(actualizado),
-            fecha_creacion: fecha(creado),
-            id,
-            id_cliente,
-            medio_pago,
-            mensaje,
-            moneda: dinero.moneda().to_string(),
-            monto: monto(dinero)?,
-            monto_cobrado: cobrado.map(monto).transpose()?,
-            motivo,
-            pasarela,
-            reembolso,
-        })
-    }
+    let mensaje = "Evento de compensación emitido";
+    Ok(axum::Json(Emitido { mensaje }).into_response())
 }

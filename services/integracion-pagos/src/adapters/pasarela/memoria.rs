@@ -1,15 +1,16 @@
 //! The in-memory gateway, for tests and simulation. It plays the outcome table of the simulator (by the last two digits
 //! of the amount) and passes the same contract suite.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use seedwork::{Dinero, IdCorrelacion, MedioPago, Reason};
+use seedwork::{Dinero, Fault, IdCorrelacion, MedioPago, Moneda, Reason};
 use tokio::sync::Notify;
 
-use super::{Pasarela, Respuesta};
+use super::{Pagina, Pasarela, Respuesta};
+use crate::domain::conciliacion::{Cuenta, Partida};
 use crate::domain::{Cobro, Contestacion, IdAutorizacion, IdCargo, IdReembolso, Llamada, NombrePasarela, Operacion};
 
 /// A gateway made of maps.
@@ -102,6 +103,16 @@ impl PasarelaMemoria {
         let libro = self.libro();
         let mine = libro.movimientos.iter().filter(|(referencia, ..)| referencia == id);
         mine.map(|(_, operacion, monto)| (*operacion, *monto)).collect()
+    }
+
+    /// Writes into the books what no call of ours did, as a hand at the gateway would.
+    pub fn plantar(&self, id: &IdCorrelacion, operacion: Operacion, minor: i64) {
+        self.libro().movimientos.push((id.clone(), operacion, minor));
+    }
+
+    /// Takes all that happened to a payment out of the books.
+    pub fn borrar(&self, id: &IdCorrelacion) {
+        self.libro().movimientos.retain(|(referencia, ..)| referencia != id);
     }
 
     /// How many calls have been made in all, repeats included.
@@ -367,5 +378,37 @@ impl Pasarela for PasarelaMemoria {
             return negativa(contestacion);
         };
         Respuesta::Hecho(reembolso)
+    }
+
+    /// One reference a page, so that turning pages is exercised. The double has no clock: everything moved at 0, and
+    /// all its books are in USD.
+    async fn cuentas(&self, _: i64, cursor: Option<&str>) -> Result<Pagina, Fault> {
+        let mut cuentas: BTreeMap<String, Cuenta> = BTreeMap::new();
+        for (id, operacion, minor) in &self.libro().movimientos {
+            let cuenta = cuentas
+                .entry(id.to_string())
+                .or_insert_with(|| Cuenta::vacia(id.as_str(), 0));
+            match operacion {
+                Operacion::Autorizar => cuenta.promesas_abiertas += 1,
+                Operacion::Capturar => {
+                    cuenta.cargos.push(Partida::new("car", *minor, Moneda::USD));
+                    cuenta.promesas_abiertas = cuenta.promesas_abiertas.saturating_sub(1);
+                }
+                Operacion::Anular => cuenta.promesas_abiertas = cuenta.promesas_abiertas.saturating_sub(1),
+                Operacion::Reembolsar => cuenta.devuelto += minor,
+            }
+        }
+        let mut rest = cuentas
+            .into_values()
+            .filter(|cuenta| cursor.is_none_or(|cursor| cuenta.referencia.as_str() > cursor));
+        let first = rest.next();
+        let siguiente = first
+            .as_ref()
+            .filter(|_| rest.next().is_some())
+            .map(|cuenta| cuenta.referencia.clone());
+        Ok(Pagina {
+            cuentas: first.into_iter().collect(),
+            siguiente,
+        })
     }
 }

@@ -3,15 +3,18 @@
 #[cfg(any(test, feature = "test-support"))]
 mod memoria;
 mod simulada;
+pub mod stripe;
 
 use async_trait::async_trait;
-use seedwork::{Dinero, IdCorrelacion, MedioPago, Reason};
+use seedwork::{Dinero, Fault, IdCorrelacion, MedioPago, Reason};
 
+use crate::domain::conciliacion::Cuenta;
 use crate::domain::{Cobro, Contestacion, IdAutorizacion, IdCargo, IdReembolso, Llamada, NombrePasarela};
 
 #[cfg(any(test, feature = "test-support"))]
 pub use memoria::{PasarelaMemoria, Retencion};
 pub use simulada::PasarelaSimulada;
+pub use stripe::PasarelaStripe;
 
 /// What a gateway says to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,7 @@ pub enum Respuesta<T> {
 /// the payment's identity, and the identity as reference; the same call may be made any number of times.
 ///
 /// There is no look-up on purpose: it could prove presence, never absence, and a repeat under the same key proves both.
+/// [`cuentas`](Self::cuentas) is for the reconciliation, which decides about no payment.
 #[async_trait]
 pub trait Pasarela: Send + Sync + 'static {
     /// Which gateway it is.
@@ -44,6 +48,19 @@ pub trait Pasarela: Send + Sync + 'static {
 
     /// Gives taken money back.
     async fn reembolsar(&self, id: &IdCorrelacion, cargo: &IdCargo, dinero: Dinero) -> Respuesta<IdReembolso>;
+
+    /// A page of what the gateway holds of the payments that moved there since a moment, in milliseconds since the
+    /// epoch. The accounts of one payment may be spread over pages.
+    async fn cuentas(&self, desde_ms: i64, cursor: Option<&str>) -> Result<Pagina, Fault>;
+}
+
+/// A page of the gateway's accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pagina {
+    /// The accounts.
+    pub cuentas: Vec<Cuenta>,
+    /// Where the next page begins; `None` at the end.
+    pub siguiente: Option<String>,
 }
 
 /// Makes a call of the state machine's.

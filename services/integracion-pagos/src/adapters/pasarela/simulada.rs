@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::{Url, redirect};
-use seedwork::{Dinero, IdCorrelacion, MedioPago, Moneda, Reason};
+use seedwork::{Dinero, Fault, IdCorrelacion, MedioPago, Moneda, Reason};
 use seedwork_runtime::serve::StartupError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::field::Empty;
 
-use super::{Pasarela, Respuesta};
+use super::{Pagina, Pasarela, Respuesta};
+use crate::domain::conciliacion::{Cuenta, Partida};
 use crate::domain::{Cobro, IdAutorizacion, IdCargo, IdReembolso, NombrePasarela, Operacion};
 
 /// The gateway at a base address.
@@ -19,6 +20,9 @@ pub struct PasarelaSimulada {
     http: reqwest::Client,
     base: Url,
 }
+
+/// How many references a page of them holds.
+const PAGINA: &str = "200";
 
 /// Refusals (other than a decline, 402) that say for certain that the call did nothing. A list of what is allowed: a
 /// code that we do not know is an unknown outcome. `ClaveReutilizada` is not here: it says that the key did something.
@@ -53,6 +57,37 @@ struct AnuladaWire {
 #[derive(Deserialize)]
 struct ReembolsadaWire {
     id: IdReembolso,
+}
+
+#[derive(Deserialize)]
+struct ReferenciasWire {
+    referencias: Vec<ReferenciaWire>,
+    siguiente: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ReferenciaWire {
+    referencia: String,
+    #[serde(rename = "movidaMs")]
+    movida_ms: i64,
+    autorizaciones: Vec<PromesaWire>,
+    cargos: Vec<CargoWire>,
+}
+
+#[derive(Deserialize)]
+struct PromesaWire {
+    id: String,
+    estado: String,
+}
+
+#[derive(Deserialize)]
+struct CargoWire {
+    id: String,
+    autorizacion: String,
+    monto: i64,
+    moneda: Moneda,
+    reembolsado: i64,
+    contracargado: bool,
 }
 
 #[derive(Deserialize)]
@@ -184,6 +219,63 @@ impl Pasarela for PasarelaSimulada {
             .await
             .leer(|ReembolsadaWire { id }| Some(id))
     }
+
+    async fn cuentas(&self, desde_ms: i64, cursor: Option<&str>) -> Result<Pagina, Fault> {
+        let fault = |error: reqwest::Error| Fault::unavailable("failed to list the gateway's references", error);
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("referencias");
+        }
+        url.query_pairs_mut()
+            .append_pair("movidasDesde", &desde_ms.max(0).to_string())
+            .append_pair("limite", PAGINA);
+        if let Some(cursor) = cursor {
+            url.query_pairs_mut().append_pair("despuesDe", cursor);
+        }
+        let response = self.http.get(url).send().await.map_err(fault)?;
+        let page: ReferenciasWire = response
+            .error_for_status()
+            .map_err(fault)?
+            .json()
+            .await
+            .map_err(fault)?;
+        Ok(Pagina {
+            cuentas: page.referencias.into_iter().map(ReferenciaWire::cuenta).collect(),
+            siguiente: page.siguiente,
+        })
+    }
+}
+
+// === impl ReferenciaWire ===
+
+impl ReferenciaWire {
+    fn cuenta(self) -> Cuenta {
+        let Self {
+            referencia,
+            movida_ms,
+            autorizaciones,
+            cargos,
+        } = self;
+        let mut cuenta = Cuenta::vacia(referencia, movida_ms);
+        let abierta = |promesa: &&PromesaWire| {
+            promesa.estado != "anulada" && !cargos.iter().any(|cargo| cargo.autorizacion == promesa.id)
+        };
+        cuenta.promesas_abiertas = u32::try_from(autorizaciones.iter().filter(abierta).count()).unwrap_or(u32::MAX);
+        for cargo in cargos {
+            let CargoWire {
+                id,
+                autorizacion: _,
+                monto,
+                moneda,
+                reembolsado,
+                contracargado,
+            } = cargo;
+            cuenta.cargos.push(Partida::new(id, monto, moneda));
+            cuenta.devuelto = cuenta.devuelto.saturating_add(reembolsado);
+            cuenta.contracargada |= contracargado;
+        }
+        cuenta
+    }
 }
 
 /// What an answer means. Only a readable success is one, and only a readable, known refusal is one.
@@ -300,7 +392,7 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_called_is_refused_at_start() {
-        for bad in ["", "no", "https://x", "mailto:a@b"] {
+        for bad in ["", "no", "ftp://x", "mailto:a@b"] {
             assert!(PasarelaSimulada::new(bad, Duration::from_secs(1)).is_err(), "{bad}");
         }
     }

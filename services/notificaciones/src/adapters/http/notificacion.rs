@@ -2,154 +2,230 @@
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use seedwork::Fault;
+use seedwork::{Fault, IdCliente};
+use seedwork_runtime::Caller;
+use seedwork_runtime::intake::IdempotencyKey;
 use seedwork_runtime::problem::{Json, Problem};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use seedwork_runtime::spec::{BadRequest, NotFound};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Recursos;
+use super::entrada::{self, NuevaEntrada};
 use super::pagina::{self, Parametros};
+use super::vista::{Aceptada, Vista};
 use crate::adapters::read_model::Fila;
-use crate::domain::{Notificacion, Nueva};
+use crate::adapters::registro::Recibo;
+use crate::domain::Nueva;
 
-/// A notification as callers read it. The members of the original, and for a payment's notification where it stands.
-#[derive(Serialize)]
-struct Vista {
-    fecha_actualizacion: String,
-    fecha_creacion: String,
-    id: String,
-    medio: String,
-    tipo: String,
-    valor: String,
-    #[serde(rename = "idCorrelacion", skip_serializing_if = "Option::is_none")]
-    id_correlacion: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    estado: Option<String>,
-}
+type Busqueda = Result<Query<Parametros>, QueryRejection>;
+type Id = Result<Path<String>, PathRejection>;
 
-/// `POST /notificaciones/notificacion`.
+/// Make a notification
+///
+/// The same `Idempotency-Key` of the same caller with the same body gets the notification that it made, as it stands
+/// now, at any later time.
+#[utoipa::path(
+    post, path = "/notificaciones/notificacion", operation_id = "crearNotificacion", tag = "notificaciones",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
+    request_body = NuevaEntrada,
+    responses(
+        (status = 200, description = "The notification", body = Vista),
+        (status = 422, description = "The Idempotency-Key was used before with another request",
+         body = Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn crear(
     State(recursos): State<Recursos>,
+    caller: Caller,
+    headers: HeaderMap,
     Json(cuerpo): Json<Map<String, Value>>,
 ) -> Result<Response, Problem> {
-    let notificacion = recursos.registro.guardar(leer(&cuerpo)?).await?;
-    Ok(axum::Json(Vista::from(notificacion)).into_response())
+    may_make(&caller)?;
+    let nueva = entrada::leer(&cuerpo)?;
+    let scope = scope(&caller, &nueva)?;
+    let recibo = recursos.registro.guardar(nueva, clave(&headers, &scope)?).await?;
+    let vista = match recibo {
+        Recibo::Nueva(notificacion) => Vista::from(*notificacion),
+        Recibo::Repetida(fila) => Vista::from(*fila),
+        Recibo::ClaveUsada => return Err(clave_usada()),
+    };
+    Ok(axum::Json(vista).into_response())
 }
 
-/// `POST /notificaciones/notificacion-comando`.
+/// Have a notification made
+///
+/// Answers once it cannot be lost. `Idempotency-Key` as for `POST /notificaciones/notificacion`.
+#[utoipa::path(
+    post, path = "/notificaciones/notificacion-comando", operation_id = "crearNotificacionComando",
+    tag = "notificaciones",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
+    request_body = NuevaEntrada,
+    responses(
+        (status = 202, description = "Accepted", body = Aceptada,
+         headers(("Location" = String, description = "Where the notification is"),
+                 ("X-Correlation-Id" = String, description = "Its id"))),
+        (status = 422, description = "The Idempotency-Key was used before with another request",
+         body = Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn comando(
     State(recursos): State<Recursos>,
+    caller: Caller,
+    headers: HeaderMap,
     Json(cuerpo): Json<Map<String, Value>>,
 ) -> Result<Response, Problem> {
-    let id = recursos.registro.aceptar(leer(&cuerpo)?).await?;
+    may_make(&caller)?;
+    let nueva = entrada::leer(&cuerpo)?;
+    let scope = scope(&caller, &nueva)?;
+    let recibo = recursos.registro.aceptar(nueva, clave(&headers, &scope)?).await?;
+    let id = match recibo {
+        Recibo::Nueva(notificacion) => notificacion.id.to_string(),
+        Recibo::Repetida(fila) => fila.id,
+        Recibo::ClaveUsada => return Err(clave_usada()),
+    };
     let headers = [
         (header::LOCATION.as_str(), format!("/notificaciones/notificacion/{id}")),
-        ("x-correlation-id", id.to_string()),
+        ("x-correlation-id", id),
     ];
-    Ok((StatusCode::ACCEPTED, headers, axum::Json(json!({}))).into_response())
+    Ok((StatusCode::ACCEPTED, headers, axum::Json(Aceptada {})).into_response())
 }
 
-/// `GET /notificaciones/notificacion` and `GET /notificaciones/notificacion-query`.
+/// Notifications, oldest first
+#[utoipa::path(
+    get, path = "/notificaciones/notificacion", operation_id = "notificaciones", tag = "notificaciones",
+    params(
+        ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
+        ("cursor" = Option<String>, Query, description = "The X-Next-Cursor of the page before"),
+        ("idCorrelacion" = Option<String>, Query, description = "Only those that tell of this payment"),
+        ("idCliente" = Option<String>, Query, description = "Only those for this client"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = [Vista],
+         headers(("X-Next-Cursor" = String, description = "There while more follows"))),
+        BadRequest,
+    )
+)]
 pub(super) async fn listar(
     State(recursos): State<Recursos>,
-    parametros: Result<Query<Parametros>, QueryRejection>,
+    caller: Caller,
+    parametros: Busqueda,
 ) -> Result<Response, Problem> {
+    lista(&recursos, &caller, parametros).await
+}
+
+/// The same as `GET /notificaciones/notificacion`
+#[utoipa::path(
+    get, path = "/notificaciones/notificacion-query", operation_id = "notificacionesQuery", tag = "notificaciones",
+    params(
+        ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
+        ("cursor" = Option<String>, Query, description = "The X-Next-Cursor of the page before"),
+        ("idCorrelacion" = Option<String>, Query, description = "Only those that tell of this payment"),
+        ("idCliente" = Option<String>, Query, description = "Only those for this client"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = [Vista],
+         headers(("X-Next-Cursor" = String, description = "There while more follows"))),
+        BadRequest,
+    )
+)]
+pub(super) async fn listar_query(
+    State(recursos): State<Recursos>,
+    caller: Caller,
+    parametros: Busqueda,
+) -> Result<Response, Problem> {
+    lista(&recursos, &caller, parametros).await
+}
+
+/// A notification by its id
+#[utoipa::path(
+    get, path = "/notificaciones/notificacion/{id}", operation_id = "notificacion", tag = "notificaciones",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The notification", body = Vista), NotFound)
+)]
+pub(super) async fn ver(State(recursos): State<Recursos>, caller: Caller, id: Id) -> Result<Response, Problem> {
+    una(&recursos, &caller, id).await
+}
+
+/// The same as `GET /notificaciones/notificacion/{id}`
+#[utoipa::path(
+    get, path = "/notificaciones/notificacion-query/{id}", operation_id = "notificacionQuery", tag = "notificaciones",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The notification", body = Vista), NotFound)
+)]
+pub(super) async fn ver_query(State(recursos): State<Recursos>, caller: Caller, id: Id) -> Result<Response, Problem> {
+    una(&recursos, &caller, id).await
+}
+
+async fn lista(recursos: &Recursos, caller: &Caller, parametros: Busqueda) -> Result<Response, Problem> {
     let Query(parametros) = parametros.map_err(|rejection| Problem::rejected(vec![rejection.body_text()]))?;
-    let pagina = pagina::leer(&parametros)?;
+    let mut pagina = pagina::leer(&parametros)?;
+    // A client that asks for another's sees none, as if there were none.
+    if pagina
+        .id_cliente
+        .as_ref()
+        .is_some_and(|asked| !caller.may_act_for(asked))
+    {
+        return Ok(axum::Json(Vec::<Vista>::new()).into_response());
+    }
+    if let Some(own) = caller.only() {
+        pagina.id_cliente = Some(own.clone());
+    }
     let (filas, siguiente) = pagina::pedir(&recursos.read_model, pagina).await?;
     let siguiente = siguiente.map(|cursor| AppendHeaders([("x-next-cursor", cursor)]));
     let filas: Vec<_> = filas.into_iter().map(Vista::from).collect();
     Ok((siguiente, axum::Json(filas)).into_response())
 }
 
-/// `GET /notificaciones/notificacion/{id}` and `GET /notificaciones/notificacion-query/{id}`.
-pub(super) async fn ver(
-    State(recursos): State<Recursos>,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
+async fn una(recursos: &Recursos, caller: &Caller, id: Id) -> Result<Response, Problem> {
     // Ours are UUIDs: anything else names no notification.
     let id = id.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok());
     let fila = match id {
         Some(id) => recursos.read_model.buscar(&id).await?,
         None => None,
     };
-    let fila = fila.ok_or_else(|| Fault::NotFound("there is no notification with this id".to_owned()))?;
+    // What is for another client, or for nobody, is not there for a client.
+    let theirs = |fila: &Fila| {
+        let own = caller.only().map(IdCliente::as_str);
+        own.is_none_or(|own| fila.id_cliente.as_deref() == Some(own))
+    };
+    let unknown = || Fault::NotFound("there is no notification with this id".to_owned());
+    let fila = fila.filter(theirs).ok_or_else(unknown)?;
     Ok(axum::Json(Vista::from(fila)).into_response())
 }
 
-/// Reads the fields one by one, so that each gets its own sentence.
-fn leer(cuerpo: &Map<String, Value>) -> Result<Nueva, Problem> {
-    let mut sentences = Vec::new();
-    let mut text = |campo: &str| match cuerpo.get(campo) {
-        None | Some(Value::Null) => "",
-        Some(Value::String(text)) => text,
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            sentences.push(format!("{campo} must be a text"));
-            // A stand-in that breaks no rule: the field has its sentence.
-            "correo"
-        }
-    };
-    let nueva = Nueva::parse(text("tipo"), text("medio"), text("valor"));
-    match nueva {
-        Ok(nueva) if sentences.is_empty() => Ok(nueva),
-        Ok(_) => Err(Problem::rejected(sentences)),
-        Err(errors) => {
-            sentences.extend(errors.iter().map(ToString::to_string));
-            Err(Problem::rejected(sentences))
-        }
+/// A client could write in our name to anyone.
+fn may_make(caller: &Caller) -> Result<(), Problem> {
+    match caller {
+        Caller::Anyone | Caller::Operador { .. } | Caller::App(_) => Ok(()),
+        Caller::Cliente { .. } => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "notifications are made by operators and by applications of the platform: the token must carry their role",
+        )),
     }
 }
 
-// === impl Vista ===
-
-impl From<Fila> for Vista {
-    fn from(fila: Fila) -> Self {
-        let Fila {
-            id,
-            id_correlacion,
-            tipo,
-            medio,
-            valor,
-            estado,
-            fecha_creacion,
-            fecha_actualizacion,
-        } = fila;
-        let estado = id_correlacion.is_some().then_some(estado);
-        Self {
-            fecha_actualizacion,
-            fecha_creacion,
-            id,
-            medio,
-            tipo,
-            valor,
-            id_correlacion,
-            estado,
-        }
-    }
+/// Whose keys these are; where nobody is asked, the client's that it is for.
+fn scope(caller: &Caller, nueva: &Nueva) -> Result<String, Fault> {
+    let nobody = IdCliente::parse("-").map_err(|error| Fault::bug("failed to name nobody", error))?;
+    Ok(caller.scope(nueva.id_cliente().unwrap_or(&nobody)))
 }
 
-impl From<Notificacion> for Vista {
-    fn from(notificacion: Notificacion) -> Self {
-        let Notificacion {
-            id,
-            tipo,
-            valor,
-            estado,
-            fecha_creacion,
-            fecha_actualizacion,
-        } = notificacion;
-        Self {
-            fecha_actualizacion,
-            fecha_creacion,
-            id: id.to_string(),
-            medio: estado.medio().to_string(),
-            tipo: tipo.into(),
-            valor,
-            id_correlacion: None,
-            estado: None,
-        }
-    }
+fn clave<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option<IdempotencyKey<'a>>, Fault> {
+    // What is no text is no key: the empty one has its sentence.
+    let key = headers
+        .get("idempotency-key")
+        .map(|value| value.to_str().unwrap_or_default());
+    key.map(|key| IdempotencyKey::parse(scope, key)).transpose()
+}
+
+fn clave_usada() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "another request",
+        "Idempotency-Key was used before with another request",
+    )
 }

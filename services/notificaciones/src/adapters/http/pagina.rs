@@ -1,6 +1,6 @@
-//! The pages of a list: `limite`, `cursor` and `idCorrelacion`.
+//! The pages of a list: `limite`, `cursor`, `idCorrelacion` and `idCliente`.
 
-use seedwork::{Fault, IdCorrelacion};
+use seedwork::{Fault, IdCliente, IdCorrelacion};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -13,6 +13,8 @@ pub(super) struct Parametros {
     cursor: Option<String>,
     #[serde(rename = "idCorrelacion")]
     id_correlacion: Option<String>,
+    #[serde(rename = "idCliente")]
+    id_cliente: Option<String>,
 }
 
 const LIMITE: u32 = 50;
@@ -24,6 +26,7 @@ pub(super) fn leer(parametros: &Parametros) -> Result<Pagina, Fault> {
         limite,
         cursor,
         id_correlacion,
+        id_cliente,
     } = parametros;
     let mut sentences = Vec::new();
     let limite = limite.as_deref().map_or(Some(LIMITE), |text| {
@@ -40,9 +43,14 @@ pub(super) fn leer(parametros: &Parametros) -> Result<Pagina, Fault> {
     if let Err(error) = &id_correlacion {
         sentences.push(format!("idCorrelacion {error}"));
     }
-    match (limite, tras, id_correlacion) {
-        (Some(limite), Ok(tras), Ok(id_correlacion)) => Ok(Pagina {
+    let id_cliente = id_cliente.as_deref().map(IdCliente::parse).transpose();
+    if let Err(error) = &id_cliente {
+        sentences.push(format!("idCliente {error}"));
+    }
+    match (limite, tras, id_correlacion, id_cliente) {
+        (Some(limite), Ok(tras), Ok(id_correlacion), Ok(id_cliente)) => Ok(Pagina {
             id_correlacion,
+            id_cliente,
             tras,
             limite,
         }),

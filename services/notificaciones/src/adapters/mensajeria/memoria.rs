@@ -104,6 +104,7 @@ impl Libro {
 
     fn decidir(&self, mensaje: &Mensaje) -> Entrega {
         let Mensaje {
+            id: _,
             clave: _,
             referencia: _,
             medio,

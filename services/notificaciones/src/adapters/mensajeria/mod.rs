@@ -1,17 +1,22 @@
-//! The port to the message provider. Its two implementations pass one contract suite (`tests/api/contrato.rs`).
+//! The port to the message provider. The provider and its double pass one contract suite (`tests/api/contrato.rs`);
+//! what SMTP promises, which is less, is in `tests/api/correo.rs`.
 
 #[cfg(any(test, feature = "test-support"))]
 mod memoria;
 mod proveedor;
+mod smtp;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use seedwork::Reason;
 
-use crate::domain::Mensaje;
+use crate::domain::{Medio, Mensaje};
 
 #[cfg(any(test, feature = "test-support"))]
 pub use memoria::MensajeriaEnMemoria;
 pub use proveedor::Proveedor;
+pub use smtp::{Conexion, Smtp};
 
 /// What came of a call. The reasons of [`Entrega::Incierto`] travel to the saga, so they never name an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +32,27 @@ pub enum Entrega {
 /// Who delivers messages.
 #[async_trait]
 pub trait Mensajeria: Send + Sync + 'static {
-    /// Asks for one delivery. Safe to repeat: the key of the message makes the repeats one delivery.
+    /// Asks for one delivery. Safe to repeat: the key of the message makes the repeats one delivery; where there are no
+    /// keys (SMTP), one that can be told from another.
     async fn entregar(&self, mensaje: &Mensaje) -> Entrega;
+}
+
+/// Mails by one provider, everything else by another.
+pub struct Reparto {
+    /// Who delivers mails.
+    pub correo: Arc<dyn Mensajeria>,
+    /// Who delivers the rest.
+    pub resto: Arc<dyn Mensajeria>,
+}
+
+// === impl Reparto ===
+
+#[async_trait]
+impl Mensajeria for Reparto {
+    async fn entregar(&self, mensaje: &Mensaje) -> Entrega {
+        match mensaje.medio {
+            Medio::Correo => self.correo.entregar(mensaje).await,
+            Medio::Sms | Medio::Push => self.resto.entregar(mensaje).await,
+        }
+    }
 }

@@ -73,6 +73,7 @@ impl Proveedor {
 
     async fn llamar(&self, mensaje: &Mensaje) -> Result<(StatusCode, Vec<u8>), reqwest::Error> {
         let Mensaje {
+            id: _,
             clave,
             referencia,
             medio,
@@ -196,12 +197,14 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_called_is_refused_at_the_start() {
         let build = |url: &str| Proveedor::new(url, Duration::from_secs(1));
-        for bad in ["", "localhost:7100", "https://proveedor", "ftp://proveedor"] {
+        for bad in ["", "localhost:7100", "ftp://proveedor", "smtp://proveedor"] {
             let error = build(bad).err().unwrap();
             assert!(error.chain().contains("PROVEEDOR_URL"), "{bad}: {}", error.chain());
         }
         for good in ["http://127.0.0.1:7100", "http://127.0.0.1:7100/"] {
             assert_eq!(build(good).unwrap().mensajes.as_str(), "http://127.0.0.1:7100/mensajes");
         }
+        let mensajes = build("https://proveedor/v1/").unwrap().mensajes;
+        assert_eq!(mensajes.as_str(), "https://proveedor/v1/mensajes");
     }
 }

@@ -1,0 +1,207 @@
+//! Payments that are under way while something is done to the cluster.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use checker::Accepted;
+use futures::future::join_all;
+use local::wait::until;
+use local::world::World;
+use seedwork::IdCliente;
+use serde_json::Value;
+
+use crate::cluster::{Cluster, Outcome};
+use crate::report::{PATIENCE, ensure, text};
+
+/// What the gateway does by the amount: takes it, declines it, takes it and is slow to say so.
+const AMOUNTS: [(&str, &str); 4] = [
+    ("24.00", "Completed"),
+    ("24.15", "Completed"),
+    ("24.01", "Compensated"),
+    ("24.15", "Completed"),
+];
+
+/// One payment, followed to its end. Asked for under a key, so a door that dies in between is asked again.
+pub(crate) async fn pay(world: &World, cliente: &IdCliente, monto: &str, key: &str, phase: &str) -> Outcome<Accepted> {
+    let payment = ask(world, cliente, monto, key).await?;
+    end(world, &payment, phase).await?;
+    Ok(payment)
+}
+
+async fn end(world: &World, payment: &Accepted, phase: &str) -> Outcome {
+    let end = world.until_ended(&payment.id, PATIENCE).await.map_err(text)?;
+    ensure(end.fase == phase, || {
+        format!("{} ended {} {:?}", payment.id, end.fase, end.motivo)
+    })
+}
+
+async fn ask(world: &World, cliente: &IdCliente, monto: &str, key: &str) -> Outcome<Accepted> {
+    let asked = until("a door to take a payment", PATIENCE, async || {
+        world.pagar_with_key(cliente, monto, key).await.map_err(text)
+    });
+    asked.await.map_err(text)
+}
+
+async fn ask_all(
+    world: &World,
+    cliente: &IdCliente,
+    run: &str,
+    numbers: std::ops::Range<usize>,
+) -> Outcome<Vec<(Accepted, &'static str)>> {
+    let asked = numbers.map(async |number| {
+        let (monto, phase) = AMOUNTS[number % AMOUNTS.len()];
+        let taken = ask(world, cliente, monto, &format!("{run}-{number}")).await?;
+        Ok((taken, phase))
+    });
+    join_all(asked).await.into_iter().collect()
+}
+
+/// Kills a pod of an application without notice while payments run. Answers them, and how long it took from the kill
+/// until a saga moved again.
+pub(crate) async fn kill(
+    cluster: &Cluster,
+    world: &World,
+    cliente: &IdCliente,
+    payments: usize,
+    app: &str,
+) -> Outcome<Vec<Accepted>> {
+    let run = format!("e2e-kill-{app}");
+    let mut taken = ask_all(world, cliente, &run, 0..payments / 2).await?;
+    let pods = cluster.pods(app)?;
+    let pod = pods.first().ok_or_else(|| format!("{app} has no pod"))?;
+    let before = moves(cluster)?;
+    cluster.kubectl(&["delete", pod, "--grace-period=0", "--force", "--wait=false"])?;
+    let killed = Instant::now();
+    until("a saga to move", PATIENCE, async || {
+        let now = moves(cluster)?;
+        let moved = before
+            .iter()
+            .any(|(name, at)| now.get(name).is_some_and(|now| now > at));
+        ensure(moved, || "none has moved since the kill".to_owned())
+    })
+    .await
+    .map_err(text)?;
+    println!("   a saga moved {:.1} s after the kill", killed.elapsed().as_secs_f64());
+    taken.extend(ask_all(world, cliente, &run, payments / 2..payments).await?);
+    ended(world, taken).await
+}
+
+/// `secuencia` of every saga.
+fn moves(cluster: &Cluster) -> Outcome<BTreeMap<String, u64>> {
+    let sagas = cluster.json(&["get", "paymentsagas"])?;
+    let moves = sagas.iter().filter_map(|saga| {
+        Some((
+            saga["metadata"]["name"].as_str()?.to_owned(),
+            saga["status"]["secuencia"].as_u64().unwrap_or(0),
+        ))
+    });
+    Ok(moves.collect())
+}
+
+async fn ended(world: &World, taken: Vec<(Accepted, &str)>) -> Outcome<Vec<Accepted>> {
+    for (payment, phase) in &taken {
+        end(world, payment, phase).await?;
+    }
+    Ok(taken.into_iter().map(|(payment, _)| payment).collect())
+}
+
+/// What the newer release differs in, beside what the caller sets.
+const DEADLINE: u64 = 45;
+
+/// Upgrades to a chart with another definition, another step policy and what else `values` say while payments run. Those
+/// that had begun keep the policy they began with.
+pub(crate) async fn upgrade(
+    cluster: &Cluster,
+    world: &World,
+    cliente: &IdCliente,
+    payments: usize,
+    values: &[String],
+) -> Outcome<Vec<Accepted>> {
+    let newer = newer_chart(cluster)?;
+    let mut taken = ask_all(world, cliente, "e2e-upgrade", 0..payments * 3 / 4).await?;
+    let before = policies(cluster)?;
+    let open = before.values().filter(|(ended, _)| !ended).count();
+    let wanted = payments / 4;
+    ensure(open >= wanted, || {
+        format!("only {open} payments are under way when the upgrade begins, {wanted} should be")
+    })?;
+    let deadline = format!("operator.deadlineSeconds={DEADLINE}");
+    let mut more = vec!["operator.politicaNotificacion=Compensate", &deadline];
+    more.extend(values.iter().map(String::as_str));
+    // The rest is asked for while pods are replaced: helm runs in a thread of its own.
+    let (installed, rest) = tokio::join!(
+        async { tokio::task::block_in_place(|| cluster.install_chart(newer.path(), &more)) },
+        ask_all(world, cliente, "e2e-upgrade", payments * 3 / 4..payments)
+    );
+    installed?;
+    taken.extend(rest?);
+    // Not every value replaces every pod; this does.
+    cluster.kubectl(&["rollout", "restart", "deployment"])?;
+    for app in [
+        "operator",
+        "bff",
+        "gestion-clientes",
+        "integracion-pagos",
+        "notificaciones",
+    ] {
+        cluster.kubectl(&["rollout", "status", &format!("deployment/{app}"), "--timeout=180s"])?;
+    }
+    let all = ended(world, taken).await?;
+    let after = policies(cluster)?;
+    for (name, (_, policy)) in before {
+        let now = after.get(&name).map(|(_, policy)| policy);
+        ensure(now == Some(&policy), || {
+            format!("{name} began with {policy} and has {now:?}")
+        })?;
+    }
+    let last = pay(world, cliente, "24.00", "e2e-upgraded", "Completed").await?;
+    let policy = cluster.kubectl(&[
+        "get",
+        "psaga",
+        &last.id.resource_name(),
+        "-o",
+        "jsonpath={.spec.politica}",
+    ])?;
+    ensure(policy.contains(&DEADLINE.to_string()), || {
+        format!("a new payment has not the new policy: {policy}")
+    })?;
+    let fields = cluster.kubectl(&["explain", "paymentsaga.status.notaDePrueba"])?;
+    ensure(fields.contains("notaDePrueba"), || {
+        "the definition has not the new field".to_owned()
+    })?;
+    println!("   {open} payments were under way when the upgrade began");
+    Ok(all.into_iter().chain([last]).collect())
+}
+
+/// Whether each payment has ended, and its policy.
+fn policies(cluster: &Cluster) -> Outcome<BTreeMap<String, (bool, Value)>> {
+    let sagas = cluster.json(&["get", "paymentsagas"])?;
+    let policies = sagas.iter().filter_map(|saga| {
+        let name = saga["metadata"]["name"].as_str()?.to_owned();
+        let ended = matches!(saga["status"]["phase"].as_str(), Some("Completed" | "Compensated"));
+        Some((name, (ended, saga["spec"]["politica"].clone())))
+    });
+    Ok(policies.collect())
+}
+
+/// A copy of the chart whose definition has one field more.
+fn newer_chart(cluster: &Cluster) -> Outcome<tempfile::TempDir> {
+    let folder = tempfile::tempdir().map_err(text)?;
+    let copied = std::process::Command::new("cp")
+        .args(["-rL", &format!("{}/.", cluster.chart.display())])
+        .arg(folder.path())
+        .status()
+        .map_err(text)?;
+    ensure(copied.success(), || "the chart cannot be copied".to_owned())?;
+    let path = folder.path().join("files/paymentsagas.yaml");
+    let definition = std::fs::read_to_string(&path).map_err(text)?;
+    let mut definition: serde_yaml_ng::Value = serde_yaml_ng::from_str(&definition).map_err(text)?;
+    let status = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+    let field = serde_yaml_ng::from_str("{type: string, description: A field of a newer version.}").map_err(text)?;
+    let fields = status["properties"]
+        .as_mapping_mut()
+        .ok_or("the definition has no status")?;
+    fields.insert("notaDePrueba".into(), field);
+    std::fs::write(&path, serde_yaml_ng::to_string(&definition).map_err(text)?).map_err(text)?;
+    Ok(folder)
+}

@@ -1,0 +1,59 @@
+//! The bodies of `/v1` as the OpenAPI document shows them. What is asked for and answered in them is for the GraphQL
+//! schema to say.
+
+#![allow(dead_code, reason = "documented, never made")]
+
+use utoipa::ToSchema;
+
+/// A GraphQL operation.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", examples(json!({
+    "query": "mutation($pago: RealizarPagoInput!) { realizarPago(pago: $pago) { mensaje codigo idCorrelacion } }",
+    "variables": {"pago": {"medioPago": "TarjetaCredito", "idCliente": "abcd-1234", "monto": 24.10}},
+})))]
+pub(super) struct Operacion {
+    /// The document.
+    #[schema(min_length = 1)]
+    query: String,
+    /// The values of its variables.
+    #[schema(value_type = Option<Object>)]
+    variables: Option<serde_json::Value>,
+    /// Which of its operations, if it has several.
+    operation_name: Option<String>,
+    /// Not used; clients send it.
+    #[schema(value_type = Option<Object>)]
+    extensions: Option<serde_json::Value>,
+}
+
+/// The answer to a GraphQL operation.
+#[derive(ToSchema)]
+pub(super) struct Respuesta {
+    /// What was asked for; null if nothing of it can be told.
+    #[schema(value_type = Option<Object>)]
+    data: Option<serde_json::Value>,
+    /// What went wrong.
+    errors: Option<Vec<ErrorGraphql>>,
+}
+
+/// An error of a GraphQL operation.
+#[derive(ToSchema)]
+pub(super) struct ErrorGraphql {
+    /// A sentence for people.
+    message: String,
+    /// Where in the document.
+    #[schema(value_type = Option<Vec<Object>>)]
+    locations: Option<Vec<serde_json::Value>>,
+    /// Of which field.
+    #[schema(value_type = Option<Vec<String>>)]
+    path: Option<Vec<String>>,
+    /// What programs go by.
+    extensions: Extensiones,
+}
+
+/// What programs go by.
+#[derive(ToSchema)]
+pub(super) struct Extensiones {
+    /// A stable name.
+    #[schema(value_type = String, examples("BAD_USER_INPUT", "FORBIDDEN", "IDEMPOTENCY_KEY_REUSED", "UNAVAILABLE"))]
+    code: String,
+}

@@ -1,0 +1,222 @@
+//! The routes that browsers reach: GraphQL at `/v1`, events at `/stream`, what is served at `/spec`.
+
+mod documented;
+mod requests;
+mod socket;
+mod sse;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_graphql::http::ALL_WEBSOCKET_PROTOCOLS;
+use async_graphql::parser::types::OperationType;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Query, State, WebSocketUpgrade};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::any;
+use axum::{Json, Router};
+use seedwork_runtime::serve::BODY_LIMIT;
+use seedwork_runtime::spec::{self, Info};
+use seedwork_runtime::{Auth, telemetry};
+use tracing::{Instrument as _, Span};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::documented::{Operacion, Respuesta};
+use self::requests::{BadRequest, GetQuery, Refusal};
+use super::graphql::Executor;
+use super::limits::{Key, Limits};
+use super::quien::Visita;
+use super::tail::Tail;
+use crate::Pace;
+use crate::config::Network;
+
+/// A page to try queries, mutations and subscriptions on. Our own: it loads nothing from elsewhere, so it works where
+/// there is no internet, and no stranger's script runs beside payments.
+const EXPLORER: &str = include_str!("explorer.html");
+
+const INFO: Info = Info {
+    title: "bff",
+    description: "Where payments are asked for and watched. `/v1` is GraphQL (its schema: `schema.graphql`): queries and \
+                  mutations by POST, queries by GET, subscriptions by WebSocket (graphql-transport-ws). `/stream` tells \
+                  each transition of each payment as a server-sent event. With AUTH=jwt a client sees and pays for \
+                  itself, an operator for all; streams end with the token they were opened with.",
+};
+
+/// What the routes work with.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) executor: Executor,
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) proxies: Arc<[Network]>,
+    pub(crate) tail: Arc<Tail>,
+    pub(crate) pace: Pace,
+    pub(crate) graphiql: bool,
+}
+
+/// The routes, and the document and the page about them.
+pub(crate) fn router(door: Door) -> Router {
+    spec::finish(routes().with_state(door), INFO).route("/v1/", any(without_slash))
+}
+
+/// The document of the routes.
+pub(crate) fn spec() -> String {
+    spec::json(&spec::document(&routes(), INFO))
+}
+
+fn routes() -> OpenApiRouter<Door> {
+    OpenApiRouter::default()
+        .routes(routes!(by_get, by_post))
+        .routes(routes!(sse::stream))
+}
+
+async fn without_slash(uri: Uri) -> Redirect {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Redirect::temporary(&format!("/v1{query}"))
+}
+
+// === impl Door ===
+
+impl Door {
+    fn address(&self, visita: &Visita) -> IpAddr {
+        visita.address(&self.proxies)
+    }
+}
+
+/// A query in the address, a WebSocket, or a page to try operations on
+///
+/// With `Upgrade: websocket` and one of the subprotocols graphql-transport-ws (or the older graphql-ws) this is where
+/// subscriptions are made; a token comes in the Authorization header, or in the payload of connection_init as
+/// `{"Authorization": "Bearer …"}`. Without a query a browser gets a page, where the deployment shows one.
+#[utoipa::path(
+    get, path = "/v1", operation_id = "consultar", tag = "graphql",
+    params(
+        ("query" = Option<String>, Query, description = "A query; mutations go by POST"),
+        ("variables" = Option<String>, Query, description = "The values of its variables, a JSON object"),
+        ("operationName" = Option<String>, Query, description = "Which of its operations, if it has several"),
+    ),
+    responses(
+        (status = 101, description = "A WebSocket"),
+        (status = 200, description = "The answer, errors included", content(
+            (Respuesta = "application/json"),
+            (String = "text/html"),
+        )),
+        (status = 400, description = "Not a GraphQL query; the body is a sentence", body = String, content_type = "text/plain"),
+    )
+)]
+async fn by_get(
+    State(door): State<Door>,
+    visita: Visita,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    if let Ok(upgrade) = upgrade {
+        return open_socket(door, &visita, upgrade, &headers);
+    }
+    if uri.query().unwrap_or_default().is_empty() {
+        // The page itself asks nobody: what is asked for on it is.
+        if !door.graphiql {
+            return Err(BadRequest::NoQuery.into());
+        }
+        let sdl = door.executor.sdl().unwrap_or_default();
+        return Ok(Html(EXPLORER.replace("{{SDL}}", &escape(&sdl))).into_response());
+    }
+    let quien = visita.quien()?;
+    door.limits.read(quien.key(door.address(&visita)).as_ref())?;
+    let Query(query): Query<GetQuery> = Query::try_from_uri(&uri).map_err(|_| BadRequest::NoQuery)?;
+    let request = requests::by_get(&headers, query)?.data(quien.clone());
+    let judged = door.executor.judge(request)?;
+    match judged.kind() {
+        Some(OperationType::Mutation) => return Err(BadRequest::NotByGet("mutations").into()),
+        Some(OperationType::Subscription) => return Err(BadRequest::NotByGet("subscriptions").into()),
+        Some(OperationType::Query) | None => {}
+    }
+    Ok(Json(door.executor.execute(judged).await).into_response())
+}
+
+fn open_socket(
+    door: Door,
+    visita: &Visita,
+    upgrade: WebSocketUpgrade,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
+    let protocol = socket::protocol(headers).ok_or(BadRequest::Subprotocol)?;
+    let address = door.address(visita);
+    // Who has not said who they are yet is an address.
+    let key = match visita.quien() {
+        Ok(quien) => quien.key(address),
+        Err(_) => Some(Key::address(address)),
+    };
+    door.limits.read(key.as_ref())?;
+    let mut place = door.limits.place()?;
+    place.give_to(key)?;
+    let quien = visita.quien().cloned();
+    let upgrade = upgrade
+        .protocols(ALL_WEBSOCKET_PROTOCOLS)
+        .max_message_size(BODY_LIMIT)
+        .max_frame_size(BODY_LIMIT);
+    Ok(upgrade.on_upgrade(move |socket| socket::serve(socket, protocol, door, address, quien, place)))
+}
+
+/// A query or a mutation
+///
+/// GraphQL errors are answered with 200 and `errors`, each with a stable `extensions.code`. With Idempotency-Key a
+/// repeated mutation is the same payment; the same key with another payment is refused.
+#[utoipa::path(
+    post, path = "/v1", operation_id = "ejecutar", tag = "graphql",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of a mutation under one key are one payment", min_length = 1, max_length = 255)),
+    request_body = Operacion,
+    responses(
+        (status = 200, description = "The answer, errors included", body = Respuesta),
+        (status = 400, description = "Not a GraphQL request; the body is a sentence", body = String, content_type = "text/plain"),
+        (status = 413, description = "The body is too large", body = String, content_type = "text/plain"),
+        (status = 415, description = "The body is not JSON", body = String, content_type = "text/plain"),
+    )
+)]
+async fn by_post(
+    State(door): State<Door>,
+    visita: Visita,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let quien = visita.quien()?;
+    let key = quien.key(door.address(&visita));
+    door.limits.read(key.as_ref())?;
+    if !requests::is_json(&headers) {
+        return Err(BadRequest::MediaType.into());
+    }
+    let body = body.map_err(|_| BadRequest::TooLarge)?;
+    let request = requests::by_post(&headers, &body)?.data(quien.clone());
+    let judged = door.executor.judge(request)?;
+    if let Some(changes) = judged.changes() {
+        door.limits.write(key.as_ref(), changes)?;
+    }
+    let span = server_span(judged.kind(), &headers);
+    Ok(Json(door.executor.execute(judged).instrument(span).await).into_response())
+}
+
+/// The span of a request: a payment's trace begins here. A query that nobody traces has none, or every page that polls
+/// would bury the payments.
+fn server_span(kind: Option<OperationType>, headers: &HeaderMap) -> Span {
+    let traceparent = telemetry::traceparent_in(headers);
+    let kind = match kind {
+        Some(OperationType::Mutation | OperationType::Subscription) => "mutation",
+        Some(OperationType::Query) | None => "query",
+    };
+    if kind == "query" && traceparent.is_none() {
+        return Span::none();
+    }
+    let name = format!("POST /v1 {kind}");
+    let span = tracing::info_span!("graphql", otel.name = name, otel.kind = "server");
+    telemetry::continue_trace(&span, traceparent);
+    span
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,274 @@
+//! GraphQL over a WebSocket: subscriptions, and whatever else a client sends on it, under the same guards as over HTTP.
+//!
+//! ```text
+//! socket ──frames──▶ looked at ──▶ the protocol (connection_init, subscribe, …) ──▶ Session ──▶ the schema
+//!   ▲ └── closed when the token ends, or when nobody says who they are                 │
+//!   └──────────────────────────────── answers ◀────────────────────────────────────────┘
+//! ```
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use async_graphql::http::{WebSocket as Conversation, WebSocketProtocols, WsMessage};
+use async_graphql::{Data, Request, Response};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::http::{HeaderMap, StatusCode, header};
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, SinkExt as _, StreamExt as _, future, stream};
+use seedwork_runtime::problem::Problem;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::Door;
+use crate::adapters::graphql::{self, Code, coded};
+use crate::adapters::limits::{Excess, Place};
+use crate::adapters::numbers;
+use crate::adapters::quien::Quien;
+
+/// How many operations may be under way on one socket.
+const OPERATIONS: usize = 20;
+
+/// How many frames may wait to be looked at.
+const WAITING: usize = 16;
+
+/// Nobody said who they are, or the token has ended (graphql-transport-ws, "Unauthorized").
+const UNAUTHORIZED: u16 = 4401;
+
+/// Who it is may not (graphql-transport-ws, "Forbidden").
+const FORBIDDEN: u16 = 4403;
+
+/// No connection_init came (graphql-transport-ws).
+const INIT_TIMEOUT: u16 = 4408;
+
+/// The longest reason that fits in a frame, in bytes (RFC 6455, 5.5.1: 125 with the code).
+const REASON: usize = 123;
+
+/// The guards around the schema, for one socket.
+#[derive(Clone)]
+struct Session {
+    door: Door,
+    address: IpAddr,
+    /// Known from connection_init on.
+    quien: Arc<OnceLock<Quien>>,
+    operations: Arc<Semaphore>,
+}
+
+/// Answers connection_init.
+struct Greeting {
+    door: Door,
+    address: IpAddr,
+    /// Who the upgrade's own headers say it is.
+    by_header: Result<Quien, Problem>,
+    quien: Arc<OnceLock<Quien>>,
+    place: Arc<Mutex<Place>>,
+    /// With what code the socket is closed after a refusal.
+    refused: Arc<OnceLock<u16>>,
+    known: oneshot::Sender<Quien>,
+}
+
+/// The first subprotocol that a client offers and we speak.
+pub(super) fn protocol(headers: &HeaderMap) -> Option<WebSocketProtocols> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    offered.split(',').find_map(|name| name.trim().parse().ok())
+}
+
+/// Talks until either side has had enough, or the token ends.
+pub(super) async fn serve(
+    socket: WebSocket,
+    protocol: WebSocketProtocols,
+    door: Door,
+    address: IpAddr,
+    by_header: Result<Quien, Problem>,
+    place: Place,
+) {
+    let (frames, input) = mpsc::channel::<Vec<u8>>(WAITING);
+    let (known, knows) = oneshot::channel();
+    let quien = Arc::new(OnceLock::new());
+    let refused = Arc::new(OnceLock::new());
+    let place = Arc::new(Mutex::new(place));
+    let patience = door.pace.hello;
+    let session = Session {
+        door: door.clone(),
+        address,
+        quien: Arc::clone(&quien),
+        operations: Arc::new(Semaphore::new(OPERATIONS)),
+    };
+    let greeting = Greeting {
+        door,
+        address,
+        by_header,
+        quien,
+        place: Arc::clone(&place),
+        refused: Arc::clone(&refused),
+        known,
+    };
+    let conversation = Conversation::new(session, ReceiverStream::new(input), protocol)
+        .on_connection_init(move |payload| greeting.answer(payload));
+    let mut conversation = std::pin::pin!(conversation);
+    let mut ended = std::pin::pin!(ended(knows, patience));
+    let (mut out, mut source) = socket.split();
+    let close = loop {
+        // A frame is read when there is room for it, so that a flood waits at the socket and not in memory.
+        let read = async {
+            let room = frames.reserve().await;
+            (room, source.next().await)
+        };
+        tokio::select! {
+            said = conversation.next() => match said {
+                Some(WsMessage::Text(text)) => {
+                    if out.send(Message::Text(text.into())).await.is_err() {
+                        return;
+                    }
+                }
+                Some(WsMessage::Close(code, reason)) => break Some((refused.get().copied().unwrap_or(code), reason)),
+                None => break None,
+            },
+            (room, frame) = read => {
+                let frame = match frame {
+                    Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
+                    Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                };
+                if let Some(answer) = inexact(&frame, protocol) {
+                    if out.send(Message::Text(answer.into())).await.is_err() {
+                        return;
+                    }
+                } else if let Ok(room) = room {
+                    room.send(frame);
+                }
+            },
+            (code, reason) = &mut ended => break Some((code, reason.to_owned())),
+        }
+    };
+    let close = close.map(|(code, reason)| CloseFrame {
+        code,
+        reason: short(reason).into(),
+    });
+    // Who has gone already is not told.
+    let _ = out.send(Message::Close(close)).await;
+}
+
+/// When the socket ends by itself: nobody says who they are, or the token of who did ends.
+async fn ended(knows: oneshot::Receiver<Quien>, patience: std::time::Duration) -> (u16, &'static str) {
+    match tokio::time::timeout(patience, knows).await {
+        Ok(Ok(quien)) => {
+            quien.expired().await;
+            (UNAUTHORIZED, "el token ha terminado")
+        }
+        Ok(Err(_)) => future::pending().await, // refused: the conversation ends it
+        Err(_) => (INIT_TIMEOUT, "Connection initialisation timeout"),
+    }
+}
+
+/// The answer to a frame with a number that would be read as another one. Such a frame goes no further.
+fn inexact(frame: &[u8], protocol: WebSocketProtocols) -> Option<String> {
+    let number = std::str::from_utf8(frame).ok().and_then(numbers::first_inexact)?;
+    let message: Value = serde_json::from_slice(frame).ok()?;
+    let id = message.get("id")?.as_str()?;
+    let errors = &graphql::inexact(number).errors;
+    let answer = match protocol {
+        WebSocketProtocols::GraphQLWS => json!({"type": "error", "id": id, "payload": errors}),
+        WebSocketProtocols::SubscriptionsTransportWS => json!({"type": "error", "id": id, "payload": errors.first()}),
+    };
+    Some(answer.to_string())
+}
+
+fn short(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(REASON));
+    reason
+}
+
+// === impl Greeting ===
+
+impl Greeting {
+    async fn answer(self, payload: Value) -> async_graphql::Result<Data> {
+        let refused = Arc::clone(&self.refused);
+        self.judge(&payload).await.map_err(|problem| {
+            let code = match problem.status() {
+                StatusCode::UNAUTHORIZED => UNAUTHORIZED,
+                StatusCode::FORBIDDEN => FORBIDDEN,
+                _ => close_code::AGAIN,
+            };
+            let _ = refused.set(code);
+            async_graphql::Error::new(problem.detail())
+        })
+    }
+
+    /// The token in the payload counts before that of the header: a browser can send no header here.
+    async fn judge(self, payload: &Value) -> Result<Data, Problem> {
+        let Self {
+            door,
+            address,
+            by_header,
+            quien,
+            place,
+            refused: _,
+            known,
+        } = self;
+        let shown = ["Authorization", "authorization"]
+            .iter()
+            .find_map(|name| payload.get(*name));
+        let judged = match shown {
+            None => by_header?,
+            Some(shown) => {
+                // What is no text is no token, and is refused as such.
+                let shown = shown.as_str().unwrap_or_default();
+                let caller = door.auth.judge_bearer(shown).await?;
+                Quien::new(caller, Some(shown))
+            }
+        };
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.give_to(judged.key(address))?;
+        let _ = quien.set(judged.clone());
+        let _ = known.send(judged.clone());
+        let mut data = Data::default();
+        data.insert(judged);
+        Ok(data)
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    /// Whether an operation may be executed; a refusal is the answer to it.
+    fn admit(&self, request: Request) -> Result<(Request, OwnedSemaphorePermit), Box<Response>> {
+        let refuse = |excess| Box::new(graphql::excess(excess));
+        let key = self.quien.get().and_then(|quien| quien.key(self.address));
+        let limits = &self.door.limits;
+        limits.read(key.as_ref()).map_err(refuse)?;
+        let judged = self.door.executor.judge(request)?;
+        if let Some(changes) = judged.changes() {
+            limits.write(key.as_ref(), changes).map_err(refuse)?;
+        }
+        let operations = Arc::clone(&self.operations);
+        let permit = operations.try_acquire_owned().map_err(|_| refuse(Excess::Streams))?;
+        Ok((judged.into_request(), permit))
+    }
+}
+
+impl async_graphql::Executor for Session {
+    async fn execute(&self, request: Request) -> Response {
+        let mut answers = self.execute_stream(request, None);
+        answers.next().await.unwrap_or_default()
+    }
+
+    fn execute_stream(&self, request: Request, data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        match self.admit(request) {
+            Err(answer) => stream::once(future::ready(*answer)).boxed(),
+            Ok((request, permit)) => {
+                let answers = async_graphql::Executor::execute_stream(self.door.executor.schema(), request, data);
+                let coded = answers.map(|answer| coded(answer, Code::Validation));
+                // Given back when the operation has ended or was stopped.
+                coded
+                    .chain(
+                        async move { drop(permit) }
+                            .into_stream()
+                            .filter_map(|()| future::ready(None)),
+                    )
+                    .boxed()
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! How much one caller may ask for.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use seedwork_runtime::auth::issuer::Issuer;
+use seedwork_runtime::participant::laws::eventually;
+use serde_json::{Value, json};
+
+use crate::subscription::{connect, receive, send, serve};
+use crate::support::{Answer, Bff, next, running};
+
+const PAY: &str = "mutation { realizarPago(pago: {medioPago: \"PSE\", idCliente: \"c\", monto: 1}) { codigo } }";
+
+async fn post(bff: &Bff, query: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = Request::post("/v1").header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let body = json!({"query": query}).to_string();
+    bff.call(request.body(Body::from(body)).unwrap()).await
+}
+
+fn seconds(answer: &Answer) -> u64 {
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{}", answer.text());
+    assert_eq!(answer.headers[header::CONTENT_TYPE], "application/problem+json");
+    let sentence = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        sentence.starts_with("demasiad") || sentence.starts_with("tiene"),
+        "{sentence}"
+    );
+    answer.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap()
+}
+
+/// The answer to a request for a stream that is refused: one that is not has no end to be read to.
+async fn refused_request(bff: &Bff, request: axum::http::request::Builder) -> Answer {
+    let answer = bff.call(request.body(Body::empty()).unwrap());
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(10), answer).await;
+    answer.expect("it is not refused")
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_back() {
+    let bff = Bff::told(&["--rate-per-second", "1", "--rate-burst", "2"]).await;
+    assert_eq!(post(&bff, PAY, &[]).await.status, StatusCode::OK);
+    let two = "mutation { a: realizarPago(pago: {medioPago: \"PSE\", idCliente: \"c\", monto: 1}) { codigo }
+        b: realizarPago(pago: {medioPago: \"PSE\", idCliente: \"c\", monto: 1}) { codigo } }";
+    assert_eq!(seconds(&post(&bff, two, &[]).await), 1, "each change counts");
+    assert_eq!(post(&bff, PAY, &[]).await.status, StatusCode::OK);
+    assert_eq!(seconds(&post(&bff, PAY, &[]).await), 1);
+    // Queries are counted apart, and more of them are let through: eight at once, four of which are used up.
+    for _ in 0..4 {
+        assert_eq!(post(&bff, "{ __typename }", &[]).await.status, StatusCode::OK);
+    }
+    assert!(seconds(&post(&bff, "{ __typename }", &[]).await) >= 1);
+    for path in ["/v1?query=%7B__typename%7D", "/stream"] {
+        seconds(&refused_request(&bff, Request::get(path)).await);
+    }
+    assert_eq!(bff.get("/health").await.status, StatusCode::OK);
+    let again = async || (post(&bff, PAY, &[]).await.status == StatusCode::OK).then_some(());
+    eventually("the next to be let through", again).await;
+    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes")
+        .fetch_one(&bff.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(stored, 3);
+}
+
+#[tokio::test]
+async fn callers_are_counted_apart() {
+    let limited = ["--rate-per-second", "1", "--rate-burst", "1"];
+    // By who they are.
+    let issuer = Issuer::new("k-1");
+    let bff = Bff::judging(&issuer, &limited).await;
+    let [ana, olga] = [issuer.cliente("c"), issuer.operador("olga")];
+    for (who, status) in [(&ana, 200), (&olga, 200), (&ana, 429), (&olga, 429)] {
+        let answer = post(&bff, PAY, &[("authorization", who), ("x-forwarded-for", "1.1.1.1")]).await;
+        assert_eq!(answer.status.as_u16(), status, "{who}");
+    }
+    // By where they come from, which only a proxy of ours can say.
+    let trusting = [&limited[..], &["--trusted-proxies", "0.0.0.0,10.0.0.0/8"]].concat();
+    for (words, second) in [(&limited[..], 429), (&trusting[..], 200)] {
+        let bff = Bff::told(words).await;
+        for (from, status) in [
+            ("1.1.1.1", 200),
+            ("6.6.6.6, 2.2.2.2, 10.0.0.9", second),
+            ("3.3.3.3, 1.1.1.1", 429),
+        ] {
+            let answer = post(&bff, PAY, &[("x-forwarded-for", from)]).await;
+            assert_eq!(answer.status.as_u16(), status, "{words:?} {from}");
+        }
+    }
+    let unlimited = Bff::told(&["--rate-per-second", "0", "--rate-burst", "1"]).await;
+    for _ in 0..9 {
+        assert_eq!(post(&unlimited, PAY, &[]).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn streams_have_their_places() {
+    let bff = Bff::told(&[
+        "--streams-per-caller",
+        "2",
+        "--streams",
+        "3",
+        "--trusted-proxies",
+        "0.0.0.0",
+    ])
+    .await;
+    bff.tell(&running("p-1", 1)).await;
+    let first = bff.stream("/stream", None).await;
+    let _second = bff.stream("/stream", None).await;
+    let refused = refused_request(&bff, Request::get("/stream")).await;
+    assert_eq!(seconds(&refused), 10);
+    drop(first);
+    let mut again = bff.stream("/stream?ultimo=0", None).await;
+    assert_eq!(next(&mut again).await.event, "NuevoEvento");
+    let from = |address: &'static str| {
+        Request::get("/stream")
+            .header("x-forwarded-for", address)
+            .body(Body::empty())
+    };
+    let router = bff.router();
+    let other = tower::ServiceExt::oneshot(router, from("1.1.1.1").unwrap())
+        .await
+        .unwrap();
+    assert_eq!(other.status(), StatusCode::OK);
+    let full = refused_request(&bff, Request::get("/stream").header("x-forwarded-for", "2.2.2.2")).await;
+    assert_eq!(full.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(full.text().contains("hay demasiados"), "{}", full.text());
+}
+
+#[tokio::test]
+async fn a_socket_is_within_the_same_limits() {
+    let bff = Bff::told(&[
+        "--rate-per-second",
+        "1",
+        "--rate-burst",
+        "1",
+        "--streams-per-caller",
+        "1",
+    ])
+    .await;
+    let address = serve(&bff).await;
+    let mut socket = connect(&address, Some("graphql-transport-ws")).await.unwrap();
+    assert!(
+        connect(&address, Some("graphql-transport-ws")).await.is_err(),
+        "one socket only"
+    );
+    send(&mut socket, &json!({"type": "connection_init"})).await;
+    assert_eq!(receive(&mut socket).await["type"], "connection_ack");
+    let mut answers = Vec::new();
+    for (id, query) in [("1", PAY), ("2", PAY)] {
+        send(
+            &mut socket,
+            &json!({"id": id, "type": "subscribe", "payload": {"query": query}}),
+        )
+        .await;
+        answers.push(receive(&mut socket).await);
+        assert_eq!(receive(&mut socket).await["type"], "complete");
+    }
+    assert_eq!(
+        answers[0]["payload"]["data"]["realizarPago"]["codigo"], 203,
+        "{answers:?}"
+    );
+    assert_eq!(answers[1]["payload"]["data"], Value::Null);
+    assert_eq!(answers[1]["payload"]["errors"][0]["extensions"]["code"], "RATE_LIMITED");
+}
+
+#[tokio::test]
+async fn a_socket_refuses_what_it_would_not_read_as_it_was_written() {
+    let bff = Bff::start().await;
+    let address = serve(&bff).await;
+    let mut socket = connect(&address, Some("graphql-transport-ws")).await.unwrap();
+    send(&mut socket, &json!({"type": "connection_init"})).await;
+    assert_eq!(receive(&mut socket).await["type"], "connection_ack");
+    let query =
+        "mutation($m: Float!) { realizarPago(pago: {medioPago: \"PSE\", idCliente: \"c\", monto: $m}) { codigo } }";
+    let text = format!(
+        r#"{{"id": "1", "type": "subscribe", "payload": {{"query": {}, "variables": {{"m": 24.000000000000001}}}}}}"#,
+        json!(query)
+    );
+    crate::subscription::send_text(&mut socket, text).await;
+    let refused = receive(&mut socket).await;
+    assert_eq!(
+        (&refused["type"], &refused["id"]),
+        (&json!("error"), &json!("1")),
+        "{refused}"
+    );
+    assert_eq!(refused["payload"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    let fine = json!({"id": "2", "type": "subscribe", "payload": {"query": query, "variables": {"m": 24.1}}});
+    send(&mut socket, &fine).await;
+    assert_eq!(
+        receive(&mut socket).await["payload"]["data"]["realizarPago"]["codigo"],
+        203
+    );
+}
+
+#[tokio::test]
+async fn one_socket_has_so_many_operations_under_way_and_gets_them_back() {
+    let bff = Bff::start().await;
+    let address = serve(&bff).await;
+    let mut socket = connect(&address, Some("graphql-transport-ws")).await.unwrap();
+    send(&mut socket, &json!({"type": "connection_init"})).await;
+    assert_eq!(receive(&mut socket).await["type"], "connection_ack");
+    let query = json!({"query": "subscription { eventosPago { fase } }"});
+    for id in 0..20 {
+        send(
+            &mut socket,
+            &json!({"id": id.to_string(), "type": "subscribe", "payload": query}),
+        )
+        .await;
+    }
+    send(&mut socket, &json!({"id": "x", "type": "subscribe", "payload": query})).await;
+    let refused = receive(&mut socket).await;
+    assert_eq!(refused["id"], "x");
+    assert_eq!(refused["payload"]["errors"][0]["extensions"]["code"], "RATE_LIMITED");
+    assert_eq!(receive(&mut socket).await, json!({"type": "complete", "id": "x"}));
+    send(&mut socket, &json!({"id": "7", "type": "complete"})).await;
+    assert_eq!(receive(&mut socket).await, json!({"type": "complete", "id": "7"}));
+    send(
+        &mut socket,
+        &json!({"id": "y", "type": "subscribe", "payload": {"query": "{ __typename }"}}),
+    )
+    .await;
+    assert_eq!(receive(&mut socket).await["payload"]["data"]["__typename"], "Query");
+}

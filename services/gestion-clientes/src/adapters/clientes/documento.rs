@@ -1,0 +1,114 @@
+//! The document of a client, and the ids that it may have.
+
+use seedwork::IdCliente;
+use serde::{Deserialize, Serialize};
+
+use super::super::contrasena::Huella;
+use crate::domain::cliente::{Cliente, DatosCliente};
+
+/// What the state store keeps under `cliente:<id>`. First written with version 1, never expiring.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Documento {
+    /// Grows by one per write; guards the projection.
+    pub(super) version: i64,
+    pub(super) cliente: Cliente,
+    pub(super) contrasena: Huella,
+    /// What it was registered with, once that is no more what it is: a repeated request is known by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) alta: Option<Alta>,
+}
+
+/// What a client was registered with.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Alta {
+    pub(super) datos: DatosCliente,
+    pub(super) contrasena: Huella,
+}
+
+/// The longest id that is looked for in the state store; those that we make are UUIDs of 36 characters.
+const ID_MAX: usize = 64;
+
+// === impl Documento ===
+
+impl Documento {
+    pub(super) fn nuevo(cliente: Cliente, contrasena: Huella) -> Self {
+        Self {
+            version: 1,
+            cliente,
+            contrasena,
+            alta: None,
+        }
+    }
+
+    /// What it was registered with.
+    pub(super) fn alta(&self) -> Alta {
+        self.alta.clone().unwrap_or_else(|| Alta {
+            datos: self.cliente.datos.clone(),
+            contrasena: self.contrasena.clone(),
+        })
+    }
+
+    /// The next version; without a password the old one stays.
+    pub(super) fn con(&self, cliente: Cliente, contrasena: Option<Huella>) -> Self {
+        Self {
+            version: self.version.saturating_add(1),
+            cliente,
+            contrasena: contrasena.unwrap_or_else(|| self.contrasena.clone()),
+            alta: Some(self.alta()),
+        }
+    }
+}
+
+/// Any text is a legal `idCliente`, but not any text is a legal key of a state store (Dapr itself refuses `||`), and
+/// an error there would be taken for an outage. We give out UUIDs, and take the subjects of tokens, which issuers make
+/// of these characters; any odder text is known to be nobody.
+pub(super) fn could_be_ours(id: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b"-_.~@|".contains(&b);
+    id.len() <= ID_MAX
+        && id.bytes().all(inner)
+        && id.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && !id.contains("||")
+}
+
+/// The id that an idempotency key stands for within a scope (UUIDv5).
+pub(super) fn keyed_id(scope: &str, clave: &str) -> uuid::Uuid {
+    let name = match scope {
+        "" => format!("saludtech/clientes\0{clave}"),
+        // A header's value holds no NUL, so the two cannot meet.
+        scope => format!("saludtech/clientes\0{scope}\0{clave}"),
+    };
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes())
+}
+
+pub(super) fn key(id: &IdCliente) -> String {
+    format!("cliente:{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_one_of_ours_or_a_subject_of_a_token() {
+        for good in [
+            "019ab2c3-0000-7000-8000-000000000000",
+            "auth0|5f7c",
+            "00uABC",
+            "1",
+            "ana@x.co",
+        ] {
+            assert!(could_be_ours(good), "{good}");
+        }
+        let long = "x".repeat(65);
+        for bad in ["", "a||b", "Peña", "a b", "..", "-a", "a/b", "a:b", "a\0", &long] {
+            assert!(!could_be_ours(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_belongs_to_its_scope() {
+        assert_eq!(keyed_id("", "k"), keyed_id("", "k"));
+        assert_ne!(keyed_id("", "k"), keyed_id("operador\nana", "k"));
+        assert_ne!(keyed_id("operador\nana", "k"), keyed_id("operador\neva", "k"));
+    }
+}

@@ -1,0 +1,99 @@
+//! Which declined payments are tried again, and when.
+
+use seedwork::Reason;
+
+use super::factura::{EstadoFactura, Factura};
+use super::instante::Instante;
+
+/// The codes of soft declines: the same card may pay on another day. A list of what may be tried again, so that a code
+/// that nobody has thought of is not; a hard decline is never repeated.
+pub const SUAVES: [&str; 1] = ["FondosInsuficientes"];
+
+/// When a declined payment is tried again: days of 24 hours after it was declined first, ascending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendario(Vec<u16>);
+
+/// Why a list of days is no calendar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("REINTENTO_DIAS must be days in ascending order, from 1 to 30, such as 1,3,7")]
+pub struct CalendarioError;
+
+// === impl Calendario ===
+
+impl Calendario {
+    /// The last day that an attempt may be made on.
+    const LAST: u16 = 30;
+
+    /// Reads the days.
+    pub fn parse(dias: &[u16]) -> Result<Self, CalendarioError> {
+        let ascending = dias.windows(2).all(|pair| pair.first() < pair.last());
+        let within = dias.iter().all(|day| (1..=Self::LAST).contains(day));
+        if dias.is_empty() || !ascending || !within {
+            return Err(CalendarioError);
+        }
+        Ok(Self(dias.to_vec()))
+    }
+
+    /// When the attempt that follows `hechos` ones falls due; `None` when there is none left.
+    pub fn siguiente(&self, declinada: Instante, hechos: usize) -> Option<Instante> {
+        self.0.get(hechos).map(|days| declinada.plus_days(i64::from(*days)))
+    }
+
+    /// What was declined before this is looked at no more at `ahora`: every attempt of it has had its day, and a week.
+    pub fn desde(&self, ahora: Instante) -> Instante {
+        let last = self.0.last().copied().unwrap_or_default();
+        ahora.plus_days(-(i64::from(last) + 7))
+    }
+}
+
+/// Whether the same payment may succeed on another day.
+pub fn es_suave(reason: &Reason) -> bool {
+    SUAVES.contains(&reason.motivo.as_str())
+}
+
+/// The moment that an invoice was cancelled by a soft decline; `None` for any other.
+pub fn declinada(factura: &Factura) -> Option<Instante> {
+    let cancelada = factura.estado == EstadoFactura::Cancelada;
+    let cancelacion = factura.cancelacion.as_ref().filter(|_| cancelada)?;
+    es_suave(&cancelacion.reason).then_some(cancelacion.cuando)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_have_their_days_and_an_end() {
+        let calendario = Calendario::parse(&[1, 3, 7]).unwrap();
+        let declinada = Instante::from_ms(5);
+        for (hechos, days) in [(0, Some(1)), (1, Some(3)), (2, Some(7)), (3, None)] {
+            let due = days.map(|days| declinada.plus_days(days));
+            assert_eq!(calendario.siguiente(declinada, hechos), due, "{hechos}");
+        }
+        assert_eq!(calendario.desde(declinada.plus_days(14)), declinada);
+    }
+
+    #[test]
+    fn what_is_no_calendar_is_refused() {
+        for bad in [&[][..], &[0], &[31], &[3, 1], &[1, 1]] {
+            assert_eq!(Calendario::parse(bad), Err(CalendarioError), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_known_soft_decline_is_soft() {
+        for (motivo, suave) in [
+            ("FondosInsuficientes", true),
+            ("TarjetaRechazada", false),
+            ("TarjetaVencida", false),
+            ("TarjetaRobada", false),
+            ("Contracargo", false),
+            ("Cancelado", false),
+            ("PlazoVencido", false),
+            ("AlgoNuevo", false),
+            ("", false),
+        ] {
+            assert_eq!(es_suave(&Reason::new(motivo, "x")), suave, "{motivo}");
+        }
+    }
+}

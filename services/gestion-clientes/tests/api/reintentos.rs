@@ -1,0 +1,190 @@
+//! Soft declines are tried again on their days, each as a payment of its own, linked to the first.
+
+use gestion_clientes::domain::instante::Instante;
+use seedwork::{EstadoPago, IdCorrelacion, Message, Phase};
+use seedwork_runtime::now_ms;
+use serde_json::json;
+
+use crate::fixture::{CONFIRMAR, CREAR, REVERTIR, REVERTIR_CONFIRMACION, Service, comando, service};
+
+const SOFT: &str = "FondosInsuficientes";
+
+/// A payment that was declined just now.
+async fn declined(service: &Service, id: &str, id_cliente: &str, motivo: &str) {
+    service.command(CREAR, id, id_cliente).await;
+    service.undo(REVERTIR, id, id_cliente, motivo).await;
+}
+
+/// Runs the job so many days after now; the ids of the retries there are after it.
+async fn after(service: &Service, days: i64) -> Vec<String> {
+    let ahora = Instante::from_ms(now_ms()).plus_days(days);
+    service.app.reintentos.reintentar(ahora).await.unwrap();
+    let ids = sqlx::query_scalar("SELECT id_correlacion FROM solicitudes ORDER BY creada, id_correlacion");
+    ids.fetch_all(&service.pool).await.unwrap()
+}
+
+async fn invoice(service: &Service, id: &str) -> serde_json::Value {
+    service.get(&format!("/facturacion/{id}")).await.json()
+}
+
+/// The operator tells that a payment has ended.
+async fn ended(service: &Service, id: &str, id_cliente: &str) {
+    let estado = EstadoPago {
+        id_correlacion: IdCorrelacion::parse(id).unwrap(),
+        secuencia: 9,
+        solicitud: comando(CREAR, id, id_cliente).solicitud,
+        phase: Phase::Compensated,
+        step: "2/4".to_owned(),
+        reason: None,
+        steps: Vec::new(),
+        trace_id: None,
+        start_time: String::new(),
+        completion_time: None,
+        ended: true,
+    };
+    let message = Message::SagaActualizada(Box::new(estado));
+    service.deliver(message.event_type(), &message.data().unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_soft_decline_is_tried_again_on_its_days_and_then_no_more() {
+    let service = service().await;
+    let ana = service.ana().await;
+    declined(&service, "p-1", &ana, SOFT).await;
+    let first = invoice(&service, "p-1").await;
+    assert_eq!(
+        (&first["estado"], &first["motivo"]),
+        (&json!("CANCELADO"), &json!(SOFT))
+    );
+    assert!(first["reintentoDe"].is_null());
+    for (attempt, day) in [(1, 1), (2, 3), (3, 7)] {
+        assert_eq!(after(&service, day - 1).await.len(), attempt - 1, "not before its day");
+        let made = after(&service, day).await;
+        assert_eq!(made.len(), attempt, "attempt {attempt}");
+        assert_eq!(after(&service, day).await, made, "once");
+        let all: Vec<(String, i64)> = sqlx::query_as("SELECT id, intento FROM reintentos ORDER BY intento")
+            .fetch_all(&service.pool)
+            .await
+            .unwrap();
+        let (id, intento) = all.last().unwrap();
+        assert_eq!(usize::try_from(*intento).unwrap(), attempt);
+        // Linked before its invoice is there and after.
+        for estado in ["SOLICITADO", "PAGO_ENVIADO"] {
+            let linked = invoice(&service, id).await;
+            assert_eq!(
+                (&linked["reintentoDe"], &linked["intento"], &linked["estado"]),
+                (&json!("p-1"), &json!(attempt), &json!(estado))
+            );
+            assert_eq!(
+                (&linked["monto"], &linked["medioPago"], &linked["idCliente"]),
+                (&first["monto"], &first["medioPago"], &first["idCliente"])
+            );
+            if estado == "SOLICITADO" {
+                service.command(CREAR, id, &ana).await;
+            }
+        }
+        assert_eq!(after(&service, 30).await, made, "the next one waits for this one's end");
+        service.undo(REVERTIR, id, &ana, SOFT).await;
+        ended(&service, id, &ana).await;
+    }
+    assert_eq!(after(&service, 8).await.len(), 3, "three were all");
+}
+
+#[tokio::test]
+async fn a_retry_derives_from_the_first_payment_and_the_attempt() {
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        let service = service().await;
+        let ana = service.ana().await;
+        declined(&service, "p-1", &ana, SOFT).await;
+        made.push(after(&service, 1).await);
+    }
+    assert_eq!(made[0], made[1]);
+    assert_eq!(made[0][0].as_bytes()[14], b'5', "a UUIDv5: {}", made[0][0]);
+}
+
+#[tokio::test]
+async fn what_is_no_soft_decline_is_never_tried_again() {
+    let service = service().await;
+    let ana = service.ana().await;
+    for (n, motivo) in [
+        "TarjetaRechazada",
+        "TarjetaVencida",
+        "TarjetaRobada",
+        "Cancelado",
+        "Contracargo",
+        "PlazoVencido",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        declined(&service, &format!("p-{n}"), &ana, motivo).await;
+    }
+    service.command(CREAR, "p-7", &ana).await;
+    service.command(REVERTIR, "p-7", &ana).await; // nobody said why
+    for day in [1, 3, 7] {
+        assert_eq!(after(&service, day).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_hard_decline_of_a_retry_is_the_last_attempt() {
+    let service = service().await;
+    let ana = service.ana().await;
+    declined(&service, "p-1", &ana, SOFT).await;
+    let made = after(&service, 1).await;
+    declined(&service, &made[0], &ana, "TarjetaVencida").await;
+    ended(&service, &made[0], &ana).await;
+    assert_eq!(after(&service, 7).await, made);
+}
+
+#[tokio::test]
+async fn who_has_paid_since_or_is_paying_is_left_alone() {
+    let service = service().await;
+    let ana = service.ana().await;
+    // Paid before the declined payment was asked for: that is another period.
+    service.command(CREAR, "p-0", &ana).await;
+    service.command(CONFIRMAR, "p-0", &ana).await;
+    sqlx::query("UPDATE facturas SET periodo_fin = periodo_fin - 1000 WHERE id = 'p-0'")
+        .execute(&service.pool)
+        .await
+        .unwrap();
+    declined(&service, "p-1", &ana, SOFT).await;
+    service.command(CREAR, "p-2", &ana).await;
+    assert_eq!(after(&service, 1).await, [""; 0], "a payment is under way");
+    service.command(CONFIRMAR, "p-2", &ana).await;
+    assert_eq!(after(&service, 2).await, [""; 0], "paid");
+    service.command(REVERTIR_CONFIRMACION, "p-2", &ana).await;
+    service.undo(REVERTIR, "p-2", &ana, "Contracargo").await;
+    assert_eq!(after(&service, 2).await.len(), 1, "what was given back does not count");
+}
+
+#[tokio::test]
+async fn two_declined_payments_of_a_client_are_not_tried_at_once() {
+    let service = service().await;
+    let (ana, eva) = (service.ana().await, service.ana().await);
+    for (id, whose) in [("p-1", &ana), ("p-2", &ana), ("p-3", &eva)] {
+        declined(&service, id, whose, SOFT).await;
+    }
+    let made = after(&service, 1).await;
+    assert_eq!(made.len(), 2, "one of each client");
+    assert_eq!(after(&service, 1).await, made);
+}
+
+#[tokio::test]
+async fn a_retry_whose_request_was_lost_in_a_crash_is_made_again_as_the_same() {
+    let service = service().await;
+    let ana = service.ana().await;
+    declined(&service, "p-1", &ana, SOFT).await;
+    let made = after(&service, 1).await;
+    sqlx::query("DELETE FROM solicitudes")
+        .execute(&service.pool)
+        .await
+        .unwrap();
+    assert_eq!(after(&service, 1).await, made);
+    let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM reintentos")
+        .fetch_one(&service.pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 1);
+}

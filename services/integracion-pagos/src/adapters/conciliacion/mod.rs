@@ -1,0 +1,346 @@
+//! The reconciliation: our books against the gateway's, every day and on demand. It decides about no payment: it finds,
+//! names, stores and warns.
+//!
+//! ```text
+//! gateway ── cuentas, page by page ──▶ by reference ─┐
+//! pagos (rows) ── page by page ─────────────────────┴▶ domain/conciliacion: comparar ─▶ suspects
+//! suspects ── read the payment's document, compare again ──▶ differences ──▶ conciliaciones, diferencias, WARN
+//! ```
+//! Rows lag behind documents and payments move while they are read; so what moved within the margin is left to the next
+//! time, and every suspicion is judged again on the document.
+
+mod informe;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use seedwork::{Fault, IdCorrelacion, SolicitudPago};
+use seedwork_runtime::leader::Leader;
+use seedwork_runtime::participant::Participation;
+use seedwork_runtime::{Sidecar, now_ms};
+use sqlx::AnyPool;
+
+use super::participante::Pagos;
+use super::pasarela::Pagina;
+use super::read_model::{Cursor, ReadModel};
+use crate::domain::conciliacion::{Cuenta, Diferencia, Hallazgo, Nuestro, comparar};
+pub use informe::{AvisoVisto, DiferenciaVista, Informe, Informes};
+
+/// When and how far is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// How often by itself; zero: only when it is asked for.
+    pub cada: Duration,
+    /// How far back.
+    pub ventana: Duration,
+    /// What moved this recently is left to the next time.
+    pub margen: Duration,
+}
+
+/// The reconciliation at work.
+pub struct Conciliacion {
+    informes: Informes,
+    read_model: ReadModel,
+    participation: Arc<Participation<Pagos>>,
+    leader: Leader,
+    plan: Plan,
+}
+
+/// What was compared so far.
+#[derive(Default)]
+struct Recuento {
+    pagos: i64,
+    cuentas: i64,
+    en_movimiento: i64,
+    hallazgos: Vec<(String, Hallazgo)>,
+}
+
+/// How long a leader may be silent: far longer than a page takes.
+const LEASE: Duration = Duration::from_secs(300);
+
+/// How often it is looked whether the time has come, at most.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How many rows are read at once.
+const PAGINA: i64 = 500;
+
+// === impl Conciliacion ===
+
+impl Conciliacion {
+    /// Starts comparing when the time comes. Must be called within a tokio runtime.
+    pub fn open(
+        pool: AnyPool,
+        sidecar: Arc<dyn Sidecar>,
+        participation: Arc<Participation<Pagos>>,
+        plan: Plan,
+    ) -> Arc<Self> {
+        let conciliacion = Arc::new(Self {
+            informes: Informes::new(pool),
+            read_model: participation.participant().read_model().clone(),
+            participation,
+            leader: Leader::new(sidecar, "conciliacion", LEASE),
+            plan,
+        });
+        if !plan.cada.is_zero() {
+            tokio::spawn(run(Arc::downgrade(&conciliacion), plan.cada.min(LOOK)));
+        }
+        conciliacion
+    }
+
+    /// The reports.
+    pub fn informes(&self) -> &Informes {
+        &self.informes
+    }
+
+    /// Begins a comparison now and lets it run; the same key of the same caller gets the report that it began.
+    ///
+    /// # Errors
+    /// [`Fault::Conflict`] while another one runs.
+    pub async fn pedir(self: &Arc<Self>, clave: Option<(&str, &str)>) -> Result<Informe, Fault> {
+        let id = match clave {
+            Some((scope, key)) => SolicitudPago::keyed_id(&format!("conciliacion\n{scope}"), key).to_string(),
+            None => seedwork_runtime::new_id().to_string(),
+        };
+        if let Some((informe, _)) = self.informes.leer(&id).await? {
+            return Ok(informe);
+        }
+        let informe = self.empezar(id).await?;
+        let (this, begun) = (Arc::clone(self), informe.clone());
+        tokio::spawn(async move { this.llevar_a_cabo(begun).await });
+        Ok(informe)
+    }
+
+    /// Compares now and waits for the report.
+    pub async fn conciliar(&self) -> Result<Informe, Fault> {
+        let informe = self.empezar(seedwork_runtime::new_id().to_string()).await?;
+        Ok(self.llevar_a_cabo(informe).await)
+    }
+
+    async fn empezar(&self, id: String) -> Result<Informe, Fault> {
+        if !self.leader.lead().await? {
+            return Err(Fault::Conflict("a reconciliation is running".to_owned()));
+        }
+        let ahora = now_ms();
+        let begun = async {
+            self.informes.dar_por_fallidas(ahora).await?;
+            let informe = Informe {
+                id,
+                estado: "EN_CURSO".to_owned(),
+                pasarela: self.participation.participant().pasarela().nombre().as_str().to_owned(),
+                desde: ahora.saturating_sub(millis(self.plan.ventana)),
+                empezada: ahora,
+                terminada: 0,
+                pagos: 0,
+                cuentas: 0,
+                en_movimiento: 0,
+                diferencias: 0,
+                detalle: String::new(),
+            };
+            if !self.informes.empezar(&informe).await? {
+                return Err(Fault::Conflict(
+                    "a reconciliation of this key was begun just now".to_owned(),
+                ));
+            }
+            Ok(informe)
+        };
+        let begun = begun.await;
+        if begun.is_err() {
+            self.leader.resign().await;
+        }
+        begun
+    }
+
+    async fn llevar_a_cabo(&self, informe: Informe) -> Informe {
+        let outcome = self.comparar_todo(&informe).await;
+        let mut informe = informe;
+        informe.terminada = now_ms();
+        let hallazgos = match outcome {
+            Ok(recuento) => {
+                informe.estado = "TERMINADA".to_owned();
+                informe.pagos = recuento.pagos;
+                informe.cuentas = recuento.cuentas;
+                informe.en_movimiento = recuento.en_movimiento;
+                informe.diferencias = i64::try_from(recuento.hallazgos.len()).unwrap_or(i64::MAX);
+                advertir(&informe, &recuento.hallazgos);
+                recuento.hallazgos
+            }
+            Err(fault) => {
+                tracing::warn!(
+                    informe = informe.id,
+                    error = fault.chain(),
+                    "unable to compare with the gateway now"
+                );
+                informe.estado = "FALLIDA".to_owned();
+                informe.detalle = "the gateway, the database or the state store did not answer; see the log".to_owned();
+                Vec::new()
+            }
+        };
+        if let Err(fault) = self.informes.terminar(&informe, &hallazgos).await {
+            tracing::warn!(
+                informe = informe.id,
+                error = fault.chain(),
+                "unable to store a reconciliation's report"
+            );
+        }
+        self.leader.resign().await;
+        informe
+    }
+
+    async fn comparar_todo(&self, informe: &Informe) -> Result<Recuento, Fault> {
+        // The gateway first: what moves after this was read is recent, and left out.
+        let mut cuentas = self.leer_cuentas(informe.desde).await?;
+        let reciente = informe.empezada.saturating_sub(millis(self.plan.margen));
+        let mut recuento = Recuento {
+            cuentas: i64::try_from(cuentas.len()).unwrap_or(i64::MAX),
+            ..Recuento::default()
+        };
+        let mut after: Option<Cursor> = None;
+        loop {
+            self.seguir_al_frente().await?;
+            let rows = self
+                .read_model
+                .since(informe.desde, after.as_ref(), &informe.pasarela, PAGINA)
+                .await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.cursor());
+            for row in rows {
+                let cuenta = cuentas.remove(&row.id);
+                let movida = cuenta
+                    .as_ref()
+                    .map_or(0, |cuenta| cuenta.movida_ms)
+                    .max(row.actualizado);
+                recuento.pagos += 1;
+                if movida > reciente {
+                    recuento.en_movimiento += 1;
+                    continue;
+                }
+                if !comparar(Some(&row.nuestro()), cuenta.as_ref()).is_empty() {
+                    self.confirmar(&row.id, cuenta.as_ref(), &mut recuento).await?;
+                }
+            }
+        }
+        // What is left has no row of ours within the window.
+        for (referencia, cuenta) in cuentas {
+            if cuenta.movida_ms > reciente {
+                recuento.en_movimiento += 1;
+            } else {
+                self.confirmar(&referencia, Some(&cuenta), &mut recuento).await?;
+            }
+        }
+        Ok(recuento)
+    }
+
+    async fn leer_cuentas(&self, desde: i64) -> Result<BTreeMap<String, Cuenta>, Fault> {
+        let pasarela = self.participation.participant().pasarela();
+        let mut todas: BTreeMap<String, Cuenta> = BTreeMap::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            self.seguir_al_frente().await?;
+            let Pagina { cuentas, siguiente } = pasarela.cuentas(desde, cursor.as_deref()).await?;
+            for cuenta in cuentas {
+                match todas.get_mut(&cuenta.referencia) {
+                    Some(known) => known.unir(cuenta),
+                    None => drop(todas.insert(cuenta.referencia.clone(), cuenta)),
+                }
+            }
+            if siguiente.is_none() || siguiente == cursor {
+                return Ok(todas);
+            }
+            cursor = siguiente;
+        }
+    }
+
+    /// Judges a suspicion on the payment's document.
+    async fn confirmar(&self, referencia: &str, cuenta: Option<&Cuenta>, recuento: &mut Recuento) -> Result<(), Fault> {
+        let pago = match IdCorrelacion::parse(referencia) {
+            Ok(id) => self
+                .participation
+                .document(&id)
+                .await?
+                .value
+                .and_then(|documento| documento.agregado),
+            Err(_) => None,
+        };
+        let nuestro = pago.as_ref().map(Nuestro::from);
+        let found = comparar(nuestro.as_ref(), cuenta);
+        recuento
+            .hallazgos
+            .extend(found.into_iter().map(|hallazgo| (referencia.to_owned(), hallazgo)));
+        Ok(())
+    }
+
+    /// Says that this replica is still at it; an error when another one has taken over.
+    async fn seguir_al_frente(&self) -> Result<(), Fault> {
+        if self.leader.lead().await? {
+            return Ok(());
+        }
+        Err(Fault::Conflict(
+            "another replica has taken the reconciliation over".to_owned(),
+        ))
+    }
+
+    /// Compares when the last comparison is long enough ago and nobody else does.
+    async fn si_es_hora(&self) -> Result<(), Fault> {
+        let ultima = self.informes.ultima().await?;
+        let due = ultima.is_none_or(|ultima| now_ms().saturating_sub(ultima) >= millis(self.plan.cada));
+        if !due {
+            return Ok(());
+        }
+        match self.conciliar().await {
+            Ok(_) | Err(Fault::Conflict(_)) => Ok(()), // another replica is at it
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// Says how it ended: a WARN with the count of each difference, and one for each of the first few.
+fn advertir(informe: &Informe, hallazgos: &[(String, Hallazgo)]) {
+    let Informe {
+        id,
+        pagos,
+        cuentas,
+        en_movimiento,
+        ..
+    } = informe;
+    if hallazgos.is_empty() {
+        tracing::info!(informe = %id, pagos, cuentas, en_movimiento, "our books and the gateway's agree");
+        return;
+    }
+    let count = |nombre: Diferencia| {
+        hallazgos
+            .iter()
+            .filter(|(_, hallazgo)| hallazgo.nombre == nombre)
+            .count()
+    };
+    tracing::warn!(
+        informe = %id, pagos, cuentas, en_movimiento,
+        solo_en_pasarela = count(Diferencia::SoloEnPasarela),
+        solo_aqui = count(Diferencia::SoloAqui),
+        otro_monto = count(Diferencia::OtroMonto),
+        otro_estado = count(Diferencia::OtroEstado),
+        capturado_dos_veces = count(Diferencia::CapturadoDosVeces),
+        reembolsado_de_mas = count(Diferencia::ReembolsadoDeMas),
+        "our books and the gateway's differ; a person must compare"
+    );
+    for (referencia, hallazgo) in hallazgos.iter().take(20) {
+        let Hallazgo { nombre, aqui, pasarela } = hallazgo;
+        tracing::warn!(informe = %id, id = referencia, nombre = nombre.as_str(), aqui, pasarela, "a difference");
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Runs as long as somebody holds the reconciliation.
+async fn run(conciliacion: Weak<Conciliacion>, look: Duration) {
+    loop {
+        // Sleep first: a process that starts has better things to do.
+        tokio::time::sleep(look).await;
+        let Some(strong) = conciliacion.upgrade() else { return };
+        if let Err(fault) = strong.si_es_hora().await {
+            tracing::warn!(error = fault.chain(), "unable to reconcile now");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The routes of the reconciliation: for operators.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use seedwork::{Fault, IdCliente};
+use seedwork_runtime::Caller;
+use seedwork_runtime::intake::IdempotencyKey;
+use seedwork_runtime::problem::Problem;
+use seedwork_runtime::spec::{BadRequest, Conflict, NotFound};
+
+use super::vista::{AvisoVista, Conciliaciones, InformeVista};
+use super::{Services, operators_only};
+
+/// How many reports, and how many of the webhooks' tales, a list holds.
+const ULTIMOS: i64 = 50;
+
+/// Compare our books with the gateway's now
+///
+/// Answers at once; the report of its id shows when it has ended. The same `Idempotency-Key` of the same caller gets
+/// the report that it began.
+#[utoipa::path(
+    post, path = "/pagos/conciliacion", operation_id = "conciliar", tag = "conciliacion",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
+    responses(
+        (status = 202, description = "It runs; Location says where its report is", body = InformeVista,
+         headers(("Location" = String, description = "Where its report is"))),
+        BadRequest, Conflict,
+    )
+)]
+pub(super) async fn conciliar(
+    State(services): State<Services>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    operators_only(&caller)?;
+    let key = headers
+        .get("idempotency-key")
+        .map(|value| value.to_str().unwrap_or_default());
+    // It is for no client; the name only stands where one would.
+    let nobody = IdCliente::parse("-").map_err(|error| Fault::bug("failed to name nobody", error))?;
+    let scope = caller.scope(&nobody);
+    if let Some(key) = key {
+        IdempotencyKey::parse(&scope, key)?;
+    }
+    let informe = services
+        .conciliacion
+        .pedir(key.map(|key| (scope.as_str(), key)))
+        .await?;
+    let location = format!("/pagos/conciliacion/{}", informe.id);
+    let headers = AppendHeaders([(header::LOCATION, location)]);
+    Ok((StatusCode::ACCEPTED, headers, axum::Json(InformeVista::new(informe))).into_response())
+}
+
+/// The last comparisons of our books with the gateway's, newest first
+#[utoipa::path(
+    get, path = "/pagos/conciliacion", operation_id = "conciliaciones", tag = "conciliacion",
+    responses((status = 200, description = "At most fifty of each", body = Conciliaciones))
+)]
+pub(super) async fn list(State(services): State<Services>, caller: Caller) -> Result<Response, Problem> {
+    operators_only(&caller)?;
+    let informes = services.conciliacion.informes();
+    let body = Conciliaciones {
+        avisos: informes
+            .avisos(None, ULTIMOS)
+            .await?
+            .into_iter()
+            .map(AvisoVista::new)
+            .collect(),
+        conciliaciones: informes
+            .ultimos(ULTIMOS)
+            .await?
+            .into_iter()
+            .map(InformeVista::new)
+            .collect(),
+    };
+    Ok(axum::Json(body).into_response())
+}
+
+/// A comparison and the differences that it found
+#[utoipa::path(
+    get, path = "/pagos/conciliacion/{id}", operation_id = "conciliacion", tag = "conciliacion",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The report", body = InformeVista), NotFound)
+)]
+pub(super) async fn read(
+    State(services): State<Services>,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    operators_only(&caller)?;
+    let unknown = || Fault::NotFound("no reconciliation has this id".to_owned());
+    let Path(id) = id.map_err(|_| unknown())?;
+    let (informe, lista) = services.conciliacion.informes().leer(&id).await?.ok_or_else(unknown)?;
+    Ok(axum::Json(InformeVista::new(informe).with_list(lista)).into_response())
+}

@@ -1,0 +1,48 @@
+//! Stripe's door. It asks for no token: the signature says who knocks.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode};
+use seedwork_runtime::problem::Problem;
+use seedwork_runtime::spec::{BadRequest, Forbidden};
+
+use super::vista::Recibido;
+use super::{Services, read_body};
+use crate::adapters::webhook::NoRecibido;
+
+/// Stripe's webhooks, signed
+///
+/// Disputes and refunds made by hand reverse the payment; every other type of event is taken and ignored. The same
+/// event again does nothing.
+#[utoipa::path(
+    post, path = "/pagos/webhook/stripe", operation_id = "webhookStripe", tag = "webhook", security(),
+    params(("Stripe-Signature" = String, Header, description = "t=<seconds>,v1=<hex>, HMAC-SHA256 over `t.body`")),
+    request_body(content = Object, description = "An event of Stripe's"),
+    responses((status = 200, description = "Taken", body = Recibido), BadRequest, Forbidden)
+)]
+pub(super) async fn stripe(
+    State(services): State<Services>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<axum::Json<Recibido>, Problem> {
+    let body = read_body(body)?;
+    let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
+    match services.webhook.recibir(signature.unwrap_or_default(), &body).await {
+        Ok(()) => Ok(axum::Json(Recibido { recibido: true })),
+        Err(NoRecibido::SinSecreto) => {
+            let sentence = "webhooks of Stripe's are not switched on here: STRIPE_WEBHOOK_SECRET is not set";
+            Err(Problem::new(StatusCode::FORBIDDEN, "not switched on", sentence))
+        }
+        Err(NoRecibido::Firma(error)) => {
+            tracing::warn!(%error, "a webhook was not believed");
+            Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "the signature does not hold",
+                error.to_string(),
+            ))
+        }
+        Err(NoRecibido::Ilegible(sentence)) => Err(Problem::rejected(vec![sentence])),
+        Err(NoRecibido::Fallo(fault)) => Err(fault.into()),
+    }
+}

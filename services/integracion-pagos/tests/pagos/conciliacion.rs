@@ -1,0 +1,216 @@
+//! The reconciliation: what is planted is found by name, and clean books have no difference.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use integracion_pagos::adapters::conciliacion::{Conciliacion, Plan};
+use integracion_pagos::domain::Operacion;
+use seedwork_runtime::Sidecar;
+use seedwork_runtime::leader::Leader;
+use seedwork_runtime::participant::laws::eventually;
+use serde_json::Value;
+
+use crate::servicio::{Answer, DO, Servicio, UNDO, id, order};
+
+use Operacion::{Autorizar, Capturar, Reembolsar};
+
+const DOOR: &str = "/pagos/conciliacion";
+
+/// Has the books compared; gives the report.
+pub(crate) async fn reconcile(servicio: &Servicio) -> Value {
+    let begun = servicio.post(DOOR, Body::empty()).await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED, "{begun:?}");
+    ended(servicio, &begun).await
+}
+
+async fn ended(servicio: &Servicio, begun: &Answer) -> Value {
+    let path = begun.headers["location"].to_str().unwrap().to_owned();
+    eventually("a report", || async {
+        let report = servicio.get(&path).await.body;
+        (report["estado"] != "EN_CURSO").then_some(report)
+    })
+    .await
+}
+
+/// The names of a report's differences and their payments, sorted.
+pub(crate) fn differences(report: &Value) -> Vec<(String, String)> {
+    assert_eq!(report["estado"], "TERMINADA", "{report:#}");
+    let list = report["lista"].as_array().unwrap();
+    assert_eq!(report["diferencias"], list.len(), "{report:#}");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut found: Vec<_> = list
+        .iter()
+        .map(|row| (text(&row["nombre"]), text(&row["referencia"])))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Payments that ended in every way.
+async fn clean() -> Servicio {
+    let servicio = Servicio::new().await;
+    for (name, monto) in [
+        ("paid", "24.00"),
+        ("declined", "24.01"),
+        ("slow", "24.12"),
+        ("late", "24.17"),
+    ] {
+        servicio.settle(&order(DO, name, monto)).await;
+    }
+    for (name, monto) in [("refunded", "24.00"), ("wrong", "24.18")] {
+        servicio.settle(&order(DO, name, monto)).await;
+        servicio.settle(&order(UNDO, name, monto)).await;
+    }
+    servicio.deliver(&order(DO, "voided", "24.14")).await;
+    servicio.settle(&order(UNDO, "voided", "24.14")).await;
+    servicio
+}
+
+#[tokio::test]
+async fn clean_books_have_no_difference() {
+    let servicio = clean().await;
+    let report = reconcile(&servicio).await;
+    assert_eq!(differences(&report), [], "{report:#}");
+    assert_eq!(
+        (&report["pagos"], &report["cuentas"], &report["enMovimiento"]),
+        (&7.into(), &6.into(), &0.into())
+    );
+    assert_eq!(
+        servicio.get(DOOR).await.body["conciliaciones"][0]["estado"],
+        "TERMINADA"
+    );
+}
+
+#[tokio::test]
+async fn each_planted_difference_is_found_by_its_name() {
+    let servicio = clean().await;
+    servicio.pasarela.plantar(&id("nobody"), Autorizar, 2_400);
+    servicio.pasarela.plantar(&id("nobody"), Capturar, 2_400);
+    servicio.pasarela.plantar(&id("paid"), Capturar, 2_400);
+    servicio.pasarela.plantar(&id("refunded"), Reembolsar, 100);
+    servicio.pasarela.plantar(&id("slow"), Reembolsar, 2_412);
+    servicio.pasarela.borrar(&id("late"));
+    let expected = [
+        ("CapturadoDosVeces", "paid"),
+        ("OtroEstado", "slow"),
+        ("ReembolsadoDeMas", "refunded"),
+        ("SoloAqui", "late"),
+        ("SoloEnPasarela", "nobody"),
+    ]
+    .map(|(name, payment)| (name.to_owned(), payment.to_owned()));
+    assert_eq!(differences(&reconcile(&servicio).await), expected);
+}
+
+#[tokio::test]
+async fn a_row_that_lags_behind_its_document_is_no_difference() {
+    let servicio = clean().await;
+    for statement in [
+        "UPDATE pagos SET estado = 'CONFIRMADO', reembolso = '' WHERE id = 'refunded'",
+        "DELETE FROM pagos WHERE id = 'paid'",
+    ] {
+        sqlx::query(statement).execute(&servicio.pool).await.unwrap();
+    }
+    assert_eq!(differences(&reconcile(&servicio).await), []);
+}
+
+#[tokio::test]
+async fn one_comparison_runs_at_a_time_and_a_key_begins_one() {
+    let servicio = clean().await;
+    let other = Leader::new(servicio.sidecar.clone(), "conciliacion", Duration::from_secs(60));
+    assert!(other.try_lead().await);
+    let refused = servicio.post(DOOR, Body::empty()).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    other.resign().await;
+
+    let keyed = |key: &str| {
+        Request::post(DOOR)
+            .header("idempotency-key", key)
+            .body(Body::empty())
+            .unwrap()
+    };
+    let first = servicio.ask(keyed("k")).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED);
+    ended(&servicio, &first).await;
+    let again = servicio.ask(keyed("k")).await;
+    assert_eq!(
+        (&again.body["id"], &again.body["estado"]),
+        (&first.body["id"], &"TERMINADA".into())
+    );
+    let another = servicio.ask(keyed("k2")).await;
+    assert_ne!(another.body["id"], first.body["id"]);
+    ended(&servicio, &another).await;
+    assert_eq!(
+        servicio.ask(keyed(&"k".repeat(256))).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        servicio.get("/pagos/conciliacion/nobody").await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn the_books_are_compared_by_themselves_and_by_one_replica_at_a_time() {
+    let servicio = clean().await;
+    let plan = Plan {
+        cada: Duration::from_millis(20),
+        ventana: Duration::from_secs(36_500 * 86_400),
+        margen: Duration::ZERO,
+    };
+    let replica = || {
+        let sidecar: Arc<dyn Sidecar> = servicio.sidecar.clone();
+        Conciliacion::open(
+            servicio.pool.clone(),
+            sidecar,
+            Arc::clone(&servicio.participation),
+            plan,
+        )
+    };
+    let (one, _other) = (replica(), replica());
+    let reports = eventually("three reports", || async {
+        let reports = one.informes().ultimos(50).await.unwrap();
+        let ended = reports.iter().filter(|report| report.estado == "TERMINADA").count();
+        (ended >= 3).then_some(reports)
+    })
+    .await;
+    // Newest first: each began after the one before it had ended, and none was given up.
+    for pair in reports.windows(2) {
+        assert!(pair[0].empezada >= pair[1].terminada, "{pair:?}");
+        assert_ne!(pair[1].estado, "FALLIDA", "{pair:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_moved_within_the_margin_is_left_to_the_next_time() {
+    let servicio = clean().await;
+    servicio.pasarela.plantar(&id("paid"), Capturar, 2_400);
+    let plan = Plan {
+        cada: Duration::ZERO,
+        ventana: Duration::from_secs(36_500 * 86_400),
+        margen: Duration::from_secs(600),
+    };
+    let sidecar: Arc<dyn Sidecar> = servicio.sidecar.clone();
+    let participation = Arc::clone(&servicio.participation);
+    let patient = Conciliacion::open(servicio.pool.clone(), sidecar, participation, plan);
+    let report = patient.conciliar().await.unwrap();
+    assert_eq!(
+        (report.pagos, report.en_movimiento, report.diferencias),
+        (7, 7, 0),
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_comparison_that_died_is_shown_as_failed_by_the_next() {
+    let servicio = clean().await;
+    sqlx::query(
+        "INSERT INTO conciliaciones (id, estado, pasarela, desde, empezada) VALUES ('dead', 'EN_CURSO', 'SIMULADA', 0, 1)",
+    )
+    .execute(&servicio.pool)
+    .await
+    .unwrap();
+    reconcile(&servicio).await;
+    assert_eq!(servicio.get("/pagos/conciliacion/dead").await.body["estado"], "FALLIDA");
+}
