@@ -108,6 +108,10 @@ deny: $(DENY)/bin/cargo-deny ## Bans, licences and sources of the dependencies
 advisories: $(DENY)/bin/cargo-deny ## Known vulnerabilities of the dependencies (fetches their database)
 	@$(DENY)/bin/cargo-deny --locked check advisories
 
+.PHONY: schemathesis
+schemathesis: tools build ## Hold every service to the OpenAPI document that it serves (SECONDS_EACH=60)
+	@tools/schemathesis $(LOCAL)
+
 mutants: ## Plant each deliberate mistake in the engine and see its test go red
 	@operator/saga/mutants/run
 

@@ -10,6 +10,7 @@ mod entradas;
 mod identity;
 mod laws;
 mod malformed;
+mod original;
 mod resources;
 mod restarts;
 mod rules;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         identity::checks(),
         rules::checks(),
         malformed::checks(),
+        original::checks(),
         restarts::checks(),
         stream::checks(),
         traces::checks(),

@@ -159,7 +159,14 @@ pub(super) const ROWS: &[Row] = &[
         Part,
         "AVISO",
     ),
-    row(Notificaciones, "GET", "/notificaciones/notificacion", "", Part, "AVISO"),
+    row(
+        Notificaciones,
+        "GET",
+        "/notificaciones/notificacion?idCorrelacion=PAGO",
+        "",
+        Part,
+        "AVISO",
+    ),
     row(
         Notificaciones,
         "GET",

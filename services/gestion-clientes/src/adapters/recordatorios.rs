@@ -71,6 +71,12 @@ impl Recordatorios {
             "medio": "correo",
             "valor": clase.texto(&vence),
             "idCliente": factura.id_cliente,
+            "factura": {
+                "id": id,
+                "monto": factura.dinero.monto(),
+                "moneda": factura.dinero.moneda(),
+                "vence": vence,
+            },
         });
         let posted = self
             .sidecar

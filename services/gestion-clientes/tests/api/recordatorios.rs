@@ -62,6 +62,8 @@ async fn a_client_is_told_three_days_before_and_one_day_after_once_each() {
                 (&json!("RECORDATORIO"), &json!("correo"))
             );
             assert_eq!(one.body["idCliente"], ana.as_str());
+            let factura = json!({"id": "p-1", "monto": "24.10", "moneda": "USD", "vence": day});
+            assert_eq!(one.body["factura"], factura);
             assert!(one.body["valor"].as_str().unwrap().contains(day), "{}", one.body);
         }
     }
