@@ -108,6 +108,13 @@ deny: $(DENY)/bin/cargo-deny ## Bans, licences and sources of the dependencies
 advisories: $(DENY)/bin/cargo-deny ## Known vulnerabilities of the dependencies (fetches their database)
 	@$(DENY)/bin/cargo-deny --locked check advisories
 
+.PHONY: bench
+bench: tools build ## Payments a second, latency and CPU of each process, on a system of its own: BENCH="--clients 1,16,64 --seconds 20"
+	@cargo build --locked --quiet --package bench --profile $(PROFILE)
+	@PORT_BASE=$${PORT_BASE:-28000} $(LOCAL) --profile demo up >/dev/null
+	@PORT_BASE=$${PORT_BASE:-28000} $(BIN)/bench --profile demo $(BENCH); code=$$?; \
+	PORT_BASE=$${PORT_BASE:-28000} $(LOCAL) --profile demo reset >/dev/null; exit $$code
+
 .PHONY: schemathesis
 schemathesis: tools build ## Hold every service to the OpenAPI document that it serves (SECONDS_EACH=60)
 	@tools/schemathesis $(LOCAL)
