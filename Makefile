@@ -119,6 +119,14 @@ bench: tools build ## Payments a second, latency and CPU of each process, on a s
 schemathesis: tools build ## Hold every service to the OpenAPI document that it serves (SECONDS_EACH=60)
 	@tools/schemathesis $(LOCAL)
 
+# A failure prints the FUZZ_SEED that makes its input the first; the whole log is in target/fuzz.log.
+.PHONY: fuzz
+fuzz: ## Feed mutated inputs to every parser of strangers' texts, SECONDS=60 each (FUZZ_SEED=… plays a failure again)
+	@mkdir -p $(TARGET); { FUZZ_SECONDS=$(or $(SECONDS),60) cargo test --locked --quiet --no-fail-fast --lib --test api --test pagos \
+	  $(addprefix --package ,seedwork-runtime bff gestion-clientes integracion-pagos notificaciones) \
+	  -- fuzz:: --skip fuzz::tests --nocapture --test-threads 1 2>&1; echo "status $$?"; } | tee $(TARGET)/fuzz.log | grep --line-buffered -ao 'fuzz [a-z].*'; \
+	  tail -n 1 $(TARGET)/fuzz.log | grep -qx 'status 0' || { grep -a -A 3 -e panicked -e overflow -e '^error' $(TARGET)/fuzz.log; exit 1; }
+
 mutants: ## Plant each deliberate mistake in the engine and see its test go red
 	@operator/saga/mutants/run
 

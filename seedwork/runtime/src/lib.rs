@@ -21,6 +21,8 @@
 pub mod auth;
 pub mod config;
 pub mod fitness;
+#[cfg(any(test, feature = "test-support"))]
+pub mod fuzz;
 pub mod http;
 pub mod inbox;
 pub mod intake;

@@ -32,6 +32,13 @@ async fn a_post_that_is_no_graphql_request_is_refused_with_the_original_texts() 
             batch,
         ),
         ("application/json", "7", StatusCode::BAD_REQUEST, no_query),
+        // Not even for a number in it that GraphQL would be told of.
+        (
+            "application/json",
+            r#"{"monto":-18014398509481985}"#,
+            StatusCode::BAD_REQUEST,
+            no_query,
+        ),
         ("application/json", r#"{"query":""}"#, StatusCode::BAD_REQUEST, no_query),
         (
             "application/json",
@@ -274,6 +281,4 @@ fn the_committed_document_is_the_one_that_is_served() {
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(committed, served, "run `make generate` and look at what changed");
-    let document = serde_json::from_str(&served).unwrap();
-    assert_eq!(seedwork_runtime::spec::faults(&document), [""; 0]);
 }

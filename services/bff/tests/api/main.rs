@@ -6,6 +6,7 @@
 
 mod access;
 mod clientes;
+mod fuzz;
 mod http;
 mod limits;
 mod mutation;

@@ -10,6 +10,7 @@ mod crashes;
 mod entradas;
 mod facturas;
 mod fixture;
+mod fuzz;
 mod leyes;
 mod pagos;
 mod plan;

@@ -9,6 +9,7 @@ mod banco;
 mod conciliacion;
 mod contracargos;
 mod contrato;
+mod fuzz;
 mod leyes;
 mod servicio;
 mod stripe;

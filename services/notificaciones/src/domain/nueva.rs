@@ -129,7 +129,9 @@ impl Nueva {
         let tipo = texto("tipo", tipo, Self::TIPO_MAXIMO, char::is_control).map(Tipo::from);
         let medio = Medio::parse(medio).ok_or(CampoInvalido::Medio);
         let valor = match factura {
-            Some(_) if valor.trim().is_empty() => Ok(String::new()),
+            Some(_) if valor.trim().is_empty() => {
+                imprimible("valor", valor, Self::VALOR_MAXIMO, control_but_lines).map(|_| String::new())
+            }
             Some(_) | None => texto("valor", valor, Self::VALOR_MAXIMO, control_but_lines),
         };
         let valor = valor.map(|valor| match factura {
@@ -206,6 +208,15 @@ fn texto(
     if text.trim().is_empty() {
         return Err(CampoInvalido::Vacio(campo));
     }
+    imprimible(campo, text, maximo, forbidden)
+}
+
+fn imprimible(
+    campo: &'static str,
+    text: &str,
+    maximo: usize,
+    forbidden: impl Fn(char) -> bool,
+) -> Result<String, CampoInvalido> {
     if text.chars().count() > maximo {
         return Err(CampoInvalido::Largo { campo, maximo });
     }
@@ -276,6 +287,10 @@ mod tests {
         let nueva = Nueva::parse("RECORDATORIO", "correo", "", None, Some(&factura)).unwrap();
         let kept = nueva.registrar(Uuid::nil(), String::new());
         assert_eq!(kept.valor, "Factura f-1 por 24.10 COP, con vencimiento el 2028-02-29.");
+        for bad in ["\u{b}", &" ".repeat(4_001)] {
+            let errors = Nueva::parse("RECORDATORIO", "correo", bad, None, Some(&factura)).unwrap_err();
+            assert_eq!(errors.len(), 1, "{bad:?}");
+        }
         let errors = Nueva::parse("ALERTA", "correo", "v", None, Some(&factura)).unwrap_err();
         assert_eq!(errors, [CampoInvalido::FacturaSinRecordatorio]);
     }

@@ -357,12 +357,14 @@ async fn an_answer_has_the_members_that_the_document_names() {
         .collect();
     required.sort_unstable();
     assert_eq!(required, keys(&made));
-    let body = &spec["components"]["schemas"]["NuevaNotificacion"];
-    assert_eq!(body["additionalProperties"], false);
-    assert_eq!(
-        keys(&body["properties"]),
-        ["factura", "idCliente", "medio", "tipo", "valor"]
-    );
+    for body in ["NuevoAviso", "NuevoRecordatorio"] {
+        let body = &spec["components"]["schemas"][body];
+        assert_eq!(body["additionalProperties"], false);
+        assert_eq!(
+            keys(&body["properties"]),
+            ["factura", "idCliente", "medio", "tipo", "valor"]
+        );
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod arnes;
 mod contrato;
 mod correo;
 mod entregas;
+mod fuzz;
 mod http;
 mod mailpit;
 mod participante;

@@ -3,6 +3,8 @@
 mod document;
 mod error;
 mod executor;
+#[cfg(test)]
+mod fuzz;
 mod mutation;
 mod query;
 mod subscription;

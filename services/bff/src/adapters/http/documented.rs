@@ -18,11 +18,12 @@ pub(super) struct Operacion {
     /// The values of its variables.
     #[schema(value_type = Option<Object>)]
     variables: Option<serde_json::Value>,
-    /// Which of its operations, if it has several.
-    operation_name: Option<String>,
-    /// Not used; clients send it.
-    #[schema(value_type = Option<Object>)]
-    extensions: Option<serde_json::Value>,
+    /// Which of its operations, if it has several: a text; anything else names none.
+    #[schema(required = false)]
+    operation_name: serde_json::Value,
+    /// Not used, whatever it is; clients send it.
+    #[schema(required = false)]
+    extensions: serde_json::Value,
 }
 
 /// The answer to a GraphQL operation.

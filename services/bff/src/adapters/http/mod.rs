@@ -95,7 +95,7 @@ impl Door {
 #[utoipa::path(
     get, path = "/v1", operation_id = "consultar", tag = "graphql",
     params(
-        ("query" = Option<String>, Query, description = "A query; mutations go by POST"),
+        ("query" = Option<String>, Query, min_length = 1, description = "A query; mutations go by POST"),
         ("variables" = Option<String>, Query, description = "The values of its variables, a JSON object"),
         ("operationName" = Option<String>, Query, description = "Which of its operations, if it has several"),
     ),
@@ -169,7 +169,9 @@ fn open_socket(
 /// repeated mutation is the same payment; the same key with another payment is refused.
 #[utoipa::path(
     post, path = "/v1", operation_id = "ejecutar", tag = "graphql",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of a mutation under one key are one payment", min_length = 1, max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header,
+            description = "1 to 255 characters: repeats of a mutation under one key are one payment. Another length is \
+                           answered as a GraphQL error")),
     request_body = Operacion,
     responses(
         (status = 200, description = "The answer, errors included", body = Respuesta),
@@ -219,4 +221,14 @@ fn server_span(kind: Option<OperationType>, headers: &HeaderMap) -> Span {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_no_faults() {
+        assert_eq!(spec::faults(&spec::document(&routes(), INFO)), [""; 0]);
+    }
 }

@@ -62,16 +62,18 @@ pub(super) fn by_post(headers: &HeaderMap, body: &[u8]) -> Result<Request, Refus
     if body.is_array() {
         return Err(BadRequest::Batch.into());
     }
-    if let Some(number) = exact {
-        return Err(Refusal::Answer(Box::new(graphql::inexact(number))));
-    }
     let mut take = |member: &str| body.get_mut(member).map(Value::take).unwrap_or_default();
     let text = |value| match value {
         Value::String(text) => Some(text),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     };
     let (query, variables, operation_name) = (take("query"), take("variables"), take("operationName"));
-    request(text(query), variables, text(operation_name), headers)
+    let request = request(text(query), variables, text(operation_name), headers)?;
+    // What is no request at all is not answered as one.
+    match exact {
+        Some(number) => Err(Refusal::Answer(Box::new(graphql::inexact(number)))),
+        None => Ok(request),
+    }
 }
 
 /// The request in an address.

@@ -41,7 +41,8 @@ pub(super) struct StreamQuery {
 #[utoipa::path(
     get, path = "/stream", operation_id = "seguir", tag = "eventos",
     params(
-        ("idCorrelacion" = Option<String>, Query, description = "The transitions of this payment only"),
+        ("idCorrelacion" = Option<String>, Query, min_length = 1, max_length = 58,
+         pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", description = "The transitions of this payment only"),
         ("ultimo" = Option<String>, Query, description = "The same as Last-Event-ID, for who cannot send a header"),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen"),
     ),

@@ -153,7 +153,7 @@ pub(super) async fn read_by_query(
     get, path = "/clientes/cliente", operation_id = "clientes", tag = "clientes",
     params(
         ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
-        ("cursor" = Option<String>, Query, max_length = 128, description = "The id of the last element of the page before"),
+        ("cursor" = Option<String>, Query, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$", description = "The id of the last element of the page before"),
     ),
     responses(
         (status = 200, description = "A page", body = [ClienteVista],
@@ -174,7 +174,7 @@ pub(super) async fn list(
     get, path = "/clientes/cliente-query", operation_id = "clientesQuery", tag = "clientes",
     params(
         ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
-        ("cursor" = Option<String>, Query, max_length = 128, description = "The id of the last element of the page before"),
+        ("cursor" = Option<String>, Query, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$", description = "The id of the last element of the page before"),
     ),
     responses(
         (status = 200, description = "A page", body = [ClienteVista],

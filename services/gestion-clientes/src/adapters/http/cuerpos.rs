@@ -13,21 +13,35 @@ use super::vista::medios;
 #[expect(dead_code, reason = "the shape in the document; the body is read by hand")]
 pub(super) struct ClienteNuevo {
     /// First name
-    #[schema(min_length = 1, max_length = 254, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 254,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     nombre: String,
     /// Last names
-    #[schema(min_length = 1, max_length = 254, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 254,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     apellidos: String,
     /// Mail address; not unique
-    #[schema(min_length = 3, max_length = 254, pattern = "^[^\\s]+@[^\\s@]+$")]
+    #[schema(
+        min_length = 3,
+        max_length = 254,
+        pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+@[^\s@\x00-\x1F\x7F-\x9F]+$"
+    )]
     correo: String,
     /// Kept as Argon2id, never answered
     #[schema(min_length = 4, max_length = 254, format = Password, write_only)]
     contrasena: String,
-    /// Sent by the original's clients; ignored: the plan state follows from the invoices
-    estado: Option<String>,
-    /// Sent by the original's clients; ignored: the id is ours
-    id_cliente: Option<String>,
+    /// Sent by the original's clients; ignored, whatever it is: the plan state follows from the invoices
+    #[schema(required = false)]
+    estado: serde_json::Value,
+    /// Sent by the original's clients; ignored, whatever it is: the id is ours
+    #[schema(required = false)]
+    id_cliente: serde_json::Value,
 }
 
 /// What a client is from now on. Its members that callers cannot change may be sent back as they were read; they are
@@ -37,30 +51,48 @@ pub(super) struct ClienteNuevo {
 #[expect(dead_code, reason = "the shape in the document; the body is read by hand")]
 pub(super) struct ClienteCambio {
     /// First name
-    #[schema(min_length = 1, max_length = 254, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 254,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     nombre: String,
     /// Last names
-    #[schema(min_length = 1, max_length = 254, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 254,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     apellidos: String,
     /// Mail address; not unique
-    #[schema(min_length = 3, max_length = 254, pattern = "^[^\\s]+@[^\\s@]+$")]
+    #[schema(
+        min_length = 3,
+        max_length = 254,
+        pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+@[^\s@\x00-\x1F\x7F-\x9F]+$"
+    )]
     correo: String,
     /// A new password; the old one stays without it
     #[schema(min_length = 4, max_length = 254, format = Password, write_only)]
     contrasena: Option<String>,
     /// Ignored
-    estado: Option<String>,
+    #[schema(required = false)]
+    estado: serde_json::Value,
     /// Ignored
-    id_cliente: Option<String>,
+    #[schema(required = false)]
+    id_cliente: serde_json::Value,
     /// Ignored
-    id: Option<String>,
+    #[schema(required = false)]
+    id: serde_json::Value,
     /// Ignored
     #[serde(rename = "estadoPlan")]
-    estado_plan: Option<String>,
+    #[schema(required = false)]
+    estado_plan: serde_json::Value,
     /// Ignored
-    fecha_creacion: Option<String>,
+    #[schema(required = false)]
+    fecha_creacion: serde_json::Value,
     /// Ignored
-    fecha_actualizacion: Option<String>,
+    #[schema(required = false)]
+    fecha_actualizacion: serde_json::Value,
 }
 
 /// A payment to make.
@@ -72,7 +104,11 @@ pub(super) struct PagoNuevo {
     #[schema(schema_with = medios)]
     medio_pago: String,
     /// Who pays; whether there is such a client is found out in step 1
-    #[schema(min_length = 1, max_length = 128, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     id_cliente: String,
     /// Greater than 0, at most 1,000,000, with at most the decimals of the currency
     #[schema(schema_with = monto_pedido)]
@@ -99,11 +135,13 @@ pub(super) const CLIENTE_CAMBIO: [&str; 10] = [
 /// The members of [`PagoNuevo`].
 pub(super) const PAGO_NUEVO: [&str; 3] = ["medioPago", "idCliente", "monto"];
 
+/// A hundredth is the least of most currencies, and what the document says of all of them.
 fn monto_pedido() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::Number)
-        .description(Some("Read exactly, with at most the decimals of the currency"))
-        .exclusive_minimum(Some(0))
+        .description(Some("Read exactly, in plain decimals: at most those of the currency"))
+        .minimum(Some(0.01))
+        .multiple_of(Some(0.01))
         .maximum(Some(1_000_000))
         .build()
 }

@@ -103,10 +103,10 @@ pub(super) async fn read(State(services): State<Services>, caller: Caller, Id(id
 #[utoipa::path(
     get, path = "/facturacion", operation_id = "facturas", tag = "facturacion",
     params(
-        ("idCliente" = Option<String>, Query, min_length = 1, max_length = 128,
-         description = "Whose; a client that shows a token and names nobody means itself, anyone else must name one"),
+        ("idCliente" = String, Query, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$",
+         description = "Whose; a client that shows a token may leave it out and means itself"),
         ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
-        ("cursor" = Option<String>, Query, max_length = 128, description = "The id of the last element of the page before"),
+        ("cursor" = Option<String>, Query, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$", description = "The id of the last element of the page before"),
     ),
     responses(
         (status = 200, description = "A page", body = [FacturaVista],

@@ -33,6 +33,7 @@ struct Parametros {
 
 const LIMITE: usize = 50;
 const LIMITE_MAX: usize = 100;
+/// The longest cursor, in characters: an id is no longer.
 const CURSOR_MAX: usize = 128;
 
 // === impl Id ===
@@ -75,7 +76,7 @@ impl Pagina {
                 LIMITE
             });
         let cursor = cursor.unwrap_or_default();
-        if cursor.len() > CURSOR_MAX || cursor.chars().any(char::is_control) {
+        if cursor.chars().count() > CURSOR_MAX || cursor.chars().any(char::is_control) {
             broken.push("cursor debe ser uno que haya respondido una lista".to_owned());
         }
         let pagina = Self {

@@ -40,7 +40,7 @@ pub(super) struct AvisoEntrada {
     )]
     id_correlacion: Option<String>,
     /// The bank's words
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$")]
     motivo: Option<String>,
 }
 
@@ -116,11 +116,11 @@ impl Aviso {
                 .transpose()
                 .map_err(|error| format!("idCorrelacion {error}"))
         });
-        let motivo = text("motivo").map(|text| text.map_or("", str::trim)).and_then(|text| {
+        let motivo = text("motivo").map(Option::unwrap_or_default).and_then(|text| {
             let fits = text.chars().count() <= MOTIVO_MAX && !text.chars().any(char::is_control);
             let rule = || format!("motivo must be at most {MOTIVO_MAX} printable characters");
-            fits.then_some(if text.is_empty() { MOTIVO } else { text })
-                .ok_or_else(rule)
+            let words = Some(text.trim()).filter(|words| !words.is_empty());
+            fits.then_some(words.unwrap_or(MOTIVO)).ok_or_else(rule)
         });
         match (id, motivo) {
             (Ok(id), Ok(motivo)) => Ok(id.map(|id| Self {

@@ -120,7 +120,7 @@ async fn read(
 #[utoipa::path(
     get, path = "/pagos", operation_id = "pagos", tag = "pagos",
     params(
-        ("idCliente" = Option<String>, Query, description = "Only this client's", min_length = 1, max_length = 128),
+        ("idCliente" = Option<String>, Query, description = "Only this client's", min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"),
         ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
         ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,18}[.][a-z0-9]([-a-z0-9]{0,56}[a-z0-9])?$", description = "The X-Next-Cursor of the page before"),
     ),

@@ -9,6 +9,8 @@
 
 mod evento;
 mod firma;
+#[cfg(test)]
+mod fuzz;
 
 use std::sync::Arc;
 

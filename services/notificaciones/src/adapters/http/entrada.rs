@@ -5,59 +5,6 @@ use serde_json::{Map, Value};
 
 use crate::domain::{Factura, Nueva};
 
-/// A notification as callers ask for it
-#[derive(serde::Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NuevaNotificacion)]
-#[expect(
-    dead_code,
-    reason = "the shape of the document; the body is read by hand, so that each rule gets its sentence"
-)]
-pub(super) struct NuevaEntrada {
-    /// What it is about: ALERTA, RECORDATORIO or any other text
-    #[schema(min_length = 1, max_length = 64)]
-    tipo: String,
-    medio: MedioEntrada,
-    /// What it says; may be left out where `factura` is there
-    #[schema(max_length = 4000)]
-    valor: Option<String>,
-    /// Whom it is to be delivered to; without one it is kept
-    #[schema(min_length = 1, max_length = 128)]
-    #[serde(rename = "idCliente")]
-    id_cliente: Option<String>,
-    factura: Option<FacturaEntrada>,
-}
-
-/// A medium
-#[derive(serde::Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = Medio)]
-pub(super) enum MedioEntrada {
-    Correo,
-    Sms,
-    Push,
-}
-
-/// The invoice that a RECORDATORIO is about; its words are added to `valor`
-#[derive(serde::Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Factura)]
-#[expect(dead_code, reason = "the shape of the document")]
-pub(super) struct FacturaEntrada {
-    /// Its number, as the client knows it
-    #[schema(min_length = 1, max_length = 64)]
-    id: String,
-    /// A number, or its text
-    #[schema(value_type = f64, example = 24.10, exclusive_minimum = 0)]
-    monto: Value,
-    /// ISO 4217
-    #[schema(example = "USD")]
-    moneda: String,
-    /// Its due date
-    #[schema(format = Date, example = "2026-12-31")]
-    vence: String,
-}
-
 /// Reads the fields one by one, so that each gets its own sentence.
 pub(super) fn leer(cuerpo: &Map<String, Value>) -> Result<Nueva, Problem> {
     let mut sentences = Vec::new();

@@ -1,5 +1,6 @@
 //! The HTTP edge: routes, and who may ask for what.
 
+mod cuerpos;
 mod entrada;
 mod notificacion;
 mod pagina;

@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Recursos;
-use super::entrada::{self, NuevaEntrada};
+use super::cuerpos::NuevaEntrada;
+use super::entrada;
 use super::pagina::{self, Parametros};
 use super::vista::{Aceptada, Vista};
 use crate::adapters::read_model::Fila;
@@ -98,9 +99,9 @@ pub(super) async fn comando(
     get, path = "/notificaciones/notificacion", operation_id = "notificaciones", tag = "notificaciones",
     params(
         ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
-        ("cursor" = Option<String>, Query, description = "The X-Next-Cursor of the page before"),
-        ("idCorrelacion" = Option<String>, Query, description = "Only those that tell of this payment"),
-        ("idCliente" = Option<String>, Query, description = "Only those for this client"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description = "The X-Next-Cursor of the page before"),
+        ("idCorrelacion" = Option<String>, Query, min_length = 1, max_length = 58, pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", description = "Only those that tell of this payment"),
+        ("idCliente" = Option<String>, Query, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$", description = "Only those for this client"),
     ),
     responses(
         (status = 200, description = "A page", body = [Vista],
@@ -121,9 +122,9 @@ pub(super) async fn listar(
     get, path = "/notificaciones/notificacion-query", operation_id = "notificacionesQuery", tag = "notificaciones",
     params(
         ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
-        ("cursor" = Option<String>, Query, description = "The X-Next-Cursor of the page before"),
-        ("idCorrelacion" = Option<String>, Query, description = "Only those that tell of this payment"),
-        ("idCliente" = Option<String>, Query, description = "Only those for this client"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description = "The X-Next-Cursor of the page before"),
+        ("idCorrelacion" = Option<String>, Query, min_length = 1, max_length = 58, pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", description = "Only those that tell of this payment"),
+        ("idCliente" = Option<String>, Query, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$", description = "Only those for this client"),
     ),
     responses(
         (status = 200, description = "A page", body = [Vista],
