@@ -116,7 +116,7 @@ bench: tools build ## Payments a second, latency and CPU of each process, on a s
 	PORT_BASE=$${PORT_BASE:-28000} $(LOCAL) --profile demo reset >/dev/null; exit $$code
 
 .PHONY: schemathesis
-schemathesis: tools build ## Hold every service to the OpenAPI document that it serves (SECONDS_EACH=60)
+schemathesis: tools build ## Hold every service to the OpenAPI document that it serves (EXAMPLES=25)
 	@tools/schemathesis $(LOCAL)
 
 # A failure prints the FUZZ_SEED that makes its input the first; the whole log is in target/fuzz.log.

@@ -58,3 +58,14 @@ pub(super) struct Extensiones {
     #[schema(value_type = String, examples("BAD_USER_INPUT", "FORBIDDEN", "IDEMPOTENCY_KEY_REUSED", "UNAVAILABLE"))]
     code: String,
 }
+
+/// One event of a stream, as its lines say it.
+#[derive(ToSchema)]
+pub(super) struct Suceso {
+    /// Its number: `Last-Event-ID` goes on from it.
+    id: Option<String>,
+    /// What it is: `NuevoEvento`, or `Reinicio` where events are no longer there.
+    event: Option<String>,
+    /// A JSON document.
+    data: Option<String>,
+}

@@ -22,6 +22,7 @@ use serde::Deserialize;
 use tokio_stream::wrappers::IntervalStream;
 
 use super::Door;
+use super::documented::Suceso;
 use crate::adapters::eventos::Interest;
 use crate::adapters::quien::Visita;
 use crate::adapters::tail::Followed;
@@ -47,7 +48,7 @@ pub(super) struct StreamQuery {
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen"),
     ),
     responses(
-        (status = 200, description = "Events, without end", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events, without end", body = Suceso, content_type = "text/event-stream"),
         BadRequest,
     )
 )]
