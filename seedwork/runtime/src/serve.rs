@@ -1,5 +1,6 @@
 //! Start, listen, stop.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +73,20 @@ where
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// The words of a command line, with `run` where no command is named: an image's entry point needs no argument.
+pub fn words(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<_> = given.into_iter().collect();
+    let about = ["-h", "--help", "-V", "--version"];
+    let setting = |word: &OsString| {
+        word.to_str()
+            .is_some_and(|word| word.starts_with('-') && !about.contains(&word))
+    };
+    if words.get(1).is_none_or(setting) {
+        words.insert(1.min(words.len()), "run".into());
+    }
+    words
 }
 
 /// Binds a port; a taken one says so and what to do.
@@ -204,5 +219,20 @@ mod tests {
         let (status, body) = ask().await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(body.contains("the database does not answer"), "{body}");
+    }
+
+    #[test]
+    fn it_runs_unless_told_something_else() {
+        for (given, first) in [
+            ("gc", "run"),
+            ("gc --port 1", "run"),
+            ("gc rebuild --port 1", "rebuild"),
+            ("gc spec", "spec"),
+            ("gc --help", "--help"),
+            ("gc -V", "-V"),
+        ] {
+            let words = words(given.split(' ').map(OsString::from));
+            assert_eq!(words.get(1).and_then(|word| word.to_str()), Some(first), "{given}");
+        }
     }
 }

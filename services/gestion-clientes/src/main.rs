@@ -36,7 +36,7 @@ struct Settings {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Process::parse_from(words(std::env::args_os())).command {
+    match Process::parse_from(serve::words(std::env::args_os())).command {
         Command::Run(settings) => serve::main(run(*settings)).await,
         Command::Rebuild(settings) => serve::main(rebuild(*settings)).await,
         Command::Spec => {
@@ -44,20 +44,6 @@ async fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
-}
-
-/// Without a word it runs: an image's entry point needs no argument.
-fn words(given: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
-    let mut words: Vec<_> = given.collect();
-    let about = ["-h", "--help", "-V", "--version"];
-    let setting = |word: &std::ffi::OsString| {
-        word.to_str()
-            .is_some_and(|word| word.starts_with('-') && !about.contains(&word))
-    };
-    if words.get(1).is_none_or(setting) {
-        words.insert(1.min(words.len()), "run".into());
-    }
-    words
 }
 
 async fn run(settings: Settings) -> Result<(), StartupError> {
@@ -93,20 +79,5 @@ mod tests {
     #[test]
     fn the_settings_make_one_command_line() {
         Process::command().debug_assert();
-    }
-
-    #[test]
-    fn it_runs_unless_told_something_else() {
-        for (given, first) in [
-            ("gc", "run"),
-            ("gc --port 1", "run"),
-            ("gc rebuild --port 1", "rebuild"),
-            ("gc spec", "spec"),
-            ("gc --help", "--help"),
-            ("gc -V", "-V"),
-        ] {
-            let words = words(given.split(' ').map(std::ffi::OsString::from));
-            assert_eq!(words.get(1).and_then(|word| word.to_str()), Some(first), "{given}");
-        }
     }
 }

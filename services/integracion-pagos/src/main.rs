@@ -33,17 +33,7 @@ struct Run {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Without a word it runs: an image's entry point needs no argument.
-    let mut words: Vec<_> = std::env::args_os().collect();
-    let about = ["-h", "--help", "-V", "--version"];
-    let flag = |word: &std::ffi::OsString| {
-        word.to_str()
-            .is_some_and(|word| word.starts_with('-') && !about.contains(&word))
-    };
-    if words.get(1).is_none_or(flag) {
-        words.insert(1.min(words.len()), "run".into());
-    }
-    match Process::parse_from(words).command {
+    match Process::parse_from(serve::words(std::env::args_os())).command {
         Command::Run(args) => serve::main(run(*args)).await,
         Command::Spec => {
             print!("{}", integracion_pagos::spec());
