@@ -1,7 +1,7 @@
 //! Wiring: client, watch, inbox, tellers, server.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::routing::get;
 use futures::StreamExt as _;
@@ -15,9 +15,11 @@ use seedwork::App;
 use seedwork_runtime::serve::{self, Health, StartupError};
 use seedwork_runtime::sidecar::DaprSidecar;
 use seedwork_runtime::{Sidecar, inbox, sql, telemetry};
+use tokio::time::Instant;
 
+use crate::ahead::{self, Held};
 use crate::archive::Archive;
-use crate::census;
+use crate::census::{self, Census};
 use crate::config::RunArgs;
 use crate::crd::PaymentSaga;
 use crate::inbox::OperatorInbox;
@@ -65,7 +67,7 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     let config = ControllerConfig::default().concurrency(CONCURRENCY);
     let controller = Controller::new(watched, watcher::Config::default()).with_config(config);
     let shell = Arc::new(Shell {
-        api,
+        api: api.into(),
         cache: controller.store(),
         sidecar: Arc::clone(&sidecar),
         archive: Archive::new(pool.clone()),
@@ -78,12 +80,15 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
         ),
         intake: Intake::default(),
         memories: Memories::new(Instant::now()),
+        held: Held::default(),
+        census: Census::default(),
         settings,
     });
     // Before the first request is heard: a replica that starts during a drain must know of it.
     shell.intake.look(&leases).await;
     tokio::spawn(watch_intake(Arc::clone(&shell), leases));
     tokio::spawn(tell_ends(Arc::clone(&shell)));
+    tokio::spawn(ahead::catch_up(Arc::clone(&shell)));
 
     let watching = controller
         .graceful_shutdown_on(serve::stop_signal())
@@ -121,12 +126,13 @@ async fn watch_intake(shell: Arc<Shell>, leases: Api<Lease>) {
 }
 
 /// Tells the BFF each end until it confirms, and forgets what is gone.
-async fn tell_ends(shell: Arc<Shell>) {
+pub async fn tell_ends(shell: Arc<Shell>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
         let present = shell.cache.state().iter().filter_map(|object| object.uid()).collect();
         shell.memories.keep(&present, Instant::now());
+        shell.held.retain(&present);
         let unconfirmed = match shell.archive.claim_unconfirmed().await {
             Ok(unconfirmed) => unconfirmed,
             Err(fault) => {

@@ -121,7 +121,7 @@ impl Archive {
             "UPDATE archivo SET intentos = intentos + 1, proximo = $1 + CASE WHEN intentos >= 5 THEN $2
                  ELSE $3 * (intentos * intentos + 1) END
              WHERE acusado = 0 AND proximo <= $1 AND id_correlacion IN (
-                 SELECT id_correlacion FROM archivo WHERE acusado = 0 AND proximo <= $1 ORDER BY proximo LIMIT 100)
+                 SELECT id_correlacion FROM archivo WHERE acusado = 0 AND proximo <= $1 ORDER BY proximo LIMIT 20)
              RETURNING recurso",
         )
         .bind(now)

@@ -1,8 +1,10 @@
-//! How many payments stand where, as a metric. From the watch's cache, at the moment it is asked for.
+//! How many payments stand where: as a metric, and for the limits. From the watch's cache.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use seedwork::Phase;
+use tokio::time::Instant;
 
 use crate::shell::{Shell, Watched};
 
@@ -15,6 +17,49 @@ const PHASES: [Phase; 6] = [
     Phase::Compensated,
     Phase::Stalled,
 ];
+
+/// How old a count may be. Every look at a payment asks for one, and counting looks at all of them.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// Payments by what the limits are about, counted when they are asked for, but not again within a tenth of a second.
+#[derive(Debug, Default)]
+pub struct Census(Mutex<Option<(Instant, Counted)>>);
+
+/// What was counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Payments that have ended.
+    pub finished: usize,
+    /// Payments that have not.
+    pub live: usize,
+}
+
+// === impl Census ===
+
+impl Census {
+    /// The counts of what `shell` has in its cache.
+    pub fn of(&self, shell: &Shell) -> Counted {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some((_, counted)) = last.filter(|(at, _)| now.duration_since(*at) < FRESH) {
+            return counted;
+        }
+        let mut counted = Counted::default();
+        for saga in shell.cache.state().iter().filter_map(|object| object.0.as_ref().ok()) {
+            let ended = saga
+                .status
+                .as_ref()
+                .is_some_and(|status| status.completion_time.is_some());
+            *if ended {
+                &mut counted.finished
+            } else {
+                &mut counted.live
+            } += 1;
+        }
+        *last = Some((now, counted));
+        counted
+    }
+}
 
 /// Sets the gauge `pagos_sagas{phase}`.
 pub fn take(shell: &Shell) {

@@ -152,7 +152,9 @@ pub struct StepStatus {
 }
 
 /// Version of the recorded state's meaning. Grows when an older operator must not touch what a newer one wrote.
-pub const ENGINE_VERSION: u32 = 1;
+///
+/// 2: a step after the one being done may have been asked for without a record ([`saga::may_wait`]).
+pub const ENGINE_VERSION: u32 = 2;
 
 fn usd() -> String {
     Moneda::USD.as_str().to_owned()

@@ -10,13 +10,14 @@
 //! but one that goes while it is held goes with the release, and its mark stands for those who are about to follow.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
 use kube::api::PostParams;
 use seedwork::Fault;
+use tokio::time::Instant;
 
 use crate::fault;
 

@@ -8,6 +8,7 @@
 //!
 //! crd        the resource and the rules the API server enforces
 //! resource   resource ⇄ engine state, pure
+//! resources  the port to the API server
 //! record     the only writer: compare-and-swap, and the proof that it happened
 //! memory     what this replica remembers of each record (monotonic clock, sends)
 //! intake     whether new payments are taken: not while a release is drained
@@ -19,6 +20,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod ahead;
 pub mod app;
 pub mod archive;
 pub mod census;
@@ -34,5 +36,6 @@ pub mod record;
 pub mod replies;
 pub mod requests;
 pub mod resource;
+pub mod resources;
 pub mod retire;
 pub mod shell;

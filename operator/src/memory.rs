@@ -5,9 +5,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use saga::Memory;
+use tokio::time::Instant;
 
 /// For how long after the start a record is taken for one whose writer is gone.
 const FIRST_LOOK: Duration = Duration::from_secs(5);

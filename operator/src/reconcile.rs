@@ -1,12 +1,13 @@
 //! One pass over one resource: read → decide → record → publish → requeue.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::runtime::controller::Action as Requeue;
 use kube::{Resource, ResourceExt as _};
-use saga::{Next, Saga};
+use saga::{Memory, Next, Saga};
 use seedwork::{Fault, Reason};
+use tokio::time::Instant;
 
 use crate::crd::PaymentSaga;
 use crate::record::Recorded;
@@ -24,11 +25,20 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
         Ok(recorded) => recorded,
         Err(fault) => return Ok(left_alone(&shell, object, &fault.chain()).await), // client required
     };
+    let recorded = match shell.held.find(&recorded.payment().id) {
+        Some(held) => {
+            // Another replica may have brought it further.
+            shell.held.keep(&recorded);
+            recorded.with(&held)
+        }
+        None => recorded,
+    };
     // A person's resource is given its policy and finalizer before anything else.
     let Some(saga) = recorded.saga().filter(|saga| saga.ended() || is_held(object)) else {
         return adopt(&shell, &recorded).await; // client required
     };
     if saga.ended() {
+        shell.held.keep(&recorded);
         if is_unseen(object) && object.metadata.deletion_timestamp.is_none() {
             return observe(&shell, &recorded, saga).await; // client required
         }
@@ -41,14 +51,14 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
         let memory = shell
             .memories
             .of(recorded.uid(), saga.secuencia, suspended, Instant::now())?;
-        Some((memory.sends, saga::next(saga, &payment.controls, &memory)))
+        Some((memory, saga::next(saga, &payment.controls, &memory)))
     };
     // Nothing is decided on a stale read: the newer one is on its way.
-    let Some((sends, mut decided)) = decide() else {
+    let Some((memory, mut decided)) = decide() else {
         return Ok(Requeue::await_change());
     };
     // Nothing is decided and no command goes out for a payment that ended in an earlier life.
-    if matches!(decided, Next::Record(_) | Next::Send(_)) && object.status.is_none() && sends <= 1 {
+    if matches!(decided, Next::Record(_) | Next::Send(_)) && object.status.is_none() && memory.sends <= 1 {
         if restored(&shell, &recorded).await? {
             return Ok(Requeue::await_change());
         }
@@ -67,12 +77,24 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
             Ok(Requeue::await_change())
         }
         Next::Send(action) => {
+            // Not while answers take longer than that anyway: it would be the same command once more in the same queue.
+            if let Some(early) = too_early(&memory, shell.held.pace()) {
+                return Ok(Requeue::requeue(early));
+            }
             shell.publish(&recorded, action).await?;
             Ok(Requeue::requeue(Duration::from_secs(1)))
         }
         Next::Wait(delay) => Ok(Requeue::requeue(delay)),
         Next::Rest | Next::Ended => Ok(Requeue::await_change()),
     }
+}
+
+/// How much earlier it is than answers now allow for; `None` for the first time.
+fn too_early(memory: &Memory, pace: Duration) -> Option<Duration> {
+    let since = memory
+        .elapsed
+        .checked_sub(memory.last_send.filter(|_| memory.sends > 0)?)?;
+    pace.checked_sub(since).filter(|early| !early.is_zero())
 }
 
 /// Whether it can't vanish without having been undone. One that is being deleted is held by what is in it or not at

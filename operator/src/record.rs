@@ -1,16 +1,18 @@
 //! The only writer of a payment's record.
 
+use kube::ResourceExt as _;
 use kube::api::PostParams;
-use kube::{Api, ResourceExt as _};
 use saga::Saga;
 use seedwork::Fault;
 
-use crate::crd::PaymentSaga;
+use crate::crd::{ENGINE_VERSION, PaymentSaga};
 use crate::fault;
 use crate::resource::{Payment, status};
+use crate::resources::Resources;
 
-/// A payment exactly as the API server holds it. There is no other way to make one than to read it there or to have
-/// written it there, and no command is published without one: the intent is durable before anyone acts on it.
+/// A payment as the API server holds it, or as far ahead of that as the engine allows. There is no other way to make one
+/// than to read it there or to have written it there, and no command is published without one: the intent to move money
+/// is durable before anyone acts on it, and what follows from a recorded intent can be had again by asking again.
 #[derive(Debug, Clone)]
 pub struct Recorded {
     payment: Payment,
@@ -41,13 +43,47 @@ impl Recorded {
         self.object.metadata.uid.as_deref().unwrap_or_default()
     }
 
-    /// What is recorded; a resource that was never given a policy records nothing.
+    /// Where the payment stands; a resource that was never given a policy stands nowhere.
     pub fn saga(&self) -> Option<&Saga> {
         self.payment.saga.as_ref()
     }
 
+    /// The number of the value where it stands; 0 for none.
+    pub fn secuencia(&self) -> u64 {
+        self.saga().map_or(0, |saga| saga.secuencia)
+    }
+
+    /// Whether it stands further along than the API server knows.
+    pub fn is_ahead(&self) -> bool {
+        let written = self.object.status.as_ref().map_or(1, |status| status.secuencia);
+        self.secuencia() > written
+    }
+
+    /// The same payment standing at `saga`, if that may wait for its write.
+    pub fn run_ahead(&self, saga: &Saga) -> Option<Self> {
+        // An older operator, which takes part while a release is rolled out, would not undo what it cannot see.
+        let status = self.object.status.as_ref();
+        let ours = status.is_some_and(|status| status.engine_version == ENGINE_VERSION);
+        (ours && saga::may_wait(self.saga()?, saga)).then(|| self.standing_at(saga))
+    }
+
+    /// The same resource, standing where `held` does if that is further along.
+    #[must_use]
+    pub fn with(self, held: &Self) -> Self {
+        match held.saga() {
+            Some(saga) if held.uid() == self.uid() && saga.secuencia > self.secuencia() => self.standing_at(saga),
+            Some(_) | None => self,
+        }
+    }
+
+    fn standing_at(&self, saga: &Saga) -> Self {
+        let mut ahead = self.clone();
+        ahead.payment.saga = Some(saga.clone());
+        ahead
+    }
+
     /// Writes `saga` over what was read; [`Fault::Conflict`] if somebody else wrote since: read again, decide again.
-    pub async fn write(&self, api: &Api<PaymentSaga>, saga: &Saga, now: jiff::Timestamp) -> Result<Self, Fault> {
+    pub async fn write(&self, api: &Resources, saga: &Saga, now: jiff::Timestamp) -> Result<Self, Fault> {
         let mut object = self.object.clone();
         object.status = Some(status(&self.object, saga, now));
         // The resourceVersion that was read travels in the object: this is the compare of compare-and-swap.
@@ -59,7 +95,7 @@ impl Recorded {
     }
 
     /// Creates the resource; [`Fault::Conflict`] if there is one of that name.
-    pub async fn create(api: &Api<PaymentSaga>, object: &PaymentSaga) -> Result<Self, Fault> {
+    pub async fn create(api: &Resources, object: &PaymentSaga) -> Result<Self, Fault> {
         let created = api
             .create(&PostParams::default(), object)
             .await
@@ -68,7 +104,7 @@ impl Recorded {
     }
 
     /// Writes everything but the status over what was read.
-    pub async fn replace(&self, api: &Api<PaymentSaga>, object: &PaymentSaga) -> Result<Self, Fault> {
+    pub async fn replace(&self, api: &Resources, object: &PaymentSaga) -> Result<Self, Fault> {
         let written = api
             .replace(&object.name_any(), &PostParams::default(), object)
             .await

@@ -11,25 +11,38 @@ use crate::shell::Shell;
 /// How often a write may lose its race before the delivery is retried.
 const RACES: usize = 8;
 
-/// Applies an answer to the payment as the API server has it now.
+/// Applies an answer to the payment. What this replica knows will do to go on from, since a write is compared with what
+/// is recorded; that an answer changes nothing is only believed of a fresh read.
 pub async fn respuesta(shell: &Shell, respuesta: &Respuesta) -> Result<(), Fault> {
+    let id = &respuesta.id_correlacion;
+    let mut known = shell.known(id);
     for _ in 0..RACES {
-        // A fresh read: the cache may be older than the command that is being answered.
-        let Some(recorded) = shell.read(&respuesta.id_correlacion).await? else {
-            ignored("Gone");
-            return Ok(());
+        let (recorded, fresh) = match known.take() {
+            Some(known) => (known, false),
+            None => match shell.read(id).await? {
+                Some(read) => (read, true),
+                None => {
+                    ignored("Gone");
+                    return Ok(());
+                }
+            },
         };
         let Some(saga) = recorded.saga() else { return Ok(()) };
         match saga::apply(saga, respuesta) {
-            Applied::Ignored(why) => {
+            // A duplicate is one for good: no step goes back to where it was.
+            Applied::Ignored(why) if fresh || why == Ignored::Duplicate => {
                 ignored(name(why));
                 return Ok(());
             }
-            Applied::Changed(changed) => match shell.record(&recorded, &changed).await {
-                Ok(_) => return Ok(()),
-                Err(Fault::Conflict(_)) => {} // read again, decide again
-                Err(fault) => return Err(fault),
-            },
+            Applied::Ignored(_) => {}
+            Applied::Changed(changed) => {
+                shell.held.answered(&recorded);
+                match shell.advance(&recorded, &changed).await {
+                    Ok(()) => return Ok(()),
+                    Err(Fault::Conflict(_) | Fault::NotFound(_)) => {} // read again, decide again
+                    Err(fault) => return Err(fault),
+                }
+            }
         }
     }
     Err(Fault::Conflict(

@@ -1,9 +1,8 @@
 //! A door asks for a payment, or what became of it: one message, safe to repeat.
 
-use std::time::Instant;
-
 use seedwork::contrato::SolicitarPago;
 use seedwork::{App, Fault, Message, Reason};
+use tokio::time::Instant;
 
 use crate::crd::PaymentSaga;
 use crate::record::Recorded;
@@ -17,20 +16,19 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
         solicitud,
         origen,
     } = &solicitar;
-    if let Some(known) = shell.cached(id_correlacion) {
+    if let Some(known) = shell.known(id_correlacion) {
         return answer(shell, &solicitar, &known).await;
     }
     if let Some(archived) = shell.archive.find(id_correlacion).await? {
         return answer(shell, &solicitar, &Recorded::read(archived)?).await;
     }
-    // Not a refusal: the door keeps the request and asks again, of this release or of the next.
-    if shell.intake.is_closed(Instant::now()) {
-        return Err(Fault::unavailable(
-            "start another payment",
-            "the intake is closed while the release is drained",
-        ));
+    // Not a refusal: the door keeps the request and asks again, of this release or of the next. Asking the broker to
+    // deliver it again instead would fill the inbox with what cannot be done yet, before the answers that would help.
+    if let Some(why) = no_room(shell) {
+        metrics::counter!("operator_requests_left_total", "why" => why).increment(1);
+        tracing::debug!(id = %id_correlacion, why, "a request is left to its door, which asks again");
+        return Ok(());
     }
-    make_room(shell)?;
     let traceparent = seedwork_runtime::telemetry::current_traceparent();
     let object = resource::new_resource(
         id_correlacion,
@@ -65,7 +63,7 @@ pub async fn begin(shell: &Shell, created: &Recorded) -> Result<(), Fault> {
     if let Some(archived) = shell.archive.find(&created.payment().id).await? {
         return restore(shell, created, &archived).await.map(|_| ());
     }
-    shell.follow_up(None, created).await;
+    shell.set_out(created).await;
     Ok(())
 }
 
@@ -115,24 +113,14 @@ async fn refuse(shell: &Shell, solicitar: &SolicitarPago, reason: Reason) -> Res
     seedwork_runtime::send(shell.sidecar.as_ref(), App::Operator, solicitar.origen, &message).await
 }
 
-/// When there are too many unfinished sagas the request is left to its door, which keeps it and asks again.
-fn make_room(shell: &Shell) -> Result<(), Fault> {
-    if shell.cache.len() < shell.settings.max_live {
-        return Ok(());
+/// Why no other payment is begun now, if so.
+fn no_room(shell: &Shell) -> Option<&'static str> {
+    if shell.intake.is_closed(Instant::now()) {
+        return Some("Drained");
     }
-    let unfinished = |object: &&std::sync::Arc<crate::shell::Watched>| {
-        object.0.as_ref().is_ok_and(|saga| {
-            saga.status
-                .as_ref()
-                .is_none_or(|status| status.completion_time.is_none())
-        })
-    };
-    let live = shell.cache.state().iter().filter(unfinished).count();
-    if live < shell.settings.max_live {
-        return Ok(());
+    if shell.held.is_congested() {
+        return Some("Congested");
     }
-    Err(Fault::unavailable(
-        "start another payment",
-        format!("{live} are unfinished already"),
-    ))
+    let most = shell.settings.max_live;
+    (shell.cache.len() >= most && shell.census.of(shell).live >= most).then_some("Full")
 }

@@ -1,10 +1,11 @@
 //! A finished saga leaves etcd: archived first, then the finalizer, then the resource.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Preconditions};
 use seedwork::Fault;
+use tokio::time::Instant;
 
 use crate::fault;
 use crate::record::Recorded;
@@ -70,16 +71,9 @@ pub async fn leave(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
 /// How long a finished saga still stays: the TTL from its end, or from when it was made again, if that came later.
 fn time_left(shell: &Shell, recorded: &Recorded) -> Duration {
     let object = recorded.object();
-    if shell.cache.len() > shell.settings.max_finished {
-        let finished = |object: &&std::sync::Arc<crate::shell::Watched>| {
-            object
-                .0
-                .as_ref()
-                .is_ok_and(|saga| saga.status.as_ref().is_some_and(|s| s.completion_time.is_some()))
-        };
-        if shell.cache.state().iter().filter(finished).count() > shell.settings.max_finished {
-            return Duration::ZERO;
-        }
+    let most = shell.settings.max_finished;
+    if shell.cache.len() > most && shell.census.of(shell).finished > most {
+        return Duration::ZERO;
     }
     let end = object
         .status

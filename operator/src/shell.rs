@@ -1,24 +1,27 @@
 //! What requests, replies and reconciliation share.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures::future::join_all;
+use kube::Resource;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, Resource};
 use saga::Saga;
 use seedwork::{Action, App, Fault, IdCorrelacion, Message, Phase, Reason};
 use seedwork_runtime::{Sidecar, telemetry};
+use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
+use crate::ahead::Held;
 use crate::archive::Archive;
+use crate::census::Census;
 use crate::config::RunArgs;
 use crate::crd::PaymentSaga;
 use crate::intake::Intake;
 use crate::memory::Memories;
 use crate::record::Recorded;
 use crate::resource::{self, Payment};
+use crate::resources::Resources;
 
 /// A resource as it is watched: one that cannot be read does not stop the watch.
 pub type Watched = kube::core::DeserializeGuard<PaymentSaga>;
@@ -26,7 +29,7 @@ pub type Watched = kube::core::DeserializeGuard<PaymentSaga>;
 /// The operator at work.
 pub struct Shell {
     /// The resources.
-    pub api: Api<PaymentSaga>,
+    pub api: Resources,
     /// Our cache of them. For counting and for answering questions; never for judging a reply.
     pub cache: Store<Watched>,
     /// Dapr.
@@ -39,13 +42,17 @@ pub struct Shell {
     pub intake: Intake,
     /// What this replica remembers.
     pub memories: Memories,
+    /// How far it has brought the running payments.
+    pub held: Held,
+    /// How many payments there are.
+    pub census: Census,
     /// What the operator was told.
     pub settings: RunArgs,
 }
 
 /// The wall clock. Written into resources, never decided by.
 pub fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
+    jiff::Timestamp::from_millisecond(seedwork_runtime::now_ms()).unwrap_or_default()
 }
 
 /// The span to tell a state in. A reply's own while it is of the payment's trace; what else makes us tell it (a
@@ -62,24 +69,43 @@ fn telling(payment: &Payment) -> Span {
     span
 }
 
+/// Whether what the watch brought says more than what we hold: a later value, or a newer spec.
+fn is_further(cached: &Recorded, held: &Recorded) -> bool {
+    let generation = |payment: &Recorded| payment.object().metadata.generation;
+    cached.secuencia() >= held.secuencia() || generation(cached) > generation(held) || cached.uid() != held.uid()
+}
+
 // === impl Shell ===
 
 impl Shell {
-    /// The resource as the API server has it now.
+    /// The resource as the API server has it now, and where we have brought the payment from there.
     pub async fn read(&self, id: &IdCorrelacion) -> Result<Option<Recorded>, Fault> {
         let found = self
             .api
             .get_opt(&id.resource_name())
             .await
             .map_err(crate::fault::kube("read a PaymentSaga"))?;
-        found.map(Recorded::read).transpose()
+        let read = found.map(Recorded::read).transpose()?;
+        Ok(read.map(|read| match self.held.find(id) {
+            Some(held) => read.with(&held),
+            None => read,
+        }))
     }
 
-    /// The resource as we last saw it.
-    pub fn cached(&self, id: &IdCorrelacion) -> Option<Recorded> {
+    /// A payment as far as this replica knows, without asking anyone. What is written over it is compared with what is
+    /// recorded; what is ignored because of it must be judged again on what is read.
+    pub fn known(&self, id: &IdCorrelacion) -> Option<Recorded> {
         let key = ObjectRef::new(&id.resource_name()).within(&self.settings.namespace);
-        let object = self.cache.get(&key)?;
-        Recorded::read(object.0.clone().ok()?).ok()
+        let cached = self
+            .cache
+            .get(&key)
+            .and_then(|object| Recorded::read(object.0.clone().ok()?).ok());
+        match (cached, self.held.find(id)) {
+            // People may have changed the spec since we wrote.
+            (Some(cached), Some(held)) if is_further(&cached, &held) => Some(cached.with(&held)),
+            (cached, None) => cached,
+            (_, held) => held,
+        }
     }
 
     /// Publishes a command that is recorded as issued.
@@ -100,6 +126,16 @@ impl Shell {
         sent.instrument(span).await
     }
 
+    /// Brings a payment to `saga`, with a write or, where that may wait, without one.
+    pub async fn advance(&self, before: &Recorded, saga: &Saga) -> Result<(), Fault> {
+        let Some(ahead) = before.run_ahead(saga) else {
+            return self.record(before, saga).await.map(|_| ());
+        };
+        self.held.keep(&ahead);
+        self.publish_outstanding(&ahead).await;
+        Ok(())
+    }
+
     /// Writes a transition and does what follows from it: the outstanding command, the news, the archive.
     pub async fn record(&self, before: &Recorded, saga: &Saga) -> Result<Recorded, Fault> {
         let recorded = match before.write(&self.api, saga, now()).await {
@@ -117,10 +153,29 @@ impl Shell {
         Ok(recorded)
     }
 
+    /// What follows the creation of a payment's resource. It is no news yet: most have come further in a moment, and whoever
+    /// asked asks again when nothing comes.
+    pub async fn set_out(&self, created: &Recorded) {
+        self.held.keep(created);
+        self.publish_outstanding(created).await;
+    }
+
     /// What follows a write. None of it is needed for the write to count: each part has its own way to be made good.
     pub async fn follow_up(&self, before: Option<&Saga>, recorded: &Recorded) {
         let Some(saga) = recorded.saga() else { return };
-        if let Some(action) = saga.outstanding()
+        self.held.keep(recorded);
+        self.publish_outstanding(recorded).await;
+        if saga.ended()
+            && let Err(fault) = self.store(recorded).await
+        {
+            tracing::warn!(error = fault.chain(), "unable to archive now");
+        }
+        self.announce(recorded).await;
+        self.raise_events(before, recorded).await;
+    }
+
+    async fn publish_outstanding(&self, recorded: &Recorded) {
+        if let Some(action) = recorded.saga().and_then(Saga::outstanding)
             && !recorded.payment().controls.suspend
             && let Err(fault) = self.publish(recorded, action).await
         {
@@ -129,13 +184,6 @@ impl Shell {
                 "unable to publish a command; it is sent again soon"
             );
         }
-        if saga.ended()
-            && let Err(fault) = self.store(recorded).await
-        {
-            tracing::warn!(error = fault.chain(), "unable to archive now");
-        }
-        self.announce(recorded).await;
-        self.raise_events(before, recorded).await;
     }
 
     /// Archives an end, once per record.

@@ -10,7 +10,8 @@ use crate::state::{Aviso, Cause, CauseKind, Saga, StepState};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a changed saga exists only once it is written"]
 pub enum Applied {
-    /// Write this. It already holds the next command as issued: the answer and what follows from it are one write.
+    /// Write this. It already holds the next command as issued: the answer and what follows from it are one write, which
+    /// [may wait](crate::may_wait) for some.
     Changed(Saga),
     /// Nothing to write.
     Ignored(Ignored),
@@ -41,8 +42,8 @@ pub enum Ignored {
     AlreadyReversed,
 }
 
-/// Applies a participant's answer. The answer must be to a command of this very payment; the saga must have been
-/// read, not remembered.
+/// Applies a participant's answer. The answer must be to a command of this very payment. An answer that is ignored on
+/// what is remembered must be judged again on what is read.
 pub fn apply(saga: &Saga, reply: &Respuesta) -> Applied {
     // Whose answer it is, is for the shell to match.
     let Respuesta {
@@ -103,7 +104,11 @@ fn answered(saga: &Saga, step: Step, refusal: Option<&Reason>) -> Applied {
                 reason.clone(),
             ));
         }
-        (StepState::Pending, _) => Ignored::NotIssued,
+        // An answer to what was issued without a record proves everything before it.
+        (StepState::Pending, _) => match saga.caught_up_to(step) {
+            Some(caught_up) => return answered(&caught_up, step, refusal),
+            None => Ignored::NotIssued,
+        },
         (StepState::Done, None) | (StepState::Refused, Some(_)) => Ignored::Duplicate,
         (StepState::Done, Some(_)) | (StepState::Refused, None) => Ignored::Contradiction,
         (

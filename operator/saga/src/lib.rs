@@ -12,20 +12,24 @@
 //! ```
 //!
 //! The shell's part is fixed: write the value that [`apply`] or [`next`] gave with the version that was read (a
-//! conflict means: read again, decide again), and only then publish what [`Saga::outstanding`] says. Publishing is
-//! never recorded: the outstanding command is published again, by any replica, until its answer is.
+//! conflict means: read again, decide again), and only then publish what [`Saga::outstanding`] says; a value that
+//! [`may_wait`] for its write is published first and written soon. Publishing is never recorded: the outstanding command
+//! is published again, by any replica, until its answer is.
 //!
 //! Architecture invariants: the manifest lists no runtime, client, clock or randomness; a step that was issued is
-//! undone whatever was answered; `secuencia` grows by one per written value; the phase is derived, never stored here.
+//! undone whatever was answered, and one that may have been is too; `secuencia` grows by one per transition; the phase
+//! is derived, never stored here.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ahead;
 mod apply;
 mod next;
 mod phase;
 mod politica;
 mod state;
 
+pub use ahead::may_wait;
 pub use apply::{Applied, Ignored, apply, chargeback};
 pub use next::{Controls, Memory, Next, next};
 pub use phase::{PHASE_MOVES, allowed};

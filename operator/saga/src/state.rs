@@ -12,7 +12,7 @@ use crate::politica::Politica;
 pub struct Saga {
     /// The policy it started with.
     pub politica: Politica,
-    /// One more for each written value; the first is 1.
+    /// One more for each transition; the first value has 1.
     pub secuencia: u64,
     /// Its steps, in the order they are done.
     pub pasos: Vec<Paso>,
@@ -41,7 +41,8 @@ pub struct Paso {
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum StepState {
-    /// Nobody was asked to do it.
+    /// Nobody is known to have been asked to do it. One that comes after the step being done may have been asked: see
+    /// [`may_wait`](crate::may_wait).
     Pending,
     /// Its command may have been published; no answer is recorded.
     Issued,
@@ -49,7 +50,8 @@ pub enum StepState {
     Done,
     /// It was refused, and the policy goes on without it. A refusal that compensates leads straight to `Undoing`.
     Refused,
-    /// Its deadline passed with the outcome unknown, and the policy goes on without it.
+    /// Its outcome is unknown and no longer waited for: its deadline passed and the policy goes on without it, or it is
+    /// about to be undone.
     Expired,
     /// Its undo may have been published; no success is recorded.
     Undoing,
@@ -232,8 +234,9 @@ impl Saga {
         }
     }
 
-    /// From now on everything that was issued is undone.
+    /// From now on everything that was, or may have been, issued is undone.
     pub(crate) fn turn_back(&mut self, cause: Cause) {
+        self.own_up(&cause);
         self.cause = Some(cause);
         self.aviso = Aviso::Pending;
         self.unwind();

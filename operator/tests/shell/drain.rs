@@ -6,8 +6,8 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 use operator::config::DrainArgs;
 use operator::{drain, requests};
+use seedwork::App;
 use seedwork::contrato::SolicitarPago;
-use seedwork::{App, Fault};
 use serde_json::{Value, json};
 
 use crate::fixture::{NAMESPACE, Server, Stage};
@@ -69,7 +69,7 @@ async fn while_the_mark_stands_a_new_payment_waits_in_its_door_and_a_known_one_i
     // Whoever makes it waits for the API server, which is not played here.
     let asked = tokio::time::timeout(Duration::from_secs(5), requests::solicitar(&shell, solicitar()));
     let asked = asked.await.expect("it is not made");
-    assert!(matches!(asked, Err(Fault::Unavailable { .. })), "{asked:?}");
+    asked.unwrap();
     assert_eq!(stage.topics(), Vec::<String>::new(), "neither begun nor refused");
 
     stage.cache(&object(Some(&started()), "7"));

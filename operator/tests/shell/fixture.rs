@@ -1,7 +1,7 @@
 //! The operator's shell, with an API server that is played by the test, a sidecar in memory and an archive in a file.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Parser as _;
 use http::{Request, Response};
@@ -12,7 +12,9 @@ use kube::runtime::reflector::store::{Writer, store};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use operator::ahead::Held;
 use operator::archive::Archive;
+use operator::census::Census;
 use operator::config::{Args, Command, RunArgs};
 use operator::crd::PaymentSaga;
 use operator::intake::Intake;
@@ -25,6 +27,7 @@ use seedwork_runtime::sql;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::payments::payment;
 
@@ -73,13 +76,15 @@ impl Stage {
             instance: None,
         };
         let shell = Shell {
-            api: Api::namespaced(client.clone(), NAMESPACE),
+            api: Api::namespaced(client.clone(), NAMESPACE).into(),
             cache: reader,
             sidecar: sidecar.clone(),
             archive: Archive::new(pool),
             recorder: Recorder::new(client.clone(), reporter),
             intake: Intake::default(),
             memories: Memories::new(Instant::now()),
+            held: Held::default(),
+            census: Census::default(),
             settings,
         };
         Self {

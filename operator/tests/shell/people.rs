@@ -39,7 +39,7 @@ async fn a_payment_with_a_policy_of_its_own_is_held_before_its_first_command() {
         })
         .await;
     assert_eq!(result.unwrap(), Requeue::await_change());
-    assert_eq!(stage.topics(), ["inbox-gestion-clientes", "inbox-bff"]);
+    assert_eq!(stage.topics(), ["inbox-gestion-clientes"]);
 }
 
 #[tokio::test]

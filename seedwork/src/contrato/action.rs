@@ -58,6 +58,20 @@ pub struct Reason {
     pub motivo: String,
     /// One sentence, at most 256 characters.
     pub mensaje: String,
+    /// For a decline of a gateway's that says so: whether the same may succeed on another day.
+    // Left out rather than null: the API server refuses a null where the schema lists names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declive: Option<Declive>,
+}
+
+/// What a gateway says of a decline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Declive {
+    /// Soft: the same may succeed on another day.
+    Suave,
+    /// Hard: never to be tried again.
+    Duro,
 }
 
 // === impl Step ===
@@ -77,6 +91,14 @@ impl Step {
             Self::CrearFacturacion | Self::ConfirmarFacturacion => App::GestionClientes,
             Self::RealizarPago => App::IntegracionPagos,
             Self::CrearNotificacion => App::Notificaciones,
+        }
+    }
+
+    /// Whether it moves money, and so is never asked for without a record of it.
+    pub fn moves_money(self) -> bool {
+        match self {
+            Self::RealizarPago => true,
+            Self::CrearFacturacion | Self::ConfirmarFacturacion | Self::CrearNotificacion => false,
         }
     }
 
@@ -172,7 +194,33 @@ impl Reason {
         Self {
             motivo: cut(motivo.into(), 64),
             mensaje: cut(mensaje.into(), 256),
+            declive: None,
         }
+    }
+
+    /// The same, with what the gateway says of the decline, if it says anything.
+    #[must_use]
+    pub fn with_declive(self, declive: Option<Declive>) -> Self {
+        Self { declive, ..self }
+    }
+}
+
+// === impl Declive ===
+
+impl Declive {
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Suave => "suave",
+            Self::Duro => "duro",
+        }
+    }
+
+    /// Reads it by its wire name; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Suave, Self::Duro]
+            .into_iter()
+            .find(|declive| declive.as_str() == text)
     }
 }
 

@@ -5,7 +5,7 @@
 //!   model/participants  gestion-clientes, integracion-pagos and its gateway, notificaciones: the laws they obey
 //!   model/shell         the operator's rules: compare-and-swap, record before publish
 //!   model/engine        the real engine, each question asked once
-//!   model/world         one state of everything, in 77 bits
+//!   model/world         one state of everything, in 91 bits
 //!   model/steps         everything that can happen next
 //!   model/laws          what must hold always, at each write, and at the end
 //!   model/explore       breadth first over every world; the shortest counterexample

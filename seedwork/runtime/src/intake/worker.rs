@@ -4,7 +4,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use rand::Rng as _;
 use seedwork::contrato::SolicitarPago;
 use seedwork::{Fault, IdCorrelacion};
 use sqlx::Row as _;
@@ -15,7 +14,7 @@ use super::{ABIERTA, Intake};
 use crate::sql;
 
 /// At most this many rows are published and unanswered; the rest wait in SQL, so a slow operator is not buried.
-const WINDOW: i64 = 256;
+const WINDOW: i64 = 128;
 
 /// How often the table is looked at when nothing wakes us, in milliseconds.
 const LOOK_MS: u64 = 500;
@@ -81,7 +80,7 @@ async fn claim(intake: &Intake) -> Result<Vec<Due>, Fault> {
             .fetch_one(&intake.pool)
             .await
             .map_err(sql::fault("count unanswered requests"))?;
-    let jitter = rand::rng().random_range(0..1_000);
+    let jitter = crate::jitter_ms(1_000);
     // Repeats of unanswered rows are within the window; new rows take what is left of it.
     let rows = sqlx::query(
         "UPDATE solicitudes SET intentos = intentos + 1, proximo = $1 + $2 + CASE
@@ -96,7 +95,7 @@ async fn claim(intake: &Intake) -> Result<Vec<Due>, Fault> {
          RETURNING id_correlacion, solicitud, traceparent",
     )
     .bind(now)
-    .bind(i64::from(jitter))
+    .bind(jitter)
     .bind(ASK_KNOWN_MS)
     .bind(ASK_MOST_MS)
     .bind(ASK_FIRST_MS)

@@ -12,7 +12,7 @@ mod participation;
 
 use async_trait::async_trait;
 use seedwork::contrato::Comando;
-use seedwork::{Fault, IdCorrelacion, Outcome, Reason};
+use seedwork::{Fault, IdCorrelacion, Outcome, Reason, Step};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -30,6 +30,10 @@ pub trait Participant: Send + Sync + 'static {
 
     /// The prefix of its documents' keys, e.g. `pago`.
     const DOCUMENT: &'static str;
+
+    /// The step whose command nearly always finds no document yet: the read that would say so is saved, since the write
+    /// says it as well.
+    const FIRST: Step;
 
     /// Whether its commands call outside (a gateway, a mail server). Such a command frees its delivery first and
     /// goes on in a bounded task, so that a slow outside never blocks the inbox.

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use super::documento::{Documento, Standing};
 use super::{Move, Participant};
-use crate::sidecar::{Document, Sidecar, load, save};
+use crate::sidecar::{Document, Expect, Sidecar, load, save};
 
 /// A participant at work.
 pub struct Participation<P> {
@@ -105,8 +105,15 @@ impl<P: Participant> Participation<P> {
     /// Works on a command until it has ended or nothing more can be done now.
     pub async fn run(&self, comando: &Comando) -> Result<(), Fault> {
         let key = Self::key(&comando.id_correlacion);
-        for _ in 0..RACES {
-            let Document { value, expect } = load(self.sidecar.as_ref(), &key).await?;
+        for race in 0..RACES {
+            let Document { value, expect } = if race == 0 && comando.action == Action::Do(P::FIRST) {
+                Document {
+                    value: None,
+                    expect: Expect::Absent,
+                }
+            } else {
+                load(self.sidecar.as_ref(), &key).await?
+            };
             let documento: Documento<P::Aggregate> = value.unwrap_or_default();
             let next = match documento.standing(comando.action) {
                 Standing::Answered(outcome) => {

@@ -20,6 +20,7 @@ struct Counter {
 impl Participant for Counter {
     type Aggregate = i64;
     const DOCUMENT: &'static str = "cuenta";
+    const FIRST: Step = Step::RealizarPago;
     const CALLS_OUTSIDE: bool = true;
 
     async fn advance(&self, aggregate: Option<&i64>, comando: &Comando) -> Result<Move<i64>, Fault> {

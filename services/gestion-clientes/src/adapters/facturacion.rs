@@ -48,6 +48,7 @@ impl Facturacion {
 impl Participant for Facturacion {
     type Aggregate = Factura;
     const DOCUMENT: &'static str = "factura";
+    const FIRST: Step = Step::CrearFacturacion;
     const CALLS_OUTSIDE: bool = false;
 
     async fn advance(&self, actual: Option<&Factura>, comando: &Comando) -> Result<Move<Factura>, Fault> {

@@ -89,6 +89,7 @@ impl Pagos {
 impl Participant for Pagos {
     type Aggregate = Pago;
     const DOCUMENT: &'static str = "pago";
+    const FIRST: Step = Step::RealizarPago;
     const CALLS_OUTSIDE: bool = true;
 
     async fn advance(&self, aggregate: Option<&Pago>, comando: &Comando) -> Result<Move<Pago>, Fault> {

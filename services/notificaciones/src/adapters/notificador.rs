@@ -101,6 +101,7 @@ fn terminada(avisos: Avisos, notificacion: &Notificacion) -> Move<Avisos> {
 impl Participant for Notificador {
     type Aggregate = Avisos;
     const DOCUMENT: &'static str = "notificaciones";
+    const FIRST: Step = Step::CrearNotificacion;
     const CALLS_OUTSIDE: bool = true;
 
     async fn advance(&self, aggregate: Option<&Avisos>, comando: &Comando) -> Result<Move<Avisos>, Fault> {

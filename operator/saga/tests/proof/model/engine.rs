@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use saga::{Applied, Aviso, Backoff, Controls, Memory, Next, Politica, Saga, StepState, apply, chargeback, next};
+use saga::{
+    Applied, Aviso, Backoff, Controls, Memory, Next, Politica, Saga, StepState, apply, chargeback, may_wait, next,
+};
 use seedwork::{Action, Phase, Reason, Step};
 
 use super::message::Message;
@@ -33,7 +35,10 @@ pub(crate) struct Asked {
 /// What the engine says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Decision {
+    /// Write, then act on it.
     Record(Value),
+    /// Act on it; write it soon, or never.
+    RunAhead(Value),
     Send(Action),
     Nothing,
 }
@@ -117,28 +122,36 @@ impl Engine {
             },
         );
         let looked = match question {
-            Question::Delivered(Message::Reply(answer)) => return self.applied(apply(saga, &answer.respuesta())),
+            Question::Delivered(Message::Reply(answer)) => return self.applied(saga, apply(saga, &answer.respuesta())),
             Question::Delivered(Message::Chargeback) => {
-                return self.applied(chargeback(
-                    saga,
-                    Reason::new("Contracargo", "El banco devolvió el dinero."),
-                ));
+                let reason = Reason::new("Contracargo", "El banco devolvió el dinero.");
+                return self.applied(saga, chargeback(saga, reason));
             }
             Question::Delivered(Message::Command(_)) => return Decision::Nothing,
             Question::Due(asked) => next(saga, &asked.controls(), &due),
             Question::Late(asked) => next(saga, &asked.controls(), &late),
         };
         match looked {
-            Next::Record(saga) => Decision::Record(self.number(saga)),
+            Next::Record(new) => self.changed(saga, new),
             Next::Send(action) => Decision::Send(action),
             Next::Wait(_) | Next::Rest | Next::Ended => Decision::Nothing,
         }
     }
 
-    fn applied(&mut self, applied: Applied) -> Decision {
+    fn applied(&mut self, saga: &Saga, applied: Applied) -> Decision {
         match applied {
-            Applied::Changed(saga) => Decision::Record(self.number(saga)),
+            Applied::Changed(new) => self.changed(saga, new),
             Applied::Ignored(_) => Decision::Nothing,
+        }
+    }
+
+    fn changed(&mut self, saga: &Saga, new: Saga) -> Decision {
+        let waits = may_wait(saga, &new);
+        let number = self.number(new);
+        if waits {
+            Decision::RunAhead(number)
+        } else {
+            Decision::Record(number)
         }
     }
 

@@ -140,7 +140,7 @@ impl Explorer {
                 fates[here] = Fate::OnTheWay;
                 way.push(here);
                 let world = World::unpack(self.worlds[here]);
-                let Some(next) = steps::fair(&world, &mut self.engine) else {
+                let Some(next) = steps::fair(&world, &mut self.engine, self.freedom) else {
                     let view = self.engine.view(world.record);
                     let phase = view.phase;
                     laws::rest(view, world.participants).map_err(|law| self.trace(law, here))?;

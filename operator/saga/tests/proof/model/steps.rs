@@ -7,7 +7,7 @@ use seedwork::Phase;
 use super::engine::{Asked, Decision, Engine, Question};
 use super::message::{Answer, How, Message};
 use super::participants::{Call, Luck};
-use super::shell::{Replica, act};
+use super::shell::{self, Replica, act};
 use super::world::World;
 
 /// Something that happens.
@@ -15,8 +15,12 @@ use super::world::World;
 pub(crate) enum Event {
     /// A replica looks because a message came, or time passed.
     Look { replica: Replica, question: Question },
-    /// The stale replica reads the record.
+    /// The stale replica reads the record; what it went ahead to, it keeps.
     Read,
+    /// The stale replica is killed and started again.
+    Crash,
+    /// The stale replica writes what it went ahead to.
+    CatchUp,
     /// A participant is delivered a command.
     Handle { message: Message, luck: Luck },
     /// Integración-pagos calls the gateway.
@@ -36,7 +40,7 @@ pub(crate) struct Freedom {
     pub(crate) bank: bool,
     pub(crate) retry: bool,
     pub(crate) resolve: bool,
-    /// The second replica, with its stale read.
+    /// The second replica, with its stale read. Without it, there is one only from when it goes ahead of the record.
     pub(crate) second_replica: bool,
 }
 
@@ -53,7 +57,10 @@ impl Freedom {
 
 /// Calls `visit` with each thing that can happen, and the world after it.
 pub(crate) fn each(world: &World, engine: &mut Engine, freedom: Freedom, mut visit: impl FnMut(Event, World)) {
-    let stale = freedom.second_replica && world.snapshot != world.record;
+    let mut visit = |engine: &Engine, event, after: World| {
+        visit(event, settled(after, engine, freedom));
+    };
+    let stale = !shell::in_step(world);
     let replicas: &[Replica] = if stale {
         &[Replica::Fresh, Replica::Stale]
     } else {
@@ -66,27 +73,39 @@ pub(crate) fn each(world: &World, engine: &mut Engine, freedom: Freedom, mut vis
     for question in delivered.chain(looks) {
         for &replica in replicas {
             for after in act(world, engine, replica, question).into_iter().flatten() {
-                visit(Event::Look { replica, question }, after);
+                visit(engine, Event::Look { replica, question }, after);
             }
         }
     }
     if stale {
-        visit(
-            Event::Read,
-            World {
-                snapshot: world.record,
-                ..*world
-            },
-        );
+        let crashed = World {
+            snapshot: world.record,
+            base: world.record,
+            ..*world
+        };
+        visit(engine, Event::Read, shell::read(world, engine));
+        visit(engine, Event::Crash, crashed);
+    }
+    if shell::is_ahead(world, engine) {
+        visit(engine, Event::CatchUp, shell::catch_up(world, engine));
     }
     for message in sent(world) {
         for luck in [Luck::Good, Luck::Bad] {
             if let Some(after) = handle(world, message, luck) {
-                visit(Event::Handle { message, luck }, after);
+                visit(engine, Event::Handle { message, luck }, after);
             }
         }
     }
-    outside(world, freedom, &mut visit);
+    outside(world, freedom, &mut |event, after| visit(engine, event, after));
+}
+
+/// Without a second replica nobody lags behind the record; only what went ahead of it is a world of its own.
+fn settled(world: World, engine: &Engine, freedom: Freedom) -> World {
+    if freedom.second_replica || shell::is_ahead(&world, engine) {
+        world
+    } else {
+        shell::read(&world, engine)
+    }
 }
 
 /// What does not go through the bus.
@@ -128,7 +147,7 @@ fn outside(world: &World, freedom: Freedom, visit: &mut impl FnMut(Event, World)
 
 /// The next thing in a world where from now on nothing is lost, refused or disturbed; `None` at the end. Always one of
 /// the things that can happen.
-pub(crate) fn fair(world: &World, engine: &mut Engine) -> Option<World> {
+pub(crate) fn fair(world: &World, engine: &mut Engine, freedom: Freedom) -> Option<World> {
     let view = engine.view(world.record);
     let (phase, outstanding) = (view.phase, view.outstanding);
     let reversed = match phase {
@@ -136,13 +155,13 @@ pub(crate) fn fair(world: &World, engine: &mut Engine) -> Option<World> {
         Phase::Pending | Phase::Running | Phase::Completed => false,
     };
     let look = |engine: &mut Engine, question| {
-        let [_, end] = act(world, engine, Replica::Fresh, question);
-        end
+        let [end, ..] = act(world, engine, Replica::Fresh, question);
+        end.map(|end| settled(end, engine, freedom))
     };
     if world.sent.contains(Message::Chargeback) && !reversed {
         return look(engine, Question::Delivered(Message::Chargeback));
     }
-    if let Decision::Record(_) = engine.ask(world.record, Question::Due(world.asked)) {
+    if let Decision::Record(_) | Decision::RunAhead(_) = engine.ask(world.record, Question::Due(world.asked)) {
         return look(engine, Question::Due(world.asked));
     }
     let action = outstanding?;
@@ -207,6 +226,8 @@ impl fmt::Display for Event {
                 }
             }
             Self::Read => write!(f, "operator's other replica: reads"),
+            Self::Crash => write!(f, "operator's other replica: is killed and starts again"),
+            Self::CatchUp => write!(f, "operator's other replica: writes what it went ahead to"),
             Self::Handle { message, luck } => {
                 let how = match luck {
                     Luck::Good => "takes",

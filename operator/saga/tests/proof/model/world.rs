@@ -12,15 +12,17 @@ use super::participants::{Doc, Gateway, Pago, Participants, Verdict};
 pub(crate) struct World {
     /// What the API server holds.
     pub(crate) record: Value,
-    /// What the second replica read, possibly long ago. The first reads just before each decision. Nothing else of a
-    /// replica survives, so a crash is a replica that reads again.
+    /// What the second replica goes by: what it read, possibly long ago, or what it went ahead to from there. The first
+    /// reads just before each decision. Nothing else of a replica survives, so a crash is a replica that reads again.
     pub(crate) snapshot: Value,
+    /// What the second replica read: its writes are over this and nothing else.
+    pub(crate) base: Value,
     pub(crate) asked: Asked,
     pub(crate) participants: Participants,
     pub(crate) sent: Sent,
 }
 
-/// A world in 77 bits.
+/// A world in 91 bits.
 pub(crate) type Packed = u128;
 
 /// Appends fields to a number, lowest first.
@@ -50,6 +52,7 @@ impl World {
     pub(crate) const START: Self = Self {
         record: 0,
         snapshot: 0,
+        base: 0,
         asked: Asked {
             cancel: false,
             retry: false,
@@ -63,6 +66,7 @@ impl World {
         let Self {
             record,
             snapshot,
+            base,
             asked,
             participants,
             sent,
@@ -85,6 +89,7 @@ impl World {
         let mut packer = Packer { packed: 0, width: 0 };
         packer.push(record, 14);
         packer.push(snapshot, 14);
+        packer.push(base, 14);
         packer.push(asked.bits(), 3);
         for doc in [facturacion, confirmacion, notificacion] {
             packer.push(place(&DOCS, &doc), 2);
@@ -102,7 +107,7 @@ impl World {
 
     pub(crate) fn unpack(packed: Packed) -> Self {
         let mut fields = Unpacker(packed);
-        let (record, snapshot) = (fields.wide(14), fields.wide(14));
+        let (record, snapshot, base) = (fields.wide(14), fields.wide(14), fields.wide(14));
         let asked = Asked::from_bits(fields.narrow(3));
         let [facturacion, confirmacion, notificacion] = [(); 3].map(|()| DOCS[usize::from(fields.narrow(2))]);
         let pago = PAGOS[usize::from(fields.narrow(3))];
@@ -126,6 +131,7 @@ impl World {
         Self {
             record,
             snapshot,
+            base,
             asked,
             participants,
             sent,
@@ -178,6 +184,7 @@ mod tests {
         let world = World {
             record: 16_383,
             snapshot: 8_191,
+            base: 4_097,
             asked: Asked {
                 cancel: false,
                 retry: true,

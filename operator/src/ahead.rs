@@ -1,0 +1,289 @@
+//! What this replica holds of running payments: the last record it wrote, and how far it has gone from there.
+//!
+//! Nothing here is needed for correctness: a replica that forgets asks the last recorded step again and comes to the
+//! same point. It saves a read at each answer, and a write at each answer that [may wait](saga::may_wait). And it shows
+//! how long answers take now, which is what keeps an overload from feeding itself: see [`Held::pace`] and
+//! [`Held::is_congested`].
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use kube::ResourceExt as _;
+use saga::Saga;
+use seedwork::{Action, Fault, IdCorrelacion};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::record::Recorded;
+use crate::shell::{Shell, now};
+
+/// How far people's view may be behind. A look comes every quarter of it, so the write begins before 250 ms are over.
+const BEHIND: Duration = Duration::from_millis(180);
+const LOOK: Duration = Duration::from_millis(45);
+
+/// After a write that the API server did not take.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A command is not sent again before this many times what answers take now, up to the most.
+const PATIENCE: u32 = 3;
+const MOST_PATIENCE: Duration = Duration::from_secs(15);
+
+/// With this many payments under way of which half have waited this long for an answer, another one only makes all of them
+/// wait longer, and past their deadlines at last.
+const MANY: usize = 32;
+const LONG: Duration = Duration::from_secs(5);
+
+/// What is held.
+#[derive(Debug, Default)]
+pub struct Held {
+    // In an order of its own, so that a simulation plays the same world twice.
+    by_id: Mutex<BTreeMap<IdCorrelacion, Holding>>,
+    /// Something went ahead of its record.
+    ahead: Notify,
+    /// What answers take: a moving average over the last few.
+    answers_take: Mutex<Duration>,
+}
+
+#[derive(Debug)]
+struct Holding {
+    payment: Recorded,
+    /// Since when it stands there.
+    since: Instant,
+    /// When its write is due, if one is.
+    due: Option<Instant>,
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Keeps where a payment stands, unless something further along is kept; one that has ended is let go.
+    pub fn keep(&self, payment: &Recorded) {
+        let mut by_id = self.lock();
+        let id = &payment.payment().id;
+        let known = by_id.get(id).filter(|known| known.payment.uid() == payment.uid());
+        if known.is_some_and(|known| known.payment.secuencia() > payment.secuencia()) {
+            return;
+        }
+        if payment.saga().is_none_or(Saga::ended) {
+            by_id.remove(id);
+            return;
+        }
+        let now = Instant::now();
+        let due = payment
+            .is_ahead()
+            .then(|| known.and_then(|known| known.due).unwrap_or(now + BEHIND));
+        let same = known.filter(|known| known.payment.secuencia() == payment.secuencia());
+        let holding = Holding {
+            payment: payment.clone(),
+            since: same.map_or(now, |known| known.since),
+            due,
+        };
+        by_id.insert(id.clone(), holding);
+        if due.is_some() {
+            self.ahead.notify_one();
+        }
+    }
+
+    /// Where a payment stands, if it is held.
+    pub fn find(&self, id: &IdCorrelacion) -> Option<Recorded> {
+        self.lock().get(id).map(|holding| holding.payment.clone())
+    }
+
+    /// An answer came that brings this payment on: how long it took is remembered.
+    pub fn answered(&self, payment: &Recorded) {
+        let by_id = self.lock();
+        let Some(asked) = by_id.get(&payment.payment().id) else {
+            return;
+        };
+        if asked.payment.secuencia() == payment.secuencia() {
+            let mut average = self.answers_take.lock().unwrap_or_else(PoisonError::into_inner);
+            *average = (*average * 7 + asked.since.elapsed()) / 8;
+        }
+    }
+
+    /// How long to wait at least before a command is sent again. What is slow because there is much of it gets no
+    /// quicker by there being more of it.
+    pub fn pace(&self) -> Duration {
+        let average = *self.answers_take.lock().unwrap_or_else(PoisonError::into_inner);
+        (average * PATIENCE).min(MOST_PATIENCE)
+    }
+
+    /// Whether so many payments wait for so long that no other should be begun now.
+    pub fn is_congested(&self) -> bool {
+        let doing = |saga: &Saga| matches!(saga.outstanding(), Some(Action::Do(_)));
+        let by_id = self.lock();
+        let waiting = by_id
+            .values()
+            .filter(|holding| holding.payment.saga().is_some_and(doing));
+        let mut ages: Vec<Duration> = waiting.map(|holding| holding.since.elapsed()).collect();
+        if ages.len() < MANY {
+            return false;
+        }
+        let middle = ages.len() / 2;
+        *ages.select_nth_unstable(middle).1 > LONG
+    }
+
+    /// Forgets the payments whose resources are gone.
+    pub fn retain(&self, present: &HashSet<String>) {
+        // One that is not in the cache yet was made just now, and is asked for again if it is forgotten too early.
+        self.lock().retain(|_, holding| present.contains(holding.payment.uid()));
+    }
+
+    /// The payments whose write is due; each is given again only after a pause.
+    fn claim(&self, now: Instant) -> Vec<Recorded> {
+        let mut by_id = self.lock();
+        let due = by_id
+            .values_mut()
+            .filter(|holding| holding.due.is_some_and(|due| due <= now));
+        let claimed = due.map(|holding| {
+            holding.due = Some(now + PAUSE);
+            holding.payment.clone()
+        });
+        claimed.collect()
+    }
+
+    fn is_behind(&self) -> bool {
+        self.lock().values().any(|holding| holding.due.is_some())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IdCorrelacion, Holding>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes what went ahead of its record, soon after.
+pub async fn catch_up(shell: Arc<Shell>) {
+    loop {
+        if !shell.held.is_behind() {
+            shell.held.ahead.notified().await;
+        }
+        tokio::time::sleep(LOOK).await;
+        let due = shell.held.claim(Instant::now());
+        join_all(due.iter().map(|payment| write(&shell, payment))).await;
+    }
+}
+
+async fn write(shell: &Shell, payment: &Recorded) {
+    match written(shell, payment).await {
+        Ok(Some(recorded)) => shell.announce(&recorded).await,
+        // Somebody else wrote something that is as far along, or it is gone.
+        Ok(None) => {}
+        Err(fault) => {
+            let name = payment.object().name_any();
+            tracing::warn!(
+                name,
+                error = fault.chain(),
+                "unable to record progress now; it is tried again"
+            );
+        }
+    }
+}
+
+async fn written(shell: &Shell, payment: &Recorded) -> Result<Option<Recorded>, Fault> {
+    let mut payment = payment.clone();
+    // A lost race means: read again, and see whether there is still something to write.
+    while payment.is_ahead() {
+        let Some(saga) = payment.saga() else { break };
+        match payment.write(&shell.api, saga, now()).await {
+            Ok(recorded) => {
+                shell.held.keep(&recorded);
+                return Ok(Some(recorded));
+            }
+            Err(Fault::Conflict(_) | Fault::NotFound(_)) => {}
+            Err(fault) => return Err(fault),
+        }
+        match shell.read(&payment.payment().id).await? {
+            Some(read) => {
+                shell.held.keep(&read);
+                payment = read;
+            }
+            None => break,
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use saga::{Applied, OnExhausted, Politica};
+    use seedwork::contrato::{App, Respuesta};
+    use seedwork::{MedioPago, Moneda, Outcome, SolicitudPago, Step};
+
+    use super::*;
+    use crate::resource;
+
+    fn payment(name: &str) -> Recorded {
+        let id = IdCorrelacion::parse(name).unwrap();
+        let solicitud = SolicitudPago::parse(MedioPago::Pse.as_str(), "c-1", "24.00", Moneda::USD).unwrap();
+        let politica = Politica::standard(OnExhausted::Continue);
+        let mut object = resource::new_resource(&id, &solicitud, politica, App::Bff, None);
+        object.metadata.uid = Some(name.to_owned());
+        Recorded::read(object).unwrap()
+    }
+
+    fn second(first: &Recorded) -> Recorded {
+        let done = Respuesta {
+            action: Action::Do(Step::CrearFacturacion),
+            id_correlacion: first.payment().id.clone(),
+            outcome: Outcome::Done,
+        };
+        let Applied::Changed(saga) = saga::apply(first.saga().unwrap(), &done) else {
+            panic!("the first step can be done")
+        };
+        let mut object = first.object().clone();
+        object.status = Some(resource::status(&object, &saga, jiff::Timestamp::UNIX_EPOCH));
+        Recorded::read(object).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_further_along_is_kept() {
+        let held = Held::default();
+        let first = payment("p-1");
+        held.keep(&second(&first));
+        held.keep(&first);
+        assert_eq!(held.find(&first.payment().id).unwrap().secuencia(), 2);
+        held.retain(&HashSet::from(["p-1".to_owned()]));
+        assert!(held.find(&first.payment().id).is_some());
+        held.retain(&HashSet::new());
+        assert!(held.find(&first.payment().id).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pace_follows_what_answers_take() {
+        let held = Held::default();
+        assert_eq!(held.pace(), Duration::ZERO);
+        for number in 0..50 {
+            let payment = payment(&format!("p-{number}"));
+            held.keep(&payment);
+            tokio::time::advance(Duration::from_secs(2)).await;
+            held.answered(&payment);
+        }
+        let seconds = held.pace().as_secs_f64();
+        assert!((5.9..=6.0).contains(&seconds), "three times two seconds, not {seconds}");
+        for number in 0..50 {
+            let payment = payment(&format!("q-{number}"));
+            held.keep(&payment);
+            tokio::time::advance(Duration::from_secs(60)).await;
+            held.answered(&payment);
+        }
+        assert_eq!(held.pace(), MOST_PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_congested_while_half_of_many_have_waited_for_long() {
+        let held = Held::default();
+        for number in 0..MANY - 1 {
+            held.keep(&payment(&format!("p-{number}")));
+        }
+        tokio::time::advance(LONG * 2).await;
+        assert!(!held.is_congested(), "few may be slow");
+        held.keep(&payment("one-more"));
+        assert!(held.is_congested());
+        for number in 0..MANY * 2 {
+            held.keep(&payment(&format!("q-{number}")));
+        }
+        assert!(!held.is_congested(), "most are quick");
+    }
+}

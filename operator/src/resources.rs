@@ -1,0 +1,79 @@
+//! The port to the resources: what the shell asks of the API server. Its two implementations are kube's client and the
+//! model in the crate `simulation`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
+
+use crate::crd::PaymentSaga;
+
+/// The API server, as far as the shell talks to it. Errors are the client's own, so that one classification serves.
+#[async_trait]
+pub trait ApiServer: Send + Sync + 'static {
+    /// The resource of this name as it is now.
+    async fn get_opt(&self, name: &str) -> kube::Result<Option<PaymentSaga>>;
+
+    /// Makes a resource; 409 when there is one of that name.
+    async fn create(&self, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga>;
+
+    /// Writes everything but the status over the version that `object` carries; 409 when it is not the last one.
+    async fn replace(&self, name: &str, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga>;
+
+    /// Writes the status over the version that `object` carries; 409 when it is not the last one.
+    async fn replace_status(&self, name: &str, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga>;
+
+    /// Asks for a resource to go.
+    async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<()>;
+}
+
+/// The resources. Cheap to clone; its calls read like those of [`Api`].
+#[derive(Clone)]
+pub struct Resources(Arc<dyn ApiServer>);
+
+// === impl Resources ===
+
+impl Resources {
+    /// The resources of this API server.
+    pub fn new(server: impl ApiServer) -> Self {
+        Self(Arc::new(server))
+    }
+}
+
+impl From<Api<PaymentSaga>> for Resources {
+    fn from(api: Api<PaymentSaga>) -> Self {
+        Self::new(api)
+    }
+}
+
+impl std::ops::Deref for Resources {
+    type Target = dyn ApiServer;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref()
+    }
+}
+
+#[async_trait]
+impl ApiServer for Api<PaymentSaga> {
+    async fn get_opt(&self, name: &str) -> kube::Result<Option<PaymentSaga>> {
+        Self::get_opt(self, name).await
+    }
+
+    async fn create(&self, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
+        Self::create(self, params, object).await
+    }
+
+    async fn replace(&self, name: &str, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
+        Self::replace(self, name, params, object).await
+    }
+
+    async fn replace_status(&self, name: &str, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
+        Self::replace_status(self, name, params, object).await
+    }
+
+    async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<()> {
+        Self::delete(self, name, params).await.map(|_| ())
+    }
+}
