@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use seedwork::Moneda;
 use serde::Deserialize;
+
+use crate::importe::Importe;
 
 /// One line of the gateway's ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -15,10 +18,12 @@ pub struct Movimiento {
     pub clave: String,
     /// How much, in minor units.
     pub monto: i64,
+    /// Of which currency.
+    pub moneda: Moneda,
 }
 
 /// The kinds of ledger lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TipoMovimiento {
     /// Money set aside.
@@ -52,12 +57,29 @@ pub struct Saldo {
     pub claves: BTreeSet<String>,
 }
 
+// === impl Movimiento ===
+
+impl Movimiento {
+    /// How much, of which currency.
+    pub fn importe(&self) -> Importe {
+        Importe {
+            minor: self.monto,
+            moneda: self.moneda,
+        }
+    }
+}
+
 // === impl Saldo ===
 
 impl Saldo {
     /// What the merchant holds of it.
     pub fn neto(&self) -> i64 {
-        self.capturado - self.reembolsado - self.contracargado
+        self.capturado - self.devuelto()
+    }
+
+    /// What the client has back of it, by whatever way.
+    pub fn devuelto(&self) -> i64 {
+        self.reembolsado + self.contracargado
     }
 }
 
@@ -69,6 +91,7 @@ pub fn saldos(movimientos: &[Movimiento]) -> BTreeMap<String, Saldo> {
         referencia,
         clave,
         monto,
+        moneda: _,
     } in movimientos
     {
         let saldo = saldos.entry(referencia.clone()).or_default();

@@ -1,66 +1,64 @@
-//! The judge of demo, kill matrix and campaigns: every accepted payment has exactly one saga, which has ended, and
-//! the gateway's ledger, the invoices and the plans say the same as the saga.
+//! The judge of demo, kill matrix, simulation, campaign and cluster: what was promised, held against what a run left
+//! behind.
 //!
-//! Pure: the caller gathers what was seen, the checker compares. It trusts no part of the system about money but the
-//! gateway's own ledger.
+//! ```text
+//!   the clients' own log ───────────────▶ Request ──╮
+//!   a watch of every PaymentSaga ─▶ Version ─▶ Histories ──╮
+//!   the gateway's ledger ──▶ Movimiento   ├─▶ Evidence ─▶ judge() ─▶ Verdict: violations, and what was judged at all
+//!   the services' rows ────▶ Factura, Pago, Notificacion, plans ───╯
+//!   the archive ───▶ Version   logs, traces ─▶ Scanner ─▶ Scan   counters ─▶ Writes, Level
+//! ```
+//!
+//! | theme | what must hold |
+//! |---|---|
+//! | `requests` | an accepted request has exactly one saga, an unanswered one at most one, and nothing is done unasked |
+//! | `ends` | everything asked for has ended, or is stalled with a reason, within the bound |
+//! | `history`, `replay` | `secuencia` only grows, phases move as the engine's table allows, undo goes from the last step to the first, and each write is one that the engine makes |
+//! | `order` | at most one effect per saga, step and direction; none of a step after its undo; none unrecorded; undoing nothing changes nothing |
+//! | `money` | at most one capture, refunds never above it, captured − refunded = amount or 0 |
+//! | `amounts` | the amount is the same at every hop |
+//! | `views` | invoice, plan, payment, notification and screen say what the saga says |
+//! | `archive` | an ended saga is archived as it ended, and the engine gets there |
+//! | `secrets` | no secret, token or card number in what people and machines read |
+//! | `idle` | idle means idle, and tables and queues return to where they were |
+//!
+//! Pure: the caller gathers what was seen, the checker compares. Evidence that was not gathered (`None`) is not judged,
+//! and the verdict says so: a check that judged nothing must not look like one that found nothing. Of money it trusts
+//! no part of the system but the gateway's own ledger. Where one wrong shows in several places of a theme, the verdict
+//! names the wrong and not its consequences.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod amounts;
+mod archive;
+mod case;
+mod ends;
+mod evidence;
+mod history;
+mod idle;
+mod importe;
 mod judge;
 mod ledger;
+mod money;
+mod notices;
+mod order;
+mod replay;
+mod requests;
+mod secrets;
+mod sentence;
+mod verdict;
+mod version;
+mod views;
+mod violation;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use seedwork::{IdCliente, IdCorrelacion, Phase};
-
-pub use judge::{Verdict, Violation, judge};
+pub use evidence::{
+    Accepted, Answer, Bound, Door, Effect, Evidence, Factura, Level, Notificacion, Pago, Request, Seen, Writes,
+};
+pub use history::{Histories, History};
+pub use importe::Importe;
+pub use judge::judge;
 pub use ledger::{Movimiento, Saldo, TipoMovimiento, saldos};
-
-/// A payment that a door said yes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// Its identity.
-    pub id: IdCorrelacion,
-    /// Who pays.
-    pub id_cliente: IdCliente,
-    /// How much, in minor units.
-    pub minor: i64,
-}
-
-/// A saga as it was seen in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// Its phase.
-    pub phase: Phase,
-    /// Whether it has ended.
-    pub ended: bool,
-}
-
-/// Everything a verdict is made of.
-#[derive(Debug, Clone, Default)]
-pub struct Evidence {
-    /// What the doors accepted.
-    pub accepted: Vec<Accepted>,
-    /// The sagas, by payment.
-    pub sagas: BTreeMap<IdCorrelacion, Seen>,
-    /// The gateway's ledger.
-    pub movimientos: Vec<Movimiento>,
-    /// The state of each invoice (`PAGO_ENVIADO`, `CONFIRMADO`, `CANCELADO`), by payment.
-    pub facturas: BTreeMap<IdCorrelacion, String>,
-    /// The plan of each client that exists (`PENDIENTE`, `PAGADO`, `ATRASADO`).
-    pub planes: BTreeMap<IdCliente, String>,
-    /// Payments whose money the bank took back: a completed one among them was reversed by that.
-    pub contracargos: BTreeSet<IdCorrelacion>,
-}
-
-// === impl Evidence ===
-
-impl Evidence {
-    /// Without the gateway's lines about payments that are not judged here: others may pay at the same time.
-    #[must_use]
-    pub fn of_accepted_only(mut self) -> Self {
-        let own: BTreeSet<&str> = self.accepted.iter().map(|payment| payment.id.as_str()).collect();
-        self.movimientos.retain(|line| own.contains(line.referencia.as_str()));
-        self
-    }
-}
+pub use secrets::{Kind, Leak, Scan, Scanner};
+pub use verdict::{Check, Verdict};
+pub use version::{Unfit, Version};
+pub use violation::{Hop, Violation};

@@ -1,0 +1,145 @@
+//! What participants did, in the order in which they did it.
+//!
+//! The gateway's ledger and the log of effects are two accounts, each in an order of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use saga::StepState;
+use seedwork::{Action, IdCorrelacion, Step};
+
+use crate::case::Cases;
+use crate::evidence::Effect;
+use crate::ledger::{Movimiento, TipoMovimiento};
+use crate::verdict::{Check, Verdict};
+use crate::violation::Violation;
+
+pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
+    if let Some(effects) = &cases.evidence.effects {
+        verdict.looked(Check::Order, effects.len());
+        let mut accounts: BTreeMap<&IdCorrelacion, Account> = BTreeMap::new();
+        for Effect { id, action, .. } in effects {
+            verdict.found(accounts.entry(id).or_default().effect(id, *action));
+        }
+        for case in &cases.payments {
+            let did = accounts.get(case.id).map(|account| &account.done);
+            let unissued = did.into_iter().flatten().find(|step| case.never_issued(**step));
+            verdict.found(unissued.map(|step| Violation::Unissued(case.id.clone(), *step)));
+        }
+    }
+    if let Some(movimientos) = &cases.evidence.movimientos {
+        verdict.looked(Check::Order, movimientos.len());
+        let mut lines: BTreeMap<&str, Vec<&Movimiento>> = BTreeMap::new();
+        for line in movimientos {
+            lines.entry(&line.referencia).or_default().push(line);
+        }
+        for case in &cases.payments {
+            let Some(lines) = lines.get(case.id.as_str()) else {
+                continue;
+            };
+            let unissued = case.never_issued(Step::RealizarPago);
+            let unissued = unissued.then(|| Violation::Unissued(case.id.clone(), Step::RealizarPago));
+            verdict.found(unissued.or_else(|| gateway(case.id, lines)));
+        }
+    }
+}
+
+/// What was done and undone of one payment.
+#[derive(Default)]
+struct Account {
+    done: BTreeSet<Step>,
+    undone: BTreeSet<Step>,
+    told: bool,
+}
+
+// === impl Account ===
+
+impl Account {
+    fn effect(&mut self, id: &IdCorrelacion, action: Action) -> Option<Violation> {
+        let id = || id.clone();
+        match action {
+            // Once the client is told that all was undone, everything was.
+            Action::Do(step) if self.told || self.undone.contains(&step) => {
+                self.done.insert(step);
+                Some(Violation::EffectAfterUndo(id(), step))
+            }
+            Action::Do(step) => (!self.done.insert(step)).then(|| Violation::EffectTwice(id(), action)),
+            Action::Undo(step) if !self.done.contains(&step) => Some(Violation::UndoOfNothing(id(), step)),
+            Action::Undo(step) => {
+                let earlier = self.undone.iter().next().copied().filter(|earlier| *earlier < step);
+                if !self.undone.insert(step) {
+                    return Some(Violation::EffectTwice(id(), action));
+                }
+                earlier.map(|earlier| Violation::UndoOutOfOrder {
+                    id: id(),
+                    step: earlier,
+                    before: step,
+                })
+            }
+            Action::AvisarReversion => {
+                let again = std::mem::replace(&mut self.told, true);
+                again.then(|| Violation::EffectTwice(id(), action))
+            }
+        }
+    }
+}
+
+/// The first thing that is wrong with the order of a payment's ledger lines. How much they come to is not asked here.
+fn gateway(id: &IdCorrelacion, lines: &[&Movimiento]) -> Option<Violation> {
+    const STEP: Step = Step::RealizarPago;
+    let (mut authorised, mut captured, mut voided, mut refunded) = (false, false, false, false);
+    for line in lines {
+        let (after_undo, again, action) = match line.tipo {
+            TipoMovimiento::Autorizacion => (
+                voided || refunded,
+                std::mem::replace(&mut authorised, true),
+                Action::Do(STEP),
+            ),
+            // A second one is counted with the money.
+            TipoMovimiento::Captura if captured => continue,
+            TipoMovimiento::Captura => {
+                captured = true;
+                (voided || refunded, false, Action::Do(STEP))
+            }
+            TipoMovimiento::Anulacion if !authorised => return Some(Violation::UndoOfNothing(id.clone(), STEP)),
+            TipoMovimiento::Anulacion => (false, std::mem::replace(&mut voided, true), Action::Undo(STEP)),
+            TipoMovimiento::Reembolso => {
+                // Where more comes back than was taken, the money says so.
+                (
+                    false,
+                    std::mem::replace(&mut refunded, true) && within(lines),
+                    Action::Undo(STEP),
+                )
+            }
+            // The bank's doing.
+            TipoMovimiento::Contracargo => continue,
+        };
+        if after_undo {
+            return Some(Violation::EffectAfterUndo(id.clone(), STEP));
+        }
+        if again {
+            return Some(Violation::EffectTwice(id.clone(), action));
+        }
+    }
+    None
+}
+
+/// Not more was given back than was taken.
+fn within(lines: &[&Movimiento]) -> bool {
+    let sum = |tipo| -> i64 {
+        lines
+            .iter()
+            .filter(|line| line.tipo == tipo)
+            .map(|line| line.monto)
+            .sum()
+    };
+    sum(TipoMovimiento::Reembolso) <= sum(TipoMovimiento::Captura)
+}
+
+// === impl Case ===
+
+impl crate::case::Case<'_> {
+    /// The record says that nobody was ever asked to do this step. Until the end it may lag behind.
+    fn never_issued(&self, step: Step) -> bool {
+        self.ended && self.paso(step).is_some_and(|paso| paso.estado == StepState::Pending)
+    }
+}

@@ -1,0 +1,121 @@
+//! What is shown.
+
+use checker::{Notificacion, Violation};
+use seedwork::Phase;
+
+use super::{Wrong, pago, wrong};
+use crate::run::{Run, cliente, id};
+
+pub(super) fn wrongs() -> Vec<Wrong> {
+    let some = |text: &str| Some(text.to_owned());
+    vec![
+        wrong(
+            "the invoice of a completed payment is not confirmed",
+            |run| factura(run, "done", "PAGO_ENVIADO"),
+            Violation::WrongInvoice(id("done"), some("PAGO_ENVIADO")),
+        ),
+        wrong(
+            "the invoice of an undone payment is confirmed",
+            |run| factura(run, "undone", "CONFIRMADO"),
+            Violation::WrongInvoice(id("undone"), some("CONFIRMADO")),
+        ),
+        wrong(
+            "an undone payment has lost its invoice",
+            |run| drop(run.evidence.facturas.as_mut().unwrap().remove(&id("undone"))),
+            Violation::WrongInvoice(id("undone"), None),
+        ),
+        wrong(
+            "a client paid and the plan does not know",
+            |run| {
+                drop(
+                    run.evidence
+                        .planes
+                        .as_mut()
+                        .unwrap()
+                        .insert(cliente("ana"), "PENDIENTE".to_owned()),
+                )
+            },
+            Violation::WrongPlan(cliente("ana"), "PENDIENTE".to_owned()),
+        ),
+        wrong(
+            "a client got the money back and the plan does not know",
+            |run| {
+                drop(
+                    run.evidence
+                        .planes
+                        .as_mut()
+                        .unwrap()
+                        .insert(cliente("berta"), "PAGADO".to_owned()),
+                )
+            },
+            Violation::WrongPlan(cliente("berta"), "PAGADO".to_owned()),
+        ),
+        wrong(
+            "a refund is not known to integración-pagos",
+            |run| pago(run, "undone").estado = "CONFIRMADO".to_owned(),
+            Violation::WrongPayment(id("undone"), some("CONFIRMADO")),
+        ),
+        wrong(
+            "integración-pagos says refunded where the gateway says voided",
+            |run| pago(run, "cancelled").estado = "REEMBOLSADO".to_owned(),
+            Violation::WrongPayment(id("cancelled"), some("REEMBOLSADO")),
+        ),
+        wrong(
+            "integración-pagos does not know a payment",
+            |run| drop(run.evidence.pagos.as_mut().unwrap().remove(&id("done"))),
+            Violation::WrongPayment(id("done"), None),
+        ),
+        wrong(
+            "a client is not told of the reversal",
+            |run| notices(run, "undone").clear(),
+            Violation::WrongNotification(id("undone"), vec![]),
+        ),
+        wrong(
+            "a client is told twice",
+            |run| {
+                let again = notices(run, "done")[0].clone();
+                notices(run, "done").push(again);
+            },
+            Violation::WrongNotification(id("done"), vec!["ALERTA (ENTREGADA)".to_owned(); 2]),
+        ),
+        wrong(
+            "a client is told of a payment that was never made",
+            |run| {
+                let alert = notices(run, "done")[0].clone();
+                notices(run, "unknown").push(alert);
+            },
+            Violation::WrongNotification(id("unknown"), vec!["ALERTA (ENTREGADA)".to_owned()]),
+        ),
+        wrong(
+            "the BFF shows another end",
+            |run| {
+                run.evidence
+                    .sagas
+                    .as_mut()
+                    .unwrap()
+                    .get_mut(&id("undone"))
+                    .unwrap()
+                    .phase = Phase::Completed
+            },
+            Violation::WrongScreen {
+                id: id("undone"),
+                shown: Some(Phase::Completed),
+                recorded: Phase::Compensated,
+            },
+        ),
+    ]
+}
+
+fn factura(run: &mut Run, payment: &str, estado: &str) {
+    let facturas = run.evidence.facturas.as_mut().unwrap();
+    facturas.get_mut(&id(payment)).unwrap().estado = estado.to_owned();
+}
+
+fn notices<'a>(run: &'a mut Run, payment: &str) -> &'a mut Vec<Notificacion> {
+    run.evidence
+        .notificaciones
+        .as_mut()
+        .unwrap()
+        .get_mut(&id(payment))
+        .unwrap()
+}
