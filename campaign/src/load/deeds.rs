@@ -1,0 +1,162 @@
+//! What is done to a payment after it was accepted. Each is tried until it is answered: those who do it insist as well.
+
+use std::time::Duration;
+
+use kube::api::{DeleteParams, Patch, PatchParams};
+use saga::StepState;
+use seedwork::{App, IdCorrelacion, Phase};
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::orders::Reached;
+use super::{ANSWER, FIRST_PAUSE, Load};
+use crate::recorder::Version;
+
+/// How long a deed is tried for. Longer than any fault lasts; a system that does not answer for so long is found by the
+/// wait for rest, which is shorter.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// How long a payment may take to get where a deed waits for it, before nobody does anything to it.
+const REACHES: Duration = Duration::from_secs(120);
+
+pub(super) async fn cancel(load: &Load, id: &IdCorrelacion, after: Duration) {
+    sleep(after).await;
+    if patched(load, id, &json!({"spec": {"cancel": true}})).await {
+        load.book.deed(id, "cancelled");
+    }
+}
+
+pub(super) async fn suspend(load: &Load, id: &IdCorrelacion, after: Duration, lasts: Duration) {
+    sleep(after).await;
+    if patched(load, id, &json!({"spec": {"suspend": true}})).await {
+        load.book.deed(id, "suspended");
+        sleep(lasts).await;
+        patched(load, id, &json!({"spec": {"suspend": false}})).await;
+        load.book.deed(id, "resumed");
+    }
+}
+
+pub(super) async fn delete(load: &Load, id: &IdCorrelacion, after: Duration) {
+    sleep(after).await;
+    // Before there is a resource there is nothing to delete.
+    if !reaches(load, id, |_| true).await {
+        return;
+    }
+    let name = id.resource_name();
+    let params = DeleteParams::default();
+    let done = insist(|| async {
+        match timeout(ANSWER, load.sagas.delete(&name, &params)).await {
+            Ok(Ok(_)) => Some(true),
+            Ok(Err(kube::Error::Api(refusal))) if refusal.code == 404 => Some(false),
+            Ok(Err(_)) | Err(_) => None,
+        }
+    });
+    if done.await == Some(true) {
+        load.book.deed(id, "deleted");
+    }
+}
+
+pub(super) async fn charge_back(load: &Load, id: &IdCorrelacion, when: Reached) {
+    let paid = |version: &Version| version.steps.get(1) == Some(&StepState::Done);
+    let there = match when {
+        Reached::Paid => reaches(load, id, paid).await,
+        Reached::Completed(ago) => {
+            let completed = reaches(load, id, |version| version.phase == Some(Phase::Completed)).await;
+            sleep(ago).await;
+            completed
+        }
+    };
+    if !there {
+        return;
+    }
+    let world = &load.world;
+    let known = insist(|| async {
+        let answer = world.get(&world.pasarela(&format!("/referencias/{id}"))).await;
+        answer.ok().filter(|(status, _)| *status == 200).map(|(_, known)| known)
+    });
+    let Some(cargo) = known.await.and_then(|known| {
+        let cargo = known["cargos"][0]["id"].as_str().map(str::to_owned);
+        // What was refunded already is no longer the bank's to take.
+        cargo.filter(|_| known["reembolsos"].as_array().is_none_or(Vec::is_empty))
+    }) else {
+        return;
+    };
+    load.book.charges_back(id);
+    load.book.deed(id, "charged back at the gateway");
+    let key = format!("contracargo-{id}");
+    let url = world.pasarela("/contracargos");
+    let taken = insist(|| async {
+        let answer = world.post(&url, &json!({ "cargo": cargo }), Some(&key)).await;
+        answer
+            .ok()
+            .filter(|(status, _)| *status < 500 && *status != 409)
+            .map(|(status, _)| status)
+    });
+    if taken.await != Some(201) {
+        load.book.wrong(format!("{id}: the gateway records no chargeback"));
+        return;
+    }
+    let url = world.url(App::IntegracionPagos, "/pagos/simular-evento-de-compensacion");
+    let told = insist(|| async {
+        let answer = world
+            .post(&url, &json!({"idCorrelacion": id, "motivo": "Fraude"}), None)
+            .await;
+        answer.ok().filter(|(status, _)| *status < 500 && *status != 429)
+    });
+    match told.await {
+        Some((200, _)) => load.book.deed(id, "chargeback told"),
+        Some((status, answer)) => load
+            .book
+            .wrong(format!("{id}: the chargeback is answered {status} {answer}")),
+        None => load.book.wrong(format!("{id}: the chargeback is not answered")),
+    }
+}
+
+/// Whether the resource was there to be changed.
+async fn patched(load: &Load, id: &IdCorrelacion, patch: &Value) -> bool {
+    if !reaches(load, id, |_| true).await {
+        return false;
+    }
+    let name = id.resource_name();
+    let params = PatchParams::default();
+    let patch = Patch::Merge(patch);
+    let done = insist(|| async {
+        match timeout(ANSWER, load.sagas.patch(&name, &params, &patch)).await {
+            Ok(Ok(_)) => Some(true),
+            // It has left.
+            Ok(Err(kube::Error::Api(refusal))) if refusal.code == 404 => Some(false),
+            Ok(Err(_)) | Err(_) => None,
+        }
+    });
+    done.await == Some(true)
+}
+
+/// Waits until a version of the payment is such.
+async fn reaches(load: &Load, id: &IdCorrelacion, such: impl Fn(&Version) -> bool) -> bool {
+    let seen = async {
+        while !load.recorder.last(id).is_some_and(|version| such(&version)) {
+            if load
+                .recorder
+                .last(id)
+                .is_some_and(|version| version.phase == Some(Phase::Compensated))
+            {
+                return false;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        true
+    };
+    timeout(REACHES, seen).await.unwrap_or(false)
+}
+
+/// Tries until there is an answer.
+async fn insist<T, F: Future<Output = Option<T>>>(attempt: impl Fn() -> F) -> Option<T> {
+    let again_and_again = async {
+        loop {
+            if let Some(answer) = attempt().await {
+                return answer;
+            }
+            sleep(FIRST_PAUSE).await;
+        }
+    };
+    timeout(PATIENCE, again_and_again).await.ok()
+}

@@ -1,0 +1,246 @@
+//! The load: an open loop of clients who ask for payments, repeat what was not answered, cancel, delete, suspend, and whose
+//! banks take money back.
+
+mod deeds;
+mod doors;
+mod orders;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use checker::{Answer, Door};
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use local::kubernetes::NAMESPACE;
+use local::wait::until;
+use local::world::World;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use seedwork::{IdCliente, SolicitudPago};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::book::Book;
+use crate::recorder::Recorder;
+use crate::{Outcome, text};
+
+pub(crate) use self::orders::{Deed, Order};
+
+/// How long a client waits for an answer before it asks again.
+const ANSWER: Duration = Duration::from_secs(10);
+/// The pause before it does, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The clients.
+pub(crate) struct Load {
+    world: World,
+    sagas: Api<DynamicObject>,
+    book: Arc<Book>,
+    recorder: Arc<Recorder>,
+    payers: Vec<Payer>,
+    /// Payments a second, in thousandths.
+    rate: AtomicUsize,
+    /// No new payments.
+    stopped: AtomicBool,
+    /// Milliseconds for which no payment was asked for since too many were open.
+    held_back: AtomicUsize,
+}
+
+/// Who pays.
+#[derive(Debug, Clone)]
+pub(crate) struct Payer {
+    /// Its identity; nobody knows the last ones.
+    pub(crate) id: IdCliente,
+    /// What kind of client it is.
+    pub(crate) kind: Kind,
+}
+
+/// Kinds of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Its card and its address work, unless the amount says otherwise.
+    Plain,
+    /// Its mail is refused; there are other media.
+    NoMail,
+    /// Nothing reaches it.
+    Unreachable,
+    /// Its messages are answered late.
+    Late,
+    /// Its card is always declined.
+    Broke,
+    /// Nobody knows it.
+    Unknown,
+}
+
+/// How many of each kind.
+const PAYERS: [(Kind, usize, &str); 6] = [
+    (Kind::Plain, 40, ""),
+    (Kind::NoMail, 4, "+rechaza"),
+    (Kind::Unreachable, 2, "-rechaza-todo"),
+    (Kind::Late, 2, "-lento"),
+    (Kind::Broke, 4, ""),
+    (Kind::Unknown, 2, ""),
+];
+
+// === impl Load ===
+
+impl Load {
+    /// Clients are made first, by as many calls.
+    pub(crate) async fn prepare(
+        world: World,
+        book: Arc<Book>,
+        recorder: Arc<Recorder>,
+        rate: f64,
+    ) -> Outcome<Arc<Self>> {
+        let mut payers = Vec::new();
+        for (kind, count, address) in PAYERS {
+            for number in 0..count {
+                let name = format!("{kind:?}-{number}");
+                let id = if kind == Kind::Unknown {
+                    IdCliente::parse(format!("nadie-{number}")).map_err(text)?
+                } else {
+                    let correo = format!("{}{address}@example.com", name.to_lowercase());
+                    // A new system answers its first calls late.
+                    until("a client", Duration::from_secs(30), async || {
+                        world.cliente(&name, &correo, &name).await.map_err(text)
+                    })
+                    .await
+                    .map_err(text)?
+                };
+                payers.push(Payer { id, kind });
+            }
+        }
+        let kind = GroupVersionKind::gvk("pagos.saludtech.dev", "v1alpha1", "PaymentSaga");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "paymentsagas");
+        let sagas = Api::namespaced_with(world.kube().clone(), NAMESPACE, &resource);
+        let load = Self {
+            world,
+            sagas,
+            book,
+            recorder,
+            payers,
+            rate: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            held_back: AtomicUsize::new(0),
+        };
+        load.set_rate(rate);
+        Ok(Arc::new(load))
+    }
+
+    /// The clients that exist.
+    pub(crate) fn known_payers(&self) -> impl Iterator<Item = &IdCliente> {
+        let known = self.payers.iter().filter(|payer| payer.kind != Kind::Unknown);
+        known.map(|payer| &payer.id)
+    }
+
+    /// So many payments a second from now on.
+    pub(crate) fn set_rate(&self, rate: f64) {
+        let thousandths = Duration::from_secs_f64(rate.clamp(0.001, 1000.0)).as_millis();
+        self.rate
+            .store(usize::try_from(thousandths).unwrap_or(1).max(1), Ordering::Relaxed);
+    }
+
+    /// No new payments from now on; what was asked for is asked for until it is answered.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// For how long no payment was asked for since too many were open.
+    pub(crate) fn held_back(&self) -> Duration {
+        let millis = self.held_back.load(Ordering::Relaxed);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    /// Asks for payments until it is stopped: one after the other at its rate, whatever became of the others. While more
+    /// than `most` are open (as `open` counts them) none is asked for.
+    pub(crate) async fn run(self: Arc<Self>, seed: u64, most: usize, open: impl Fn() -> usize) {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut next = Instant::now();
+        let mut number = 0;
+        while !self.stopped.load(Ordering::Relaxed) {
+            let rate = u32::try_from(self.rate.load(Ordering::Relaxed)).unwrap_or(1);
+            // Clients do not ask in step.
+            let gap = random.random_range(0.2..1.8) * 1000.0 / f64::from(rate);
+            next += Duration::from_secs_f64(gap);
+            sleep_until(next).await;
+            if open() >= most {
+                let pause = Duration::from_millis(100);
+                sleep(pause).await;
+                self.held_back.fetch_add(100, Ordering::Relaxed);
+                next = Instant::now();
+                continue;
+            }
+            let order = Order::draw(number, seed, &mut random, &self.payers);
+            number += 1;
+            tokio::spawn(Arc::clone(&self).pursue(order));
+        }
+    }
+
+    /// One payment, from the first request to the last thing that is done to it.
+    async fn pursue(self: Arc<Self>, order: Order) {
+        let _busy = self.book.busy();
+        if !self.asked(&order, order.door).await {
+            return;
+        }
+        if order.again {
+            // Another request under the same key, at another door where there is one: the same payment.
+            let door = match order.door {
+                Door::Bff => Door::GestionClientes,
+                Door::GestionClientes => Door::Bff,
+                Door::Kubernetes => Door::Kubernetes,
+            };
+            self.asked(&order, door).await;
+        }
+        if order.other && order.door != Door::Kubernetes {
+            self.asks_for_something_else(&order).await;
+        }
+        match order.deed {
+            Deed::None => {}
+            Deed::Cancel { after } => deeds::cancel(&self, &order.id, after).await,
+            Deed::Delete { after } => deeds::delete(&self, &order.id, after).await,
+            Deed::Suspend { after, lasts } => deeds::suspend(&self, &order.id, after, lasts).await,
+            Deed::Chargeback { when } => deeds::charge_back(&self, &order.id, when).await,
+        }
+    }
+
+    /// Asks until there is an answer. Answers whether it was yes.
+    async fn asked(&self, order: &Order, door: Door) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let number = self.book.asks(&order.id, &order.key, door, &order.solicitud);
+            let answer = timeout(ANSWER, doors::ask(self, order, door, &order.solicitud)).await;
+            let answer = answer.unwrap_or(Answer::Lost);
+            self.book.told(number, answer.clone());
+            match answer {
+                Answer::Accepted(_) => return true,
+                Answer::Refused(_) => return false,
+                Answer::Lost => sleep(pause).await,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Another amount under a key that was used: it must be refused, at whichever door.
+    async fn asks_for_something_else(&self, order: &Order) {
+        let dinero = order.solicitud.dinero;
+        let Ok(more) = seedwork::Dinero::from_minor(dinero.minor() + 100, dinero.moneda()) else {
+            return;
+        };
+        let other = SolicitudPago {
+            dinero: more,
+            ..order.solicitud.clone()
+        };
+        for _ in 0..20 {
+            let answer = timeout(ANSWER, doors::ask(self, order, order.door, &other)).await;
+            match answer.unwrap_or(Answer::Lost) {
+                Answer::Accepted(id) => {
+                    let what = format!("{id}: a door took another amount under a key that was used");
+                    return self.book.wrong(what);
+                }
+                Answer::Refused(_) => return,
+                Answer::Lost => sleep(FIRST_PAUSE).await,
+            }
+        }
+    }
+}

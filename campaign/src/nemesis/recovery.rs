@@ -1,0 +1,165 @@
+//! One fault at a time, the next only after progress: how long does it take?
+//!
+//! Progress after a fault at time t is the first version of any payment that can only be there because the part works again:
+//! an answer is recorded in it, and the version before it was recorded after t. So the command was sent, carried out and
+//! answered after the fault, and the part has a share in that: as participant or its sidecar of what was answered; as
+//! operator, its sidecar, broker, API server or etcd of everything; as gateway of what takes money. For a door (BFF, its
+//! sidecar) it is the creation of a payment that was first asked for at this door after t.
+//! After an orderly restart t is when the old process was gone, and the time is counted from the signal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use checker::Door;
+use local::status::State;
+use local::wait::until;
+use nix::sys::signal::Signal;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use seedwork::App;
+use serde::Serialize;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, timeout};
+
+use super::{Kind, Nemesis, Phase};
+use crate::Outcome;
+use crate::book::Book;
+use crate::clock::Millis;
+use crate::recorder::News;
+
+/// How long progress is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it took after one fault.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Recovery {
+    /// The part.
+    pub(crate) part: String,
+    /// What was done to it.
+    pub(crate) kind: Kind,
+    /// When.
+    pub(crate) at: Millis,
+    /// From the signal to the first progress; none when there was none in time.
+    pub(crate) took: Option<Millis>,
+    /// From the signal until the part was ready again, as far as that was seen.
+    pub(crate) ready: Option<Millis>,
+}
+
+// === impl Nemesis ===
+
+impl Nemesis {
+    /// Breaks one part after the other until the time is up: every part is killed in turn, then every part is restarted
+    /// in turn, and so on. Puts how long each took into `recoveries`; fails when the system does not get well again.
+    pub(crate) async fn one_by_one(
+        self: &Arc<Self>,
+        seed: u64,
+        book: &Book,
+        lasts: Duration,
+        recoveries: &mut Vec<Recovery>,
+    ) -> Outcome {
+        let mut random = StdRng::seed_from_u64(seed);
+        let end = Instant::now() + lasts;
+        let mut parts = self.system.parts()?;
+        // Kills are what the promise is about: two rounds of them for one of restarts.
+        for round in 0.. {
+            let kind = if round % 3 == 2 { Kind::Restart } else { Kind::Kill };
+            parts.shuffle(&mut random);
+            for part in &parts {
+                if Instant::now() >= end {
+                    return Ok(());
+                }
+                self.all_well(PATIENCE).await?;
+                recoveries.push(self.break_and_wait(part, kind, book).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every part is ready and payments move.
+    async fn all_well(&self, patience: Duration) -> Outcome {
+        self.system.until_ready(patience).await?;
+        let mut news = self.recorder.listen();
+        let moving = timeout(patience, async {
+            // Two answers: one might have been on its way.
+            for _ in 0..2 {
+                next(&mut news, |news| !news.answered().is_empty()).await;
+            }
+        });
+        moving
+            .await
+            .map_err(|_| format!("no payment moved in {} s", patience.as_secs()))
+    }
+
+    async fn break_and_wait(&self, part: &str, kind: Kind, book: &Book) -> Outcome<Recovery> {
+        let mut news = self.recorder.listen();
+        let (process, _) = self
+            .system
+            .process(part)
+            .ok_or_else(|| format!("{part} has no process"))?;
+        let signal = if kind == Kind::Kill {
+            Signal::SIGKILL
+        } else {
+            Signal::SIGTERM
+        };
+        let at = self.clock.now();
+        process.signal(signal);
+        self.note(Phase::Recovery, kind, part, "");
+        let since = if kind == Kind::Kill {
+            at
+        } else {
+            // Until it is gone it still works.
+            until("the process to end", PATIENCE, async || {
+                if process.alive() {
+                    Err(format!("process {} runs", process.pid))
+                } else {
+                    Ok(())
+                }
+            })
+            .await
+            .map_err(|late| format!("{part}: {late}"))?;
+            self.clock.now()
+        };
+        let progress = async {
+            next(&mut news, |news| is_progress(news, part, since, book)).await;
+            self.clock.now()
+        };
+        let ready = async {
+            let again = until("the part to be ready", PATIENCE, async || {
+                match self.system.process(part) {
+                    Some((new, State::Ready)) if new != process => Ok(self.clock.now()),
+                    _ => Err("not yet".to_owned()),
+                }
+            });
+            again.await.ok()
+        };
+        let (progress, ready) = tokio::join!(timeout(PATIENCE, progress), ready);
+        let took = |now: Millis| now.saturating_sub(at);
+        Ok(Recovery {
+            part: part.to_owned(),
+            kind,
+            at,
+            took: progress.ok().map(took),
+            ready: ready.map(took),
+        })
+    }
+}
+
+fn is_progress(news: &News, part: &str, since: Millis, book: &Book) -> bool {
+    if matches!(part, "bff" | "daprd-bff") {
+        let asked_there = |payment: crate::book::Payment| payment.door == Door::Bff && payment.asked_at >= since;
+        return news.before.is_none() && news.origin == Some(App::Bff) && book.find(&news.id).is_some_and(asked_there);
+    }
+    news.needed(part) && news.before.as_ref().is_some_and(|before| before.at >= since)
+}
+
+async fn next(news: &mut broadcast::Receiver<Arc<News>>, such: impl Fn(&News) -> bool) {
+    loop {
+        match news.recv().await {
+            Ok(news) if such(&news) => return,
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            // The recorder lives as long as the campaign.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

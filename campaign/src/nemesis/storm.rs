@@ -1,0 +1,263 @@
+//! Faults that overlap, at random times.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use local::status::State;
+use nix::sys::signal::Signal;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use saga::StepState;
+use seedwork::{App, Step};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Claim, Kind, Nemesis, Phase};
+use crate::Outcome;
+use crate::proxy::Mode;
+use crate::recorder::News;
+
+/// A part is left alone for so long after it became ready, so that something can happen.
+const FAIR: u64 = 2;
+/// Longest freeze and partition.
+const LONGEST: f64 = 12.0;
+/// How long a write to kill after is waited for.
+const AWAITS_WRITE: Duration = Duration::from_secs(8);
+
+/// A write of a payment, to kill somebody right after.
+#[derive(Debug, Clone, Copy)]
+enum Write {
+    /// The payment was created: step 1 is issued.
+    Created,
+    /// A step is in this state for the first time.
+    Step(Step, StepState),
+    /// It completed.
+    Completed,
+    /// It was compensated.
+    Compensated,
+}
+
+const WRITES: [Write; 14] = [
+    Write::Created,
+    Write::Step(Step::RealizarPago, StepState::Issued),
+    Write::Step(Step::RealizarPago, StepState::Issued),
+    Write::Step(Step::RealizarPago, StepState::Done),
+    Write::Step(Step::ConfirmarFacturacion, StepState::Issued),
+    Write::Step(Step::CrearNotificacion, StepState::Issued),
+    Write::Step(Step::CrearFacturacion, StepState::Undoing),
+    Write::Step(Step::RealizarPago, StepState::Undoing),
+    Write::Step(Step::RealizarPago, StepState::Undoing),
+    Write::Step(Step::RealizarPago, StepState::Undone),
+    Write::Step(Step::ConfirmarFacturacion, StepState::Undoing),
+    Write::Step(Step::CrearNotificacion, StepState::Undoing),
+    Write::Completed,
+    Write::Compensated,
+];
+
+/// Who may be killed after it.
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    Operator,
+    OperatorsSidecar,
+    Participant,
+    ParticipantsSidecar,
+    Redis,
+}
+
+const VICTIMS: [Victim; 5] = [
+    Victim::Operator,
+    Victim::OperatorsSidecar,
+    Victim::Participant,
+    Victim::ParticipantsSidecar,
+    Victim::Redis,
+];
+
+// === impl Nemesis ===
+
+impl Nemesis {
+    /// Breaks something every so many seconds on average, for as long as `lasts`; then everything is whole again.
+    pub(crate) async fn storm(self: &Arc<Self>, seed: u64, every: f64, lasts: Duration) -> Outcome {
+        let mut random = StdRng::seed_from_u64(seed);
+        let parts = self.system.parts()?;
+        let wires: Vec<String> = self.system.wires.names().map(str::to_owned).collect();
+        let until = Instant::now() + lasts;
+        let mut under_way = JoinSet::new();
+        loop {
+            // Exponential gaps: sometimes several at once, sometimes none for a while.
+            let gap = -every * random.random_range(f64::EPSILON..1.0_f64).ln();
+            let wake = Instant::now() + Duration::from_secs_f64(gap.min(every * 4.0));
+            tokio::time::sleep_until(wake.min(until)).await;
+            if Instant::now() >= until {
+                break;
+            }
+            while under_way.try_join_next().is_some() {}
+            // One that found its target busy or down is drawn again.
+            for _ in 0..10 {
+                if self.strike(&mut random, &parts, &wires, &mut under_way) {
+                    break;
+                }
+            }
+        }
+        under_way.join_all().await;
+        Ok(())
+    }
+
+    /// Draws a fault and begins it, if its target can be had.
+    fn strike(
+        self: &Arc<Self>,
+        random: &mut StdRng,
+        parts: &[String],
+        wires: &[String],
+        under_way: &mut JoinSet<()>,
+    ) -> bool {
+        let lasts = duration(random);
+        let part = parts.choose(random).cloned().unwrap_or_default();
+        match random.random_range(0..100) {
+            0..32 => self.while_fair(&part, random.random_bool(0.1), |nemesis, claim| {
+                if nemesis.signal(&claim.target, Signal::SIGKILL).is_some() {
+                    nemesis.note(Phase::Storm, Kind::Kill, &claim.target, "");
+                }
+                drop(claim);
+            }),
+            32..50 => self.while_fair(&part, false, |nemesis, claim| {
+                under_way.spawn(async move { nemesis.freeze(Phase::Storm, &claim.target, lasts).await });
+            }),
+            50..64 => self.while_fair(&part, false, |nemesis, claim| {
+                if nemesis.signal(&claim.target, Signal::SIGTERM).is_some() {
+                    nemesis.note(Phase::Storm, Kind::Restart, &claim.target, "");
+                }
+                drop(claim);
+            }),
+            64..88 => {
+                let wire = wires.choose(random).cloned().unwrap_or_default();
+                let mode = mode(random);
+                let Some(claim) = self.claim(&wire) else { return false };
+                let nemesis = Arc::clone(self);
+                under_way.spawn(async move { nemesis.cut(Phase::Storm, &claim.target, mode, lasts).await });
+                true
+            }
+            _ => {
+                let write = WRITES.choose(random).copied().unwrap_or(Write::Created);
+                let victim = VICTIMS.choose(random).copied().unwrap_or(Victim::Operator);
+                let part = victim.part(write);
+                let nth = random.random_range(1..5);
+                self.while_fair(&part, false, |nemesis, claim| {
+                    under_way.spawn(async move { nemesis.after_write(claim, write, nth).await });
+                })
+            }
+        }
+    }
+
+    /// Does it to a part that is ready and has had its chance, and that nobody else breaks now.
+    fn while_fair(self: &Arc<Self>, part: &str, even_starting: bool, strike: impl FnOnce(Arc<Self>, Claim)) -> bool {
+        let Ok(status) = self.system.status() else { return false };
+        let now = self.clock.wall(self.clock.now()) / 1000;
+        let fair = status.part(part).is_some_and(|part| match part.state {
+            State::Ready => now.saturating_sub(part.since) >= FAIR,
+            State::Starting => even_starting,
+            State::Waiting | State::BackOff | State::Stopping | State::Stopped => false,
+        });
+        let Some(claim) = fair.then(|| self.claim(part)).flatten() else {
+            return false;
+        };
+        strike(Arc::clone(self), claim);
+        true
+    }
+
+    /// Kills a part as soon as the nth write of a kind is seen.
+    async fn after_write(&self, claim: Claim, write: Write, nth: usize) {
+        let mut news = self.recorder.listen();
+        // What the process is is looked up before, so that the signal is all there is to do.
+        let Some((process, _)) = self.system.process(&claim.target) else {
+            return;
+        };
+        let seen = async {
+            let mut left = nth;
+            while left > 0 {
+                // News that were missed are others' writes; the next will come.
+                if let Ok(news) = news.recv().await
+                    && write.is(&news)
+                {
+                    left -= 1;
+                }
+            }
+        };
+        if timeout(AWAITS_WRITE, seen).await.is_ok() && process.alive() {
+            process.signal(Signal::SIGKILL);
+            let detail = format!("{write}, nr. {nth}");
+            self.note(Phase::Storm, Kind::KillAfterWrite, &claim.target, detail);
+        }
+        // Time for the supervisor to see it, before others take it for alive.
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Mostly short, sometimes long.
+fn duration(random: &mut StdRng) -> Duration {
+    let drawn = -2.5 * random.random_range(f64::EPSILON..1.0_f64).ln();
+    Duration::from_secs_f64(drawn.clamp(0.2, LONGEST))
+}
+
+fn mode(random: &mut StdRng) -> Mode {
+    match random.random_range(0..10) {
+        0..3 => Mode::Refused,
+        3..6 => Mode::Silent,
+        6..9 => Mode::Deaf,
+        _ => Mode::Slow(Duration::from_millis(random.random_range(50..500))),
+    }
+}
+
+// === impl Write ===
+
+impl Write {
+    fn is(self, news: &News) -> bool {
+        match self {
+            Self::Created => news.before.is_none(),
+            Self::Completed => self.first(news, |version| version.phase == Some(seedwork::Phase::Completed)),
+            Self::Compensated => self.first(news, |version| version.phase == Some(seedwork::Phase::Compensated)),
+            Self::Step(step, state) => {
+                let place = Step::ALL.iter().position(|one| *one == step).unwrap_or_default();
+                self.first(news, |version| version.steps.get(place) == Some(&state))
+            }
+        }
+    }
+
+    fn first(self, news: &News, such: impl Fn(&crate::recorder::Version) -> bool) -> bool {
+        such(&news.now) && !news.before.as_ref().is_some_and(such)
+    }
+
+    fn participant(self) -> App {
+        match self {
+            Self::Created => App::GestionClientes,
+            Self::Step(step, _) => step.participant(),
+            Self::Completed | Self::Compensated => App::Bff,
+        }
+    }
+}
+
+impl std::fmt::Display for Write {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Created => f.write_str("created"),
+            Self::Step(step, state) => write!(f, "{step} {state:?}"),
+            Self::Completed => f.write_str("Completed"),
+            Self::Compensated => f.write_str("Compensated"),
+        }
+    }
+}
+
+// === impl Victim ===
+
+impl Victim {
+    fn part(self, write: Write) -> String {
+        let app = write.participant().id();
+        match self {
+            Self::Operator => App::Operator.id().to_owned(),
+            Self::OperatorsSidecar => format!("daprd-{}", App::Operator.id()),
+            Self::Participant => app.to_owned(),
+            Self::ParticipantsSidecar => format!("daprd-{app}"),
+            Self::Redis => "redis".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! The figures, as people and programs read them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use checker::{Check, Verdict};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::book::Count;
+use crate::clock::Millis;
+use crate::nemesis::{Fault, Kind, Outage, Phase, Recovery};
+use crate::out::thousands;
+use crate::redis::Stream;
+use crate::verdict::some_of_each;
+
+/// Memory of one process in the run, in KiB.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Memory {
+    /// Half a minute after the load began, or at the first look.
+    pub(crate) begin: u64,
+    /// At the end of the load.
+    pub(crate) end: u64,
+    /// The most that was seen.
+    pub(crate) most: u64,
+}
+
+/// Everything a report says.
+pub(crate) struct Report {
+    pub(crate) command: String,
+    pub(crate) machine: String,
+    pub(crate) seed: u64,
+    pub(crate) took: Millis,
+    /// From the first fault to the last.
+    pub(crate) faulty: Millis,
+    pub(crate) rate: f64,
+    pub(crate) held_back: Millis,
+    pub(crate) count: Count,
+    pub(crate) versions: u64,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) recoveries: Vec<Recovery>,
+    pub(crate) outage: Option<Outage>,
+    pub(crate) memory: BTreeMap<String, Memory>,
+    /// How many payments ended so, by phase and reason.
+    pub(crate) ends: BTreeMap<String, usize>,
+    /// From the first request to the end, in milliseconds, sorted.
+    pub(crate) took_to_end: Vec<Millis>,
+    /// From the last fault to rest.
+    pub(crate) rested: Option<Millis>,
+    pub(crate) idle_seconds: u64,
+    pub(crate) waiting_most: u64,
+    pub(crate) etcd_file: u64,
+    pub(crate) etcd_in_use: u64,
+    pub(crate) streams: Vec<Stream>,
+    pub(crate) verdict: Verdict,
+    /// What is wrong beside the verdict's violations.
+    pub(crate) more: Vec<String>,
+}
+
+// === impl Report ===
+
+impl Report {
+    /// Everything that is wrong, a sentence each.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let violations = self.verdict.violations.iter().map(ToString::to_string);
+        violations.chain(self.more.iter().cloned()).collect()
+    }
+
+    fn of_kind(&self, kind: Kind) -> usize {
+        self.faults.iter().filter(|fault| fault.kind == kind).count()
+    }
+
+    /// How long recovery took after each kill, in milliseconds, sorted; one that never came is at the end.
+    fn after(&self, such: impl Fn(&Recovery) -> bool) -> Vec<Millis> {
+        let such = self.recoveries.iter().filter(|recovery| such(recovery));
+        let mut took: Vec<Millis> = such.map(|recovery| recovery.took.unwrap_or(Millis::MAX)).collect();
+        took.sort_unstable();
+        took
+    }
+
+    /// The one line.
+    pub(crate) fn summary(&self) -> String {
+        let kinds: Vec<String> = Kind::ALL
+            .into_iter()
+            .map(|kind| format!("{} {}", kind.name(), self.of_kind(kind)))
+            .collect();
+        let kills = self.after(|recovery| recovery.kind == Kind::Kill);
+        format!(
+            "campaign: {} payments, {} faults ({}), {} violations, {} stalled, recovery after a kill p50 {} p99 {}",
+            thousands(self.count.accepted),
+            thousands(self.faults.len()),
+            kinds.join(", "),
+            self.wrong().len(),
+            self.verdict.stalled,
+            seconds(at(&kills, 50)),
+            seconds(at(&kills, 99)),
+        )
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> Value {
+        let kills = self.after(|recovery| recovery.kind == Kind::Kill);
+        json!({
+            "command": self.command,
+            "machine": self.machine,
+            "seed": self.seed,
+            "milliseconds": self.took,
+            "payments": self.count,
+            "versions": self.versions,
+            "faults": Kind::ALL.map(|kind| json!({"kind": kind, "count": self.of_kind(kind)})),
+            "recovery": {"p50_ms": at(&kills, 50), "p99_ms": at(&kills, 99), "each": self.recoveries},
+            "outage": self.outage,
+            "ends": self.ends,
+            "to_end": {"p50_ms": at(&self.took_to_end, 50), "p99_ms": at(&self.took_to_end, 99)},
+            "rested_ms": self.rested,
+            "memory_kib": self.memory,
+            "etcd": {"file": self.etcd_file, "in_use": self.etcd_in_use},
+            "streams": self.streams,
+            "stalled": self.verdict.stalled,
+            "violations": self.wrong(),
+        })
+    }
+
+    /// For people.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text).unwrap_or_default();
+        text
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        let minutes = |millis: Millis| format!("{} min {:02} s", millis / 60_000, millis / 1000 % 60);
+        writeln!(text, "# Campaign\n")?;
+        writeln!(
+            text,
+            "The whole system as real processes on one machine: five services and five Dapr sidecars, operator, etcd, \
+             kube-apiserver, Redis, Jaeger, the simulated gateway. Clients ask for payments at every door while processes are \
+             killed, frozen, restarted and cut off from each other; then `checker` judges every version of every payment, the \
+             gateway's ledger, the archive and the tables of the services.\n"
+        )?;
+        writeln!(text, "```\n{}\n```\n", self.summary())?;
+        writeln!(text, "| | |\n|---|---|")?;
+        writeln!(text, "| command | `{}` |", self.command)?;
+        writeln!(text, "| seed | {} |", self.seed)?;
+        writeln!(text, "| machine | {} |", self.machine)?;
+        writeln!(
+            text,
+            "| with faults | {}, {} in all |",
+            minutes(self.faulty),
+            minutes(self.took)
+        )?;
+        let Count {
+            asked,
+            accepted,
+            tries,
+            busy: _,
+        } = self.count;
+        writeln!(
+            text,
+            "| load | open loop, {} a second; {} payments asked for, {} accepted, {} requests sent |",
+            self.rate,
+            thousands(asked),
+            thousands(accepted),
+            thousands(tries)
+        )?;
+        writeln!(
+            text,
+            "| held back | {:.0} s in all, while too many payments were open |",
+            secs(self.held_back)
+        )?;
+        writeln!(
+            text,
+            "| from request to end | p50 {}, p99 {}, the longest {} (faults and slow gateways included) |",
+            seconds(at(&self.took_to_end, 50)),
+            seconds(at(&self.took_to_end, 99)),
+            seconds(at(&self.took_to_end, 100))
+        )?;
+        writeln!(
+            text,
+            "| rest | {} after the last fault |",
+            self.rested.map_or("not reached".to_owned(), |took| format!(
+                "all ended, every queue empty {}",
+                seconds(Some(took))
+            ))
+        )?;
+        self.verdicts(text)?;
+        self.ends(text)?;
+        self.faults(text)?;
+        self.recovery(text)?;
+        self.outage(text)?;
+        self.sizes(text)
+    }
+
+    fn verdicts(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(text, "\n## Verdict\n")?;
+        let wrong = self.wrong();
+        writeln!(
+            text,
+            "{} violations, {} stalled. The gateway holds {} cents, the completed payments say {}.\n",
+            wrong.len(),
+            self.verdict.stalled,
+            self.verdict.held,
+            self.verdict.owed
+        )?;
+        for sentence in some_of_each(&wrong) {
+            writeln!(text, "- {sentence}")?;
+        }
+        writeln!(text, "\n| check | judged |\n|---|---:|")?;
+        for check in Check::ALL {
+            let judged = self.verdict.judged(check);
+            writeln!(
+                text,
+                "| {check} | {} |",
+                judged.map_or("not judged".to_owned(), thousands)
+            )?;
+        }
+        writeln!(
+            text,
+            "\n{} versions of payments were read from etcd's own history, so none is missed while the API server is down.",
+            thousands(usize::try_from(self.versions).unwrap_or(usize::MAX))
+        )
+    }
+
+    fn ends(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(
+            text,
+            "\n## What became of the payments\n\n| end | payments |\n|---|---:|"
+        )?;
+        for (end, count) in &self.ends {
+            writeln!(text, "| {end} | {} |", thousands(*count))?;
+        }
+        Ok(())
+    }
+
+    fn faults(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(text, "\n## Faults\n")?;
+        writeln!(
+            text,
+            "{} in the storm, where they overlap, {} one at a time. A freeze or a partition lasts 0.2 to 12 s. A partition \
+             refuses connections, swallows everything (and delivers it late), loses the answers, or makes everything late.\n",
+            self.faults.iter().filter(|fault| fault.phase == Phase::Storm).count(),
+            self.faults
+                .iter()
+                .filter(|fault| fault.phase == Phase::Recovery)
+                .count(),
+        )?;
+        let names: Vec<&str> = Kind::ALL.into_iter().map(Kind::name).collect();
+        writeln!(text, "| target | {} | all |", names.join(" | "))?;
+        writeln!(text, "|---|{}---:|", "---:|".repeat(Kind::ALL.len()))?;
+        let mut targets: BTreeMap<&str, BTreeMap<Kind, usize>> = BTreeMap::new();
+        for fault in &self.faults {
+            *targets.entry(&fault.target).or_default().entry(fault.kind).or_default() += 1;
+        }
+        for (target, kinds) in &targets {
+            let counts: Vec<String> = Kind::ALL.map(|kind| cell(kinds.get(&kind).copied())).to_vec();
+            writeln!(
+                text,
+                "| {target} | {} | {} |",
+                counts.join(" | "),
+                kinds.values().sum::<usize>()
+            )?;
+        }
+        let all: Vec<String> = Kind::ALL.map(|kind| self.of_kind(kind).to_string()).to_vec();
+        writeln!(text, "| all | {} | {} |", all.join(" | "), self.faults.len())
+    }
+
+    fn recovery(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(text, "\n## Recovery\n")?;
+        writeln!(
+            text,
+            "One fault at a time, under the same load, the next only after progress. Progress is the first version of any payment \
+             that can only be there because the part works again: a command was sent after the fault, carried out, answered, and \
+             the answer recorded, and the part has a share in that (for the BFF and its sidecar: a payment that was first asked \
+             for there after the fault was created). Counted from the signal; after an orderly restart only what began once the \
+             old process was gone counts.\n"
+        )?;
+        writeln!(
+            text,
+            "| part | kills | p50 | longest | ready p50 | restarts | p50 | longest |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+        )?;
+        let mut parts: Vec<&str> = self.recoveries.iter().map(|recovery| recovery.part.as_str()).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        let row = |name: &str, such: &dyn Fn(&Recovery) -> bool| {
+            let kills = self.after(|recovery| recovery.kind == Kind::Kill && such(recovery));
+            let restarts = self.after(|recovery| recovery.kind == Kind::Restart && such(recovery));
+            let killed = self.recoveries.iter().filter(|one| one.kind == Kind::Kill && such(one));
+            let mut ready: Vec<Millis> = killed.filter_map(|one| one.ready).collect();
+            ready.sort_unstable();
+            format!(
+                "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+                kills.len(),
+                seconds(at(&kills, 50)),
+                seconds(at(&kills, 100)),
+                seconds(at(&ready, 50)),
+                restarts.len(),
+                seconds(at(&restarts, 50)),
+                seconds(at(&restarts, 100)),
+            )
+        };
+        for part in parts {
+            writeln!(text, "{}", row(part, &|recovery| recovery.part == part))?;
+        }
+        writeln!(text, "{}", row("all", &|_| true))?;
+        let kills = self.after(|recovery| recovery.kind == Kind::Kill);
+        writeln!(
+            text,
+            "\nAfter a kill: p50 {}, p99 {} (aim: at most 5 s and 15 s).",
+            seconds(at(&kills, 50)),
+            seconds(at(&kills, 99))
+        )
+    }
+
+    fn outage(&self, text: &mut String) -> std::fmt::Result {
+        let Some(Outage {
+            lasted,
+            accepted,
+            waiting,
+            worked_off,
+            writes_per_second,
+        }) = &self.outage
+        else {
+            return Ok(());
+        };
+        writeln!(text, "\n## The operator gone under full load\n")?;
+        writeln!(
+            text,
+            "For {:.0} s. The doors took {} payments meanwhile; {} requests waited in their tables at the end of it. {}; at \
+             most {} versions of payments were written in a second.",
+            secs(*lasted),
+            thousands(*accepted),
+            thousands(usize::try_from(*waiting).unwrap_or(usize::MAX)),
+            worked_off.map_or("They were not worked off in time".to_owned(), |took| format!(
+                "They were worked off {} after it came back",
+                seconds(Some(took))
+            )),
+            writes_per_second
+        )
+    }
+
+    fn sizes(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(
+            text,
+            "\n## Memory and what grows\n\n| process | begin MiB | end MiB | most MiB |\n|---|---:|---:|---:|"
+        )?;
+        for (name, Memory { begin, end, most }) in &self.memory {
+            writeln!(text, "| {name} | {} | {} | {} |", begin / 1024, end / 1024, most / 1024)?;
+        }
+        let mib = |bytes: u64| bytes / 1024 / 1024;
+        writeln!(
+            text,
+            "\nMost requests that waited at the doors: {}. etcd at the end: {} MiB in use, {} MiB on disk. Nothing was written to \
+             `paymentsagas` or Events in {} s after rest, or it is among the violations.\n",
+            self.waiting_most,
+            mib(self.etcd_in_use),
+            mib(self.etcd_file),
+            self.idle_seconds
+        )?;
+        writeln!(
+            text,
+            "| inbox | in the stream | not acknowledged | unread | dead letters |\n|---|---:|---:|---:|---:|"
+        )?;
+        for Stream {
+            app,
+            length,
+            pending,
+            unread,
+            dead,
+        } in &self.streams
+        {
+            let unread = unread.map_or("unknown".to_owned(), |unread| unread.to_string());
+            writeln!(text, "| {app} | {length} | {pending} | {unread} | {dead} |")?;
+        }
+        writeln!(
+            text,
+            "\nA dead letter is a delivery that was given up on; whoever sent it asks again, so nothing is lost by it.\n\n\
+             Not done here: a full disk and a jump of the clock. Both would reach every process of the machine, not the system \
+             alone; the simulation has the clock."
+        )
+    }
+}
+
+fn cell(count: Option<usize>) -> String {
+    count.map_or(String::new(), |count| count.to_string())
+}
+
+/// A percentile of sorted figures.
+fn at(sorted: &[Millis], hundredths: usize) -> Option<Millis> {
+    // The smallest that so many hundredths are not above.
+    let rank = (sorted.len() * hundredths).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
+
+fn secs(millis: Millis) -> f64 {
+    std::time::Duration::from_millis(millis).as_secs_f64()
+}
+
+fn seconds(millis: Option<Millis>) -> String {
+    match millis {
+        None => "–".to_owned(),
+        Some(Millis::MAX) => "none".to_owned(),
+        Some(millis) => format!("{:.1} s", secs(millis)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_one_of_the_figures() {
+        let figures: Vec<Millis> = (1..=200).collect();
+        assert_eq!(
+            (at(&figures, 50), at(&figures, 99), at(&figures, 100)),
+            (Some(100), Some(198), Some(200))
+        );
+        assert_eq!((at(&[7], 50), at(&[7], 99), at(&[], 50)), (Some(7), Some(7), None));
+        assert_eq!(seconds(Some(1250)), "1.2 s");
+    }
+}

@@ -1,0 +1,373 @@
+//! One campaign from start to end.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use local::out::say;
+use seedwork::Phase;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{interval, sleep};
+
+use crate::args::Args;
+use crate::book::Book;
+use crate::clock::{Clock, millis, show};
+use crate::etcd::{Etcd, SAGAS};
+use crate::load::Load;
+use crate::nemesis::{Nemesis, Outage, Recovery};
+use crate::out::{Screen, thousands};
+use crate::recorder::Recorder;
+use crate::report::{Memory, Report};
+use crate::rest::{Open, Sight};
+use crate::system::{System, resident};
+use crate::tables::Tables;
+use crate::verdict::{self, Gathered};
+use crate::{Outcome, redis, text};
+
+/// How long payments flow before the first fault.
+const WARM_UP: Duration = Duration::from_secs(5);
+
+/// What is watched while faults happen.
+struct Watch {
+    open: AtomicUsize,
+    ended: AtomicUsize,
+    waiting_most: AtomicU64,
+    memory: Mutex<BTreeMap<String, Memory>>,
+}
+
+/// Answers whether all is well.
+pub(crate) async fn run(args: &Args) -> Outcome<bool> {
+    let root = args.root.canonicalize().map_err(text)?;
+    let clock = Clock::start();
+    let seed = args.seed.unwrap_or(clock.wall(0));
+    say(format!("SEED={seed}"));
+    let system = Arc::new(System::fresh(args, &root).await?);
+    let [mut interrupted, mut terminated] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    let asked_to_end = async {
+        match (&mut interrupted, &mut terminated) {
+            (Ok(interrupted), Ok(terminated)) => tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
+            },
+            // They cannot be listened to and end us as they always do; the next run ends what is left.
+            (Err(_), _) | (_, Err(_)) => std::future::pending().await,
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = campaign(args, Arc::clone(&system), clock, seed) => outcome,
+        () = asked_to_end => Err("interrupted".to_owned()),
+    };
+    let down = system.down(&root).await;
+    let state = system.layout.state();
+    match (&outcome, args.keep) {
+        (Ok((true, _)), false) => system.layout.wipe().map_err(crate::system::chained)?,
+        (Ok(_) | Err(_), _) => {
+            say(format!("the evidence is kept in {}", state.display()));
+        }
+    }
+    let (well, summary) = outcome?;
+    down?;
+    say(summary);
+    Ok(well)
+}
+
+async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> Outcome<(bool, String)> {
+    let folder = system.layout.state().join("campaign");
+    std::fs::create_dir_all(&folder).map_err(text)?;
+    let file = |name: &str| -> PathBuf { folder.join(name) };
+    let etcd = Etcd::new(system.ports.etcd())?;
+    let recorder = Recorder::start(etcd.clone(), clock, &file("versions.jsonl")).await?;
+    let book = Arc::new(Book::new(clock, &file("clients.jsonl"))?);
+    let tables = Tables::open(&system.layout);
+    let redis_password = read(&system.layout.credentials().join("redis-password"))?;
+    let screen = Screen::new();
+    let nemesis = Nemesis::new(Arc::clone(&system), Arc::clone(&recorder), clock, &file("faults.jsonl"))?;
+    let load = Load::prepare(
+        system.world.clone(),
+        Arc::clone(&book),
+        Arc::clone(&recorder),
+        args.rate,
+    )
+    .await?;
+
+    let watch = Arc::new(Watch {
+        open: AtomicUsize::new(0),
+        ended: AtomicUsize::new(0),
+        waiting_most: AtomicU64::new(0),
+        memory: Mutex::default(),
+    });
+    let counted = Arc::clone(&watch);
+    let loading =
+        tokio::spawn(Arc::clone(&load).run(seed, args.most_open, move || counted.open.load(Ordering::Relaxed)));
+    let faults = break_things(args, seed, &nemesis, &book, &tables, &screen);
+    let Broken {
+        recoveries,
+        outage,
+        wrong: mut more,
+    } = tokio::select! {
+        faults = faults => faults?,
+        () = look_on(&watch, &system, &book, &recorder, &tables, &nemesis, clock, &screen) => return Err("nobody looks on any more".to_owned()),
+    };
+    let faulty = clock.now();
+    load.stop();
+    loading.await.map_err(text)?;
+    system.heal();
+    let calm_since = clock.now();
+    screen.line(&format!(
+        "{} the faults are over; waiting for rest, {} s at most",
+        show(calm_since),
+        args.rest
+    ));
+
+    let sight = Sight {
+        system: &system,
+        book: &book,
+        recorder: &recorder,
+        tables: &tables,
+        etcd: &etcd,
+        redis_password: &redis_password,
+    };
+    let rested = match sight.rest(Duration::from_secs(args.rest), &screen).await {
+        Ok(()) => Some(clock.now() - calm_since),
+        Err(why) => {
+            more.push(why);
+            None
+        }
+    };
+    screen.line(&format!(
+        "{} at rest: nothing may be written for {} s",
+        show(clock.now()),
+        args.idle_seconds()
+    ));
+    let idle = sight.idle(Duration::from_secs(args.idle_seconds())).await?;
+    for part in system.parts()? {
+        if let Err(why) = system.answers(&part).await {
+            more.push(format!("{part} does not answer in the end: {why}"));
+        }
+    }
+    if let Some(plant) = args.plant {
+        verdict::plant(plant, &system, &tables).await?;
+    }
+    let gathered = Gathered {
+        calm_since,
+        within: args.rest * 1000,
+        idle,
+        keys: etcd.count(SAGAS).await?.0,
+        etcd_in_use: etcd.size().await?.in_use,
+        streams: redis::streams(system.ports.redis(), &redis_password).await?,
+    };
+    screen.line(&format!("{} judging", show(clock.now())));
+    let judged = verdict::verdict(&system, &load, &book, &recorder, &tables, &gathered, args.plant).await?;
+    let (verdict, wrong) = judged;
+    more.extend(wrong);
+    let memory = watch.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let report = Report {
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        machine: machine(),
+        seed,
+        took: clock.now(),
+        faulty,
+        rate: args.rate,
+        held_back: millis(load.held_back()),
+        count: book.count(),
+        versions: recorder.written().0,
+        faults: nemesis.faults(),
+        recoveries,
+        outage,
+        memory,
+        ends: ends(&book, &recorder),
+        took_to_end: took_to_end(&book, &recorder),
+        rested,
+        idle_seconds: args.idle_seconds(),
+        waiting_most: watch.waiting_most.load(Ordering::Relaxed),
+        etcd_file: etcd.size().await?.file,
+        etcd_in_use: gathered.etcd_in_use,
+        streams: gathered.streams,
+        verdict,
+        more,
+    };
+    finish(args, &report, &book, &recorder, &screen)
+}
+
+fn finish(args: &Args, report: &Report, book: &Book, recorder: &Recorder, screen: &Screen) -> Outcome<(bool, String)> {
+    let wrong = report.wrong();
+    let some = verdict::some_of_each(&wrong);
+    for sentence in &some {
+        screen.line(&format!("violation: {sentence}"));
+    }
+    let stories = verdict::stories(&some, book, recorder, &report.faults);
+    if !stories.is_empty() {
+        screen.line(&stories);
+    }
+    screen.line(&report.verdict.coverage());
+    if let Some(path) = &args.report {
+        std::fs::write(path, report.markdown()).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(&report.json()).map_err(text)?;
+        std::fs::write(path, json).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok((wrong.is_empty() && report.verdict.stalled == 0, report.summary()))
+}
+
+/// What came of breaking things.
+#[derive(Default)]
+struct Broken {
+    recoveries: Vec<Recovery>,
+    outage: Option<Outage>,
+    /// What did not come back.
+    wrong: Vec<String>,
+}
+
+/// Storm, one fault at a time, and the long absence of the operator.
+async fn break_things(
+    args: &Args,
+    seed: u64,
+    nemesis: &Arc<Nemesis>,
+    book: &Book,
+    tables: &Tables,
+    screen: &Screen,
+) -> Outcome<Broken> {
+    sleep(WARM_UP).await;
+    if book.count().accepted == 0 {
+        return Err(format!(
+            "no door takes a payment: {}",
+            book.all_wrong().first().map_or("no answer", String::as_str)
+        ));
+    }
+    let all = Duration::from_secs_f64(args.minutes.max(0.0) * 60.0);
+    let storm = all.mul_f64(args.storm.clamp(0.0, 1.0));
+    screen.line(&format!("storm, {} s", storm.as_secs()));
+    nemesis.storm(seed ^ 1, args.every, storm).await?;
+    screen.line(&format!("one fault at a time, {} s", (all - storm).as_secs()));
+    let mut broken = Broken::default();
+    if let Err(why) = nemesis
+        .one_by_one(seed ^ 2, book, all - storm, &mut broken.recoveries)
+        .await
+    {
+        broken.wrong.push(why);
+    }
+    if args.outage > 0 {
+        screen.line(&format!("the operator is gone for {} s", args.outage));
+        let patience = Duration::from_secs(args.outage.max(120));
+        let lasts = Duration::from_secs(args.outage);
+        broken.outage = Some(nemesis.outage(book, tables, lasts, patience).await?);
+    }
+    Ok(broken)
+}
+
+/// Counts and shows, until it is dropped.
+#[expect(clippy::too_many_arguments, reason = "it looks at everything")]
+async fn look_on(
+    watch: &Watch,
+    system: &System,
+    book: &Book,
+    recorder: &Recorder,
+    tables: &Tables,
+    nemesis: &Nemesis,
+    clock: Clock,
+    screen: &Screen,
+) {
+    let mut open = Open::new();
+    let mut tick = interval(Duration::from_millis(500));
+    for round in 0_u64.. {
+        tick.tick().await;
+        open.look(book, recorder);
+        watch.open.store(open.open().len(), Ordering::Relaxed);
+        watch.ended.store(open.ended(), Ordering::Relaxed);
+        if round % 10 == 0 {
+            // A part that is down has no memory, and a database that is busy is read the next time.
+            if let Ok(waiting) = tables.open_requests().await {
+                watch.waiting_most.fetch_max(waiting, Ordering::Relaxed);
+            }
+            remember(watch, system, clock);
+        }
+        let (faults, last) = nemesis.so_far();
+        let last = last
+            .map(|fault| format!(", last: {}", fault.line()))
+            .unwrap_or_default();
+        let count = book.count();
+        screen.live(&format!(
+            "{} {} accepted, {} ended, {} open; {faults} faults{last}",
+            show(clock.now()),
+            thousands(count.accepted),
+            thousands(open.ended()),
+            thousands(open.open().len()),
+        ));
+    }
+}
+
+fn remember(watch: &Watch, system: &System, clock: Clock) {
+    /// Before this, processes still grow to what they need.
+    const WARM: u64 = 30_000;
+    let mut memory = watch.memory.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = resident(std::process::id()).map(|own| ("(this campaign)".to_owned(), own));
+    for (part, now) in system.memory().into_iter().chain(own) {
+        let seen = memory.entry(part).or_default();
+        if seen.begin == 0 || clock.now() < WARM {
+            seen.begin = now;
+        }
+        seen.end = now;
+        seen.most = seen.most.max(now);
+    }
+}
+
+/// How many payments ended how.
+fn ends(book: &Book, recorder: &Recorder) -> BTreeMap<String, usize> {
+    let mut ends = BTreeMap::new();
+    for payment in book.since(0) {
+        let end = match recorder.last(&payment.id) {
+            Some(version) => {
+                let phase = version.phase.map_or("no status", Phase::as_str);
+                let reason = version.reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+                format!("{phase}{reason}")
+            }
+            None => "no saga".to_owned(),
+        };
+        *ends.entry(end).or_default() += 1;
+    }
+    ends
+}
+
+/// From the first request to the first version that is an end, sorted.
+fn took_to_end(book: &Book, recorder: &Recorder) -> Vec<u64> {
+    let mut took: Vec<u64> = book
+        .since(0)
+        .into_iter()
+        .filter_map(|payment| Some(recorder.ended_at(&payment.id)?.saturating_sub(payment.asked_at)))
+        .collect();
+    took.sort_unstable();
+    took
+}
+
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("unknown", |(_, model)| model.trim());
+    let memory = read("/proc/meminfo");
+    let kib: u64 = memory
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("MemTotal:")?
+                .trim()
+                .strip_suffix("kB")?
+                .trim()
+                .parse()
+                .ok()
+        })
+        .unwrap_or_default();
+    format!(
+        "{cpus} CPUs ({model}), {} GiB; everything on it, the load and the faults included",
+        kib / 1024 / 1024
+    )
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
