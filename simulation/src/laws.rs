@@ -1,0 +1,152 @@
+//! Laws that are looked at while things happen. What can be seen afterwards is the checker's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use checker::Effect;
+use integracion_pagos::domain::Operacion;
+use seedwork::{Action, App, Direction, IdCorrelacion, Step};
+use seedwork_runtime::sidecar::Event;
+
+use crate::world::{Proc, World};
+
+/// What participants changed, in the order in which they did.
+#[derive(Default)]
+pub struct Effects(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    effects: Vec<Effect>,
+    invoices: BTreeMap<String, Invoice>,
+    told: BTreeSet<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Invoice {
+    Issued,
+    Confirmed,
+    Cancelled,
+}
+
+// === impl Effects ===
+
+impl Effects {
+    /// Every one so far.
+    pub fn all(&self) -> Vec<Effect> {
+        self.seen().effects.clone()
+    }
+
+    /// An application wrote a document. An invoice that changes its state is an effect.
+    pub fn written(&self, app: App, key: &str, value: &[u8]) {
+        let Some(id) = key.strip_prefix("factura:").filter(|_| app == App::GestionClientes) else {
+            return;
+        };
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let is = [
+            ("\"estado\":\"PAGO_ENVIADO\"", Invoice::Issued),
+            ("\"estado\":{\"CONFIRMADO\"", Invoice::Confirmed),
+            ("\"estado\":\"CANCELADO\"", Invoice::Cancelled),
+        ];
+        let Some((_, now)) = is.into_iter().find(|(words, _)| text.contains(words)) else {
+            return;
+        };
+        let mut seen = self.seen();
+        let before = seen.invoices.insert(id.to_owned(), now);
+        let action = match (before, now) {
+            (None, Invoice::Issued) => Action::Do(Step::CrearFacturacion),
+            (Some(Invoice::Issued), Invoice::Confirmed) => Action::Do(Step::ConfirmarFacturacion),
+            (Some(Invoice::Confirmed), Invoice::Issued) => Action::Undo(Step::ConfirmarFacturacion),
+            (Some(Invoice::Issued | Invoice::Confirmed), Invoice::Cancelled) => Action::Undo(Step::CrearFacturacion),
+            // What no invoice does: the checker takes it for what it would have to be.
+            (Some(Invoice::Cancelled), Invoice::Issued | Invoice::Confirmed) => Action::Do(Step::CrearFacturacion),
+            (None, Invoice::Confirmed) => Action::Do(Step::ConfirmarFacturacion),
+            (None, Invoice::Cancelled) => Action::Undo(Step::CrearFacturacion),
+            (Some(Invoice::Issued), Invoice::Issued)
+            | (Some(Invoice::Confirmed), Invoice::Confirmed)
+            | (Some(Invoice::Cancelled), Invoice::Cancelled) => return,
+        };
+        seen.push(id, action);
+    }
+
+    /// The provider says that it has taken a message. That it is paid may be on its way while it is undone, and
+    /// cannot be unsaid; that it was undone is the last thing.
+    pub fn told(&self, key: &str) {
+        let Some((id, _)) = key.split_once("/ALERTA-REVERSION/") else {
+            return;
+        };
+        let mut seen = self.seen();
+        if seen.told.insert(key.to_owned()) {
+            seen.push(id, Action::AvisarReversion);
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn push(&mut self, id: &str, action: Action) {
+        let id = IdCorrelacion::parse(id).unwrap_or_else(|error| panic!("a document of {id}: {error}"));
+        self.effects.push(Effect {
+            id,
+            action,
+            importe: None,
+        });
+    }
+}
+
+/// A command was published: was it recorded that it is issued? The step that moves money is always recorded first, and
+/// so is every undo; the create is the record of the first step.
+pub fn published(world: &World, proc: Proc, event: &Event) {
+    if proc.app() != App::Operator {
+        return;
+    }
+    let Some(action) = Action::all().find(|action| action.command_type() == event.event_type) else {
+        return;
+    };
+    let (step, direction) = match action {
+        Action::Do(step @ Step::RealizarPago) => (step, Direction::Do),
+        Action::Undo(step) => (step, Direction::Undo),
+        Action::Do(_) | Action::AvisarReversion => return,
+    };
+    if !world
+        .api
+        .ever_issued(&format!("pago-{}", event.subject), step, direction)
+    {
+        world.broken(format!(
+            "{} of {} was published and never recorded",
+            event.event_type, event.subject
+        ));
+    }
+}
+
+/// The gateway was called: at most one capture, nothing returned that was not taken, nothing taken once it was let go.
+pub fn paid(world: &World, id: &IdCorrelacion) {
+    let (mut captures, mut held, mut let_go) = (0, 0, false);
+    for (operation, minor) in world.bank.movements(id) {
+        match operation {
+            Operacion::Autorizar => {}
+            Operacion::Capturar => {
+                captures += 1;
+                held += minor;
+                if let_go {
+                    world.broken(format!("{id}: money was taken after it was let go or given back"));
+                }
+            }
+            Operacion::Anular => let_go = true,
+            Operacion::Reembolsar => {
+                held -= minor;
+                let_go = true;
+            }
+        }
+    }
+    if captures > 1 {
+        world.broken(format!("{id} was charged {captures} times"));
+    }
+    if held < 0 {
+        world.broken(format!("{id}: more was given back than was taken"));
+    }
+}

@@ -1,0 +1,127 @@
+//! One life of a process, from its start to its death. Everything that a process does to the outside passes here first:
+//! these are its await points, and at each of them it may be slow, be refused, or die.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::sql::Base;
+use crate::world::{Port, Proc, World};
+
+/// A process between two deaths. What a dead one still holds never runs again: its calls wait for ever.
+pub struct Life {
+    world: Arc<World>,
+    proc: Proc,
+    dead: AtomicBool,
+    died: Notify,
+    /// Its connections, whose transactions end with it.
+    connections: Mutex<Vec<(Arc<Base>, u64)>>,
+}
+
+// === impl Life ===
+
+impl Life {
+    /// A life that begins now.
+    pub fn new(world: Arc<World>, proc: Proc) -> Arc<Self> {
+        Arc::new(Self {
+            world,
+            proc,
+            dead: AtomicBool::new(false),
+            died: Notify::new(),
+            connections: Mutex::default(),
+        })
+    }
+
+    /// The world it is in.
+    pub fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    /// Which process.
+    pub fn proc(&self) -> Proc {
+        self.proc
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// Goes on while it is alive, and never after.
+    pub async fn alive(&self) {
+        if self.is_over() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Returns when it is over.
+    pub async fn over(&self) {
+        loop {
+            let died = self.died.notified();
+            if self.is_over() {
+                return;
+            }
+            died.await;
+        }
+    }
+
+    /// Before a call's effect. Why it fails without one, if it does.
+    pub async fn before(&self, port: Port) -> Result<(), String> {
+        self.point(port).await;
+        match self.world.fails(port) {
+            true => Err(format!("{port:?} does not answer")),
+            false => Ok(()),
+        }
+    }
+
+    /// After a call's effect.
+    pub async fn after(&self, port: Port) {
+        self.point(port).await;
+    }
+
+    /// After a call's effect, where the answer may be lost. Why, if it is.
+    pub async fn answered(&self, port: Port) -> Result<(), String> {
+        self.point(port).await;
+        match self.world.loses_answer(port) {
+            true => Err(format!("{port:?} did not answer in time")),
+            false => Ok(()),
+        }
+    }
+
+    /// It has a connection to a database.
+    pub(crate) fn uses(&self, base: &Arc<Base>, number: u64) {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((Arc::clone(base), number));
+    }
+
+    /// Ends it.
+    pub(crate) fn end(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+        for (base, number) in self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
+            base.abandon(number);
+        }
+        self.died.notify_waiters();
+    }
+
+    async fn point(&self, port: Port) {
+        self.alive().await;
+        if self.world.strikes(self.proc) {
+            self.world.note(|| format!("{} dies at {port:?}", self.proc));
+            self.world.kill(self.proc);
+            pending::<()>().await;
+        }
+        if let Some(pause) = self.world.pause() {
+            tokio::time::sleep(pause).await;
+            self.alive().await;
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What goes wrong in one world, drawn from its seed.
+//!
+//! Swarm testing: each kind of fault is on in some worlds and off in others, and its rate varies by orders of magnitude.
+//! A world where everything fails all the time would never get far enough to show a bug of the later steps.
+
+use std::time::Duration;
+
+use rand::Rng as _;
+use rand::rngs::SmallRng;
+
+use crate::world::{Part, Proc};
+
+/// How one world is made.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How many payments are asked for.
+    pub payments: usize,
+    /// For how long faults happen and payments are asked for.
+    pub trouble: Duration,
+    /// Operators: 1 or 2.
+    pub operators: u8,
+    /// Deadline of every step, in seconds.
+    pub deadline_seconds: u32,
+    /// How long an undo may fail before it shows as Stalled, in seconds.
+    pub stall_after_seconds: u32,
+    /// How long an ended payment stays in the API server, in seconds.
+    pub ttl_seconds: u32,
+    /// Whether a notification that every medium refuses undoes the payment.
+    pub notification_compensates: bool,
+    /// Whether events pass the real inbox as JSON over HTTP; otherwise its handler gets them read already.
+    pub wire: bool,
+    /// Whether the sidecars have a policy of retries; without one the broker acknowledges a failed delivery.
+    pub redelivers: bool,
+    /// Rates of what happens to a message.
+    pub message: MessageFaults,
+    /// Rates of what happens to a call.
+    pub call: CallFaults,
+    /// Rate of death per await point.
+    pub crash: f64,
+    /// One death at exactly this await point of this process.
+    pub crash_at: Option<(Proc, u64)>,
+    /// Rate of a long pause per await point.
+    pub pause: f64,
+    /// The longest pause.
+    pub longest_pause: Duration,
+    /// The longest lag of a watch.
+    pub watch_lag: Duration,
+    /// Rate at which a watch breaks and lists anew, per event.
+    pub watch_break: f64,
+    /// When which part does not answer at all.
+    pub outages: Vec<Outage>,
+    /// Rates of what people do to a payment.
+    pub people: People,
+}
+
+/// Rates of what happens to a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MessageFaults {
+    /// It is lost though its publication was acknowledged.
+    pub loss: f64,
+    /// It comes again.
+    pub duplicate: f64,
+    /// It comes late, up to a minute.
+    pub delay: f64,
+    /// The sidecar dies with it: the broker delivers it again a minute later.
+    pub orphan: f64,
+}
+
+/// Rates of what happens to a call.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallFaults {
+    /// It fails and did nothing.
+    pub fails: f64,
+    /// It fails and did what it was to do.
+    pub loses_answer: f64,
+}
+
+/// A part that does not answer for a while.
+#[derive(Debug, Clone, Copy)]
+pub struct Outage {
+    /// Which.
+    pub part: Part,
+    /// From when.
+    pub from: Duration,
+    /// Until when.
+    pub until: Duration,
+}
+
+/// Rates of what people do, per payment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct People {
+    /// Cancels it.
+    pub cancel: f64,
+    /// Suspends it for a while.
+    pub suspend: f64,
+    /// Deletes it.
+    pub delete: f64,
+    /// Asks for a retry.
+    pub retry: f64,
+    /// Has the bank take the money back.
+    pub chargeback: f64,
+    /// Makes it with kubectl instead of at a door.
+    pub kubectl: f64,
+    /// Asks twice under one key.
+    pub repeat: f64,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// The plan of a world.
+    pub fn draw(dice: &mut SmallRng, payments: Option<usize>) -> Self {
+        let operators = if dice.random_bool(0.3) { 2 } else { 1 };
+        let trouble = Duration::from_secs(dice.random_range(5..=40));
+        let message = MessageFaults {
+            loss: rate(dice, 0.002, 0.5),
+            duplicate: rate(dice, 0.005, 0.5),
+            delay: rate(dice, 0.005, 0.5),
+            orphan: rate(dice, 0.002, 0.1),
+        };
+        let call = CallFaults {
+            fails: rate(dice, 0.001, 0.2),
+            loses_answer: rate(dice, 0.001, 0.2),
+        };
+        let calm = dice.random_bool(0.1);
+        let exact = dice.random_bool(0.25);
+        let crash_at = exact.then(|| {
+            let proc = Proc::all(operators)[dice.random_range(0..Proc::all(operators).len())];
+            (proc, dice.random_range(0..300))
+        });
+        let quiet = calm || exact;
+        let outages = if quiet || !dice.random_bool(0.25) {
+            Vec::new()
+        } else {
+            (0..dice.random_range(1..=3))
+                .map(|_| Outage::draw(dice, trouble))
+                .collect()
+        };
+        Self {
+            payments: payments.unwrap_or_else(|| dice.random_range(8..=40)),
+            trouble,
+            operators,
+            deadline_seconds: dice.random_range(5..=60),
+            stall_after_seconds: dice.random_range(10..=60),
+            ttl_seconds: dice.random_range(0..=60),
+            notification_compensates: dice.random_bool(0.5),
+            wire: dice.random_bool(0.1),
+            redelivers: dice.random_bool(0.8),
+            message: if quiet { MessageFaults::default() } else { message },
+            call: if quiet { CallFaults::default() } else { call },
+            crash: if quiet { 0.0 } else { rate(dice, 0.000_2, 0.01) },
+            crash_at,
+            pause: if quiet { 0.0 } else { rate(dice, 0.000_5, 0.05) },
+            longest_pause: Duration::from_millis(dice.random_range(1..=20_000)),
+            watch_lag: Duration::from_millis(if dice.random_bool(0.5) {
+                0
+            } else {
+                dice.random_range(1..=5_000)
+            }),
+            watch_break: if quiet { 0.0 } else { rate(dice, 0.001, 0.1) },
+            outages,
+            people: People {
+                cancel: rate(dice, 0.01, 0.5),
+                suspend: rate(dice, 0.01, 0.5),
+                delete: rate(dice, 0.01, 0.5),
+                retry: rate(dice, 0.01, 0.5),
+                chargeback: rate(dice, 0.01, 0.5),
+                kubectl: rate(dice, 0.05, 0.5),
+                repeat: rate(dice, 0.05, 0.5),
+            },
+        }
+    }
+}
+
+impl Default for Plan {
+    /// A world where nothing goes wrong and nobody asks for anything.
+    fn default() -> Self {
+        Self {
+            payments: 0,
+            trouble: Duration::from_secs(1),
+            operators: 1,
+            deadline_seconds: 60,
+            stall_after_seconds: 60,
+            ttl_seconds: 60,
+            notification_compensates: true,
+            wire: false,
+            redelivers: true,
+            message: MessageFaults::default(),
+            call: CallFaults::default(),
+            crash: 0.0,
+            crash_at: None,
+            pause: 0.0,
+            longest_pause: Duration::ZERO,
+            watch_lag: Duration::ZERO,
+            watch_break: 0.0,
+            outages: Vec::new(),
+            people: People::default(),
+        }
+    }
+}
+
+/// Off in more than half of the worlds; else between the two, each order of magnitude as likely.
+fn rate(dice: &mut SmallRng, least: f64, most: f64) -> f64 {
+    let exponent: f64 = dice.random_range(least.ln()..most.ln());
+    if dice.random_bool(0.6) { 0.0 } else { exponent.exp() }
+}
+
+// === impl Outage ===
+
+impl Outage {
+    fn draw(dice: &mut SmallRng, trouble: Duration) -> Self {
+        let part = Part::ALL[dice.random_range(0..Part::ALL.len())];
+        let from = trouble.mul_f64(dice.random_range(0.0..0.8));
+        let until = (from + Duration::from_millis(dice.random_range(100..=25_000))).min(trouble);
+        Self { part, from, until }
+    }
+}

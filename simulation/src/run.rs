@@ -1,0 +1,170 @@
+//! One world, from its seed to its verdict.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+use seedwork::App;
+use seedwork_runtime::{Expect, simulated};
+use tokio::time::sleep;
+
+use crate::judge::{self, Quiet};
+use crate::model::post::CLIENTS;
+use crate::people;
+use crate::plan::Plan;
+use crate::system::Bases;
+use crate::world::{Proc, World};
+
+/// When every world begins, in milliseconds since the epoch: a moment in 2026.
+const EPOCH_MS: i64 = 1_795_543_200_000;
+
+/// How long everything may take after faults have stopped.
+const BOUND: Duration = Duration::from_secs(30 * 60);
+
+/// For how long nothing may happen when all is done.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What became of one world.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// How many payments were judged.
+    pub payments: usize,
+    /// How many completed.
+    pub completed: usize,
+    /// How many were undone.
+    pub compensated: usize,
+    /// How many processes died.
+    pub deaths: u64,
+    /// How many changes of resources there were.
+    pub writes: usize,
+    /// How many messages were published.
+    pub messages: usize,
+    /// How much time passed in it.
+    pub took: Duration,
+    /// Every broken promise.
+    pub violations: Vec<String>,
+    /// What happened, if it was to be told.
+    pub story: Vec<String>,
+    /// The plan.
+    pub plan: String,
+}
+
+thread_local! {
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+static HOOK: Once = Once::new();
+
+/// Plays a seed.
+pub fn play(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: bool) -> Outcome {
+    HOOK.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            PANICS.with_borrow_mut(|panics| panics.push(panic.to_string()));
+        }));
+    });
+    PANICS.take();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
+    bases.wipe();
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(live(seed, payments, bases, tells))
+    }));
+    // What is left of the dead must not outlive their world.
+    drop(runtime);
+    let mut outcome = played.unwrap_or_default();
+    outcome
+        .violations
+        .extend(PANICS.take().into_iter().map(|panic| format!("a panic: {panic}")));
+    outcome
+}
+
+async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: bool) -> Outcome {
+    let mut dice = SmallRng::seed_from_u64(seed);
+    let plan = Plan::draw(&mut dice, payments);
+    let _clock = simulated::begin(EPOCH_MS, seed ^ 0x5eed);
+    let world = World::new(plan, seed.wrapping_add(1), Arc::clone(bases), tells);
+    world.note(|| format!("{:?}", world.plan));
+    for (client, _) in CLIENTS {
+        let put = world.stores.put(
+            App::GestionClientes,
+            &format!("cliente:{client}"),
+            b"{}".to_vec(),
+            &Expect::Absent,
+        );
+        put.unwrap_or_else(|error| panic!("the clients cannot be made: {error}"));
+    }
+    for proc in Proc::all(world.plan.operators) {
+        world.launch(proc);
+    }
+    people::begin(&world);
+    let trouble = world.plan.trouble;
+    for _ in 0..4 {
+        sleep(trouble / 4).await;
+        judge::closed_early(&world);
+    }
+    world.calm_down();
+    let calm_ms = seedwork_runtime::now_ms();
+    let quiet = settle(&world).await;
+    let verdict = judge::judge(&world, calm_ms, BOUND, quiet.as_ref());
+    let mut violations = world.take_broken();
+    violations.extend(verdict.violations.iter().map(ToString::to_string));
+    if violations.is_empty() && !verdict.money_conserved() {
+        violations.push(format!("held {}, owed {}", verdict.held, verdict.owed));
+    }
+    Outcome {
+        payments: verdict.payments,
+        completed: verdict.completed,
+        compensated: verdict.compensated,
+        deaths: world.deaths(),
+        writes: world.api.writes(),
+        messages: world.broker.published(),
+        took: world.elapsed(),
+        violations,
+        story: world.take_story(),
+        plan: format!("{:?}", world.plan),
+    }
+}
+
+/// Waits until everything has ended and left, while people settle by hand what needs them; then looks whether it stays
+/// quiet. Nothing if it does not come to rest.
+async fn settle(world: &Arc<World>) -> Option<Quiet> {
+    let calm = world.elapsed();
+    while !is_done(world) {
+        if world.elapsed() > calm + BOUND {
+            return None;
+        }
+        people::settle(world);
+        sleep(Duration::from_secs(2)).await;
+    }
+    judge::closed_early(world);
+    let counters =
+        || [world.api.writes(), world.broker.published()].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
+    let before = counters();
+    sleep(IDLE).await;
+    Some(Quiet {
+        before,
+        after: counters(),
+        during: IDLE,
+    })
+}
+
+/// Whether everybody has their answer, every payment has left, and every table and the broker are done with it.
+fn is_done(world: &World) -> bool {
+    let none = |base: &crate::sql::Base, query| base.look(query).is_empty();
+    let bases = &world.bases;
+    let open = "SELECT 1 FROM solicitudes WHERE estado = 'abierta' LIMIT 1";
+    world.log.unfinished() == 0
+        && world.api.is_empty()
+        && world.broker.under_way() == 0
+        && none(&bases.bff, open)
+        && none(&bases.clientes, open)
+        && none(&bases.operator, "SELECT 1 FROM archivo WHERE acusado = 0 LIMIT 1")
+        && none(&bases.pagos, "SELECT 1 FROM contracargos WHERE atendido = 0 LIMIT 1")
+        && none(&bases.bff, "SELECT 1 FROM pagos WHERE ended = 0 LIMIT 1")
+}
