@@ -82,7 +82,11 @@ async fn in_namespace(cluster: &Cluster, play: &Play) -> Outcome {
         let what = format!("a pod of {app} is killed under load and nothing is lost");
         all.extend(step(&what, kill(cluster, world, &ana, play.killing, app)).await?);
     }
-    step("the gateway's ledger agrees with every saga", agree(world, &all)).await?;
+    step(
+        "the gateway's ledger agrees with every saga",
+        agree(cluster, world, &all),
+    )
+    .await?;
     if let Some(watch) = watch {
         step(
             "every connection is allowed, every allowed edge was used",
@@ -260,13 +264,16 @@ async fn edges(cluster: &Cluster, world: &World, watch: &Watch, ana: &IdCliente)
         .map(drop)
 }
 
-async fn agree(world: &World, accepted: &[Accepted]) -> Outcome {
+async fn agree(cluster: &Cluster, world: &World, accepted: &[Accepted]) -> Outcome {
     // A way that leads to a pod that is gone closes at the first request, and is opened again.
     let evidence = until("the evidence", PATIENCE, async || {
-        world.evidence(accepted, BTreeSet::new()).await.map_err(text)
+        let gathered = world.evidence(&cluster.namespace, accepted, BTreeSet::new());
+        gathered.await.map_err(text)
     });
     // The chart's own test paid too.
-    judge(&evidence.await.map_err(text)?.of_accepted_only()).holds()
+    let verdict = judge(&evidence.await.map_err(text)?.of_accepted_only());
+    println!("   {}", verdict.coverage());
+    verdict.holds()
 }
 
 fn uninstall(cluster: &Cluster) -> Outcome {

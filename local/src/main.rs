@@ -83,6 +83,9 @@ struct Choices {
     /// Only what is not ours: etcd, kube-apiserver, Redis, Jaeger
     #[arg(long)]
     infra: bool,
+    /// etcd and kube-apiserver with the settings they come with, to compare
+    #[arg(long)]
+    stock_cluster: bool,
     /// How long a finished payment stays in the cluster [default: 3600, demo 120]
     #[arg(long)]
     ttl_seconds: Option<u32>,
@@ -179,6 +182,7 @@ fn checkout(named: Option<PathBuf>) -> Result<PathBuf> {
 fn chosen(profile: Profile, ports: Ports, choices: Choices) -> (Settings, Duration) {
     let Choices {
         infra,
+        stock_cluster,
         ttl_seconds,
         politica_notificacion,
         sampling_rate,
@@ -196,6 +200,7 @@ fn chosen(profile: Profile, ports: Ports, choices: Choices) -> (Settings, Durati
         auth,
         log_filter,
         infrastructure_only: infra,
+        stock_cluster,
         ..defaults
     };
     (settings, Duration::from_secs(timeout))

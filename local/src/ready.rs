@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::kubernetes;
 use crate::part::Readiness;
+use crate::{kubernetes, redis};
 
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -21,7 +19,7 @@ pub async fn check(ready: &Readiness) -> Result<(), String> {
         match ready {
             Readiness::Running => Ok(()),
             Readiness::Http { url } => http(url).await,
-            Readiness::Redis { port, password } => redis(*port, password).await,
+            Readiness::Redis { port, password } => pong(*port, password).await,
             Readiness::Kubernetes { kubeconfig, .. } => match kubernetes::ready(kubeconfig).await {
                 Ok(()) => Ok(()),
                 Err(error) => Err(failed_checks(&chain(&error))),
@@ -61,22 +59,11 @@ async fn http(url: &str) -> Result<(), String> {
     }
 }
 
-async fn redis(port: u16, password: &str) -> Result<(), String> {
-    let talk = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream
-            .write_all(format!("AUTH {password}\r\nPING\r\n").as_bytes())
-            .await?;
-        let mut answer = Vec::new();
-        while answer.iter().filter(|byte| **byte == b'\n').count() < 2 && stream.read_buf(&mut answer).await? > 0 {}
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = talk.await.map_err(|error| error.to_string())?;
-    let answer = String::from_utf8_lossy(&answer);
-    if answer.ends_with("+PONG\r\n") {
-        Ok(())
-    } else {
-        Err(format!("it answers {:?}", answer.trim_end()))
+async fn pong(port: u16, password: &str) -> Result<(), String> {
+    let answer = redis::ask(port, password, "PING").await;
+    match answer.map_err(|error| error.to_string())?.as_str() {
+        "+PONG" => Ok(()),
+        other => Err(format!("it answers {other:?}")),
     }
 }
 
@@ -109,6 +96,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;

@@ -9,7 +9,7 @@ use seedwork::contrato::App;
 
 use crate::ports::Ports;
 
-/// A local system with a state dir of its own. Both use the same ports, so one runs at a time.
+/// A local system with a state dir of its own. `Up` and `Demo` use the same ports, so one of them runs at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
     /// For working on the system: payments stay for an hour, a failed notification does not undo a payment.
@@ -18,10 +18,14 @@ pub enum Profile {
     Demo,
     /// For the tests of the whole system: everything that is waited for comes soon.
     Test,
+    /// For `make campaign`: payments leave while it runs, a failed notification undoes the payment.
+    Campaign,
+    /// For `make bench`: as `up`, and nothing of the caller's environment reaches it.
+    Bench,
 }
 
 impl Profile {
-    /// Every profile.
+    /// Those that a command means that names none. A campaign and a bench end their own systems; else these must be named.
     pub const ALL: [Self; 3] = [Self::Up, Self::Demo, Self::Test];
 
     /// Its name, which is also its folder.
@@ -30,6 +34,16 @@ impl Profile {
             Self::Up => "up",
             Self::Demo => "demo",
             Self::Test => "test",
+            Self::Campaign => "campaign",
+            Self::Bench => "bench",
+        }
+    }
+
+    /// Whether it runs on ports of its own, so that it does not stand in the way of a system people work with.
+    pub fn has_own_ports(self) -> bool {
+        match self {
+            Self::Up | Self::Demo => false,
+            Self::Test | Self::Campaign | Self::Bench => true,
         }
     }
 }
@@ -125,6 +139,8 @@ pub struct Settings {
     pub log_filter: String,
     /// Only the parts that are not ours: etcd, kube-apiserver, Redis, Jaeger.
     pub infrastructure_only: bool,
+    /// etcd and kube-apiserver as they come, without the settings that make them cheap here: to compare.
+    pub stock_cluster: bool,
     /// Variables of whoever starts the system that reach its services ([`PASSED_ON`]): a mail server, a gateway.
     pub passed_on: PassedOn,
 }
@@ -177,9 +193,10 @@ impl Settings {
     /// The settings of a profile, before anything a person chose.
     pub fn of(profile: Profile, ports: Ports) -> Self {
         let (ttl_seconds, politica_notificacion, aviso_deadline_seconds, stall_after_seconds) = match profile {
-            Profile::Up => (3600, PoliticaNotificacion::Continue, 60, 600),
+            Profile::Up | Profile::Bench => (3600, PoliticaNotificacion::Continue, 60, 600),
             Profile::Demo => (120, PoliticaNotificacion::Compensate, 4, 600),
             Profile::Test => (3, PoliticaNotificacion::Compensate, 4, 3),
+            Profile::Campaign => (20, PoliticaNotificacion::Compensate, 60, 60),
         };
         Self {
             profile,
@@ -192,6 +209,7 @@ impl Settings {
             auth: Auth::None,
             log_filter: "info".to_owned(),
             infrastructure_only: false,
+            stock_cluster: false,
             passed_on: PassedOn::default(),
         }
     }
@@ -232,7 +250,7 @@ mod tests {
             assert_eq!(passed.get(name), None, "{name}");
         }
         assert!(!format!("{settings:?}").contains("secreta"));
-        for profile in [Profile::Demo, Profile::Test] {
+        for profile in [Profile::Demo, Profile::Test, Profile::Campaign, Profile::Bench] {
             let settings = Settings::of(profile, ports).passing_on(shell);
             assert_eq!(settings.passed_on, PassedOn::default(), "{profile:?}");
         }

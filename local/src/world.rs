@@ -1,13 +1,14 @@
 //! A client's view of the running system: its doors, its screens, and the gateway's own ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod counts;
+
 use std::path::Path;
 use std::time::Duration;
 
-use checker::{Accepted, Evidence, Movimiento, Seen};
+use checker::{Accepted, Movimiento};
 use kube::Client;
 use seedwork::contrato::App;
-use seedwork::{Dinero, IdCliente, IdCorrelacion, Moneda, Phase};
+use seedwork::{Dinero, IdCliente, IdCorrelacion, Moneda};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,6 +18,8 @@ use crate::kubernetes;
 use crate::layout::Layout;
 use crate::ports::Ports;
 use crate::wait::until;
+
+pub use self::counts::ApiRequest;
 
 /// The running system.
 #[derive(Clone)]
@@ -230,12 +233,18 @@ impl World {
 
     /// The state of a payment's invoice.
     pub async fn factura(&self, id: &IdCorrelacion) -> Result<Option<String>> {
+        let factura = self.factura_row(id).await?;
+        Ok(factura.and_then(|factura| factura["estado"].as_str().map(str::to_owned)))
+    }
+
+    /// A payment's invoice, as gestión-clientes shows it.
+    pub(crate) async fn factura_row(&self, id: &IdCorrelacion) -> Result<Option<Value>> {
         let (status, body) = self
             .get(&self.url(App::GestionClientes, &format!("/facturacion/{id}")))
             .await?;
-        let estado = body["estado"].as_str().map(str::to_owned).filter(|_| status == 200);
         // Before step 1 there is a request and no invoice.
-        Ok(estado.filter(|estado| !matches!(estado.as_str(), "SOLICITADO" | "RECHAZADO")))
+        let request = matches!(body["estado"].as_str(), None | Some("SOLICITADO" | "RECHAZADO"));
+        Ok(Some(body).filter(|_| status == 200 && !request))
     }
 
     /// The plan of a client.
@@ -248,16 +257,21 @@ impl World {
 
     /// The types of a payment's notifications.
     pub async fn notificaciones(&self, id: &IdCorrelacion) -> Result<Vec<String>> {
+        let rows = self.notificacion_rows(id).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|one| one["tipo"].as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// A payment's notifications, as notificaciones shows them.
+    pub(crate) async fn notificacion_rows(&self, id: &IdCorrelacion) -> Result<Vec<Value>> {
         let url = self.url(
             App::Notificaciones,
             &format!("/notificaciones/notificacion?idCorrelacion={id}"),
         );
         let (_, body) = self.get(&url).await?;
-        let list = body.as_array().cloned().unwrap_or_default();
-        Ok(list
-            .iter()
-            .filter_map(|one| one["tipo"].as_str().map(str::to_owned))
-            .collect())
+        Ok(body.as_array().cloned().unwrap_or_default())
     }
 
     /// The gateway's whole ledger.
@@ -279,38 +293,6 @@ impl World {
             all.extend(lines);
             from = page["siguiente"].as_i64().unwrap_or(i64::MAX);
         }
-    }
-
-    /// Gathers what a verdict is made of.
-    pub async fn evidence(&self, accepted: &[Accepted], contracargos: BTreeSet<IdCorrelacion>) -> Result<Evidence> {
-        let mut evidence = Evidence {
-            accepted: accepted.to_vec(),
-            contracargos,
-            ..Evidence::default()
-        };
-        let mut planes = BTreeMap::new();
-        for Accepted { id, id_cliente, .. } in accepted {
-            if let Some(pago) = self.pago(id).await?
-                && let Some(phase) = Phase::ALL.into_iter().find(|phase| phase.as_str() == pago.fase)
-            {
-                evidence.sagas.insert(
-                    id.clone(),
-                    Seen {
-                        phase,
-                        ended: pago.terminado,
-                    },
-                );
-            }
-            if let Some(estado) = self.factura(id).await? {
-                evidence.facturas.insert(id.clone(), estado);
-            }
-            if !planes.contains_key(id_cliente) {
-                planes.insert(id_cliente.clone(), self.plan(id_cliente).await?);
-            }
-        }
-        evidence.planes = planes.into_iter().filter_map(|(id, plan)| Some((id, plan?))).collect();
-        evidence.movimientos = self.movimientos().await?;
-        Ok(evidence)
     }
 }
 

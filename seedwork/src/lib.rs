@@ -7,6 +7,7 @@
 //! contrato   App, Step, Action, Message          the wire: who sends what to whom, under which CloudEvent type
 //! estado     EstadoPago, Phase                   a payment as anyone outside the operator sees it
 //! fault      Fault                               one classification of what can go wrong, three edges
+//! frases     …::frase                            the rules of requests, as clients read them
 //! ```
 //!
 //! Architecture invariant: this crate names no service crate, and its manifest lists no runtime.
@@ -17,10 +18,11 @@ pub mod contrato;
 pub mod dinero;
 pub mod estado;
 pub mod fault;
+mod frases;
 pub mod ids;
 pub mod solicitud;
 
-pub use contrato::{Action, App, Direction, Message, Outcome, Reason, Step};
+pub use contrato::{Action, App, Declive, Direction, Message, Outcome, Reason, Step};
 pub use dinero::{Dinero, Moneda};
 pub use estado::{EstadoPago, PasoVisto, Phase};
 pub use fault::Fault;

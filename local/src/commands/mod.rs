@@ -20,7 +20,7 @@ pub use self::rebuild::rebuild;
 pub use self::reset::reset;
 pub use self::status::status;
 pub use self::token::token;
-pub use self::up::up;
+pub use self::up::{up, up_changed};
 
 /// The last lines of a file; none when it cannot be read.
 fn tail(file: &Path, lines: usize) -> Vec<String> {

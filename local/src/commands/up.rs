@@ -35,12 +35,23 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// Brings a local system up, or what is missing of it, and returns when every part is ready.
 pub async fn up(root: &Path, settings: Settings, patience: Duration) -> Result<()> {
+    up_changed(root, settings, patience, |_, parts| Ok(parts)).await
+}
+
+/// The same with parts that the caller has changed: other addresses, more in their environment. The program that calls
+/// this must understand `supervise --state`, as `local` does.
+pub async fn up_changed(
+    root: &Path,
+    settings: Settings,
+    patience: Duration,
+    change: impl FnOnce(&Context, Vec<Part>) -> Result<Vec<Part>>,
+) -> Result<()> {
     let started = Instant::now();
     let layout = Layout::new(root, settings.profile);
     layout.create()?;
     let context = context(layout, settings)?;
     let state = context.layout.state().to_owned();
-    let parts = parts::all(&context);
+    let parts = change(&context, parts::all(&context))?;
     if let Some(status) = Status::of_running(&state)? {
         if !parts::are_written(&context, &parts)? {
             return Err(Error::advice(
@@ -105,11 +116,10 @@ fn restart_rebuilt(status: &Status) {
 }
 
 fn refuse_taken_ports(root: &Path, settings: &Settings, parts: &[Part]) -> Result<()> {
-    // The tests have ports of their own.
     let others = Profile::ALL
         .into_iter()
-        .filter(|profile| *profile != settings.profile && *profile != Profile::Test);
-    for profile in others.filter(|_| settings.profile != Profile::Test) {
+        .filter(|profile| *profile != settings.profile && !profile.has_own_ports());
+    for profile in others.filter(|_| !settings.profile.has_own_ports()) {
         if Status::of_running(Layout::new(root, profile).state())?.is_some() {
             let name = profile.name();
             return Err(Error::advice(format!(

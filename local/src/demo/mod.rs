@@ -14,6 +14,7 @@ use std::time::Instant;
 use checker::{Accepted, judge};
 
 use crate::error::{Error, Result};
+use crate::kubernetes::NAMESPACE;
 use crate::layout::Layout;
 use crate::settings::Settings;
 use crate::world::World;
@@ -90,7 +91,8 @@ pub async fn verdict(root: &Path, settings: &Settings) -> Result<()> {
 }
 
 async fn judged(stage: &mut Stage) -> Result<()> {
-    let evidence = stage.world.evidence(&stage.accepted, Default::default()).await?;
+    let gathered = stage.world.evidence(NAMESPACE, &stage.accepted, Default::default());
+    let evidence = gathered.await?;
     let verdict = judge(&evidence);
     screens::ledger(stage, &evidence, &verdict);
     stage

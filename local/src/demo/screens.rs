@@ -125,9 +125,10 @@ pub(super) fn ledger(stage: &Stage, evidence: &Evidence, verdict: &Verdict) {
         "{:<42} {:<12} {:>8} {:>8} {:>8} {:>8}",
         "PAYMENT", "SAGA", "ASKED", "TAKEN", "RETURNED", "KEPT"
     );
-    let saldos = saldos(&evidence.movimientos);
-    for Accepted { id, minor, .. } in &evidence.accepted {
-        let phase = evidence.sagas.get(id).map_or("none", |seen| seen.phase.as_str());
+    let saldos = saldos(evidence.movimientos.as_deref().unwrap_or_default());
+    for Accepted { id, minor, .. } in &stage.accepted {
+        let seen = evidence.sagas.as_ref().and_then(|sagas| sagas.get(id));
+        let phase = seen.map_or("none", |seen| seen.phase.as_str());
         let saldo = saldos.get(id.as_str()).cloned().unwrap_or_default();
         let Saldo {
             capturado,
@@ -154,13 +155,8 @@ pub(super) fn ledger(stage: &Stage, evidence: &Evidence, verdict: &Verdict) {
     for violation in &verdict.violations {
         println!("  {} {violation}", stage.paint.bad("violation:"));
     }
-    println!(
-        "{} payments, {} completed, {} compensated, {} violations",
-        verdict.payments,
-        verdict.completed,
-        verdict.compensated,
-        verdict.violations.len()
-    );
+    println!("{}", stage.paint.faint(verdict.coverage()));
+    println!("{verdict}");
 }
 
 /// Where a person goes from here.

@@ -160,6 +160,25 @@ mod tests {
     }
 
     #[test]
+    fn a_stock_cluster_is_told_where_it_is_and_not_how_to_be_fast() {
+        let mut context = context(17000);
+        let tuned = all(&context);
+        context.settings.stock_cluster = true;
+        let stock = all(&context);
+        for (tuned, stock) in tuned.iter().zip(&stock) {
+            let ours = ["etcd", "kube-apiserver"].contains(&stock.name.as_str());
+            assert_eq!(tuned != stock, ours, "{}", stock.name);
+            assert!(!ours || stock.env.is_empty() && stock.args.len() < tuned.args.len());
+            assert!(
+                !stock
+                    .args
+                    .iter()
+                    .any(|arg| arg.contains("admission") || arg.contains("fairness"))
+            );
+        }
+    }
+
+    #[test]
     fn who_asks_is_asked_where_people_ask() {
         let mut context = context(17000);
         for (auth, name) in [(Auth::None, "none"), (Auth::Jwt, "jwt")] {

@@ -72,6 +72,8 @@ fn binary(context: &Context, name: &str, port: u16) -> Part {
         .env("HOST", "127.0.0.1")
         .env("PORT", port.to_string())
         .env("RUST_LOG", &context.settings.log_filter)
+        // A dozen programs share a few cores here: work that one of them hands from thread to thread costs more than it gains.
+        .env("TOKIO_WORKER_THREADS", "1")
         .env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             local_url(context.settings.ports.otlp_grpc()),

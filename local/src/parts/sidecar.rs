@@ -57,6 +57,8 @@ pub(super) fn daprd(context: &Context, app: App) -> Part {
         .env("DAPR_API_TOKEN", &tokens.dapr_api)
         .env("APP_API_TOKEN", &tokens.app_api)
         .env("GOMEMLIMIT", "64MiB")
+        // As with our own programs: see `services`.
+        .env("GOMAXPROCS", "1")
         .ports([http, grpc, internal_grpc, metrics, public])
         .needs(Need::Ready("redis".to_owned()))
         .needs(Need::Started(app.id().to_owned()))

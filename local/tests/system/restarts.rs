@@ -9,7 +9,7 @@ use local::part::{Part, read_parts};
 use local::process::Identity;
 use nix::sys::signal::Signal;
 
-use crate::system::{Outcome, System, all_end_well, ensure, eventually, text};
+use crate::system::{Outcome, System, ensure, eventually, every_version_is_right, text};
 use crate::{Check, check};
 
 pub(crate) fn checks() -> Vec<Check> {
@@ -55,7 +55,7 @@ async fn down_and_up(system: &mut System) -> Outcome {
     let accepted = pay(system, 20, "down").await?;
     system.local(&["down"])?;
     system.local(&["up"])?;
-    all_end_well(system, &accepted).await?;
+    every_version_is_right(system, &accepted).await?;
     // What was there before is there after.
     let plan = system.world.plan(&system.cliente).await.map_err(text)?;
     ensure(plan.as_deref() == Some("PAGADO"), || format!("the plan is {plan:?}"))
@@ -159,7 +159,7 @@ async fn frozen(system: &mut System) -> Outcome {
     // It wakes with decisions that it made, and deliveries that it took, before others ended those payments.
     drop(frozen);
     accepted.extend(pay(system, 10, "frozen-c").await?);
-    all_end_well(system, &accepted).await?;
+    every_version_is_right(system, &accepted).await?;
     drop(replica);
     Ok(())
 }
@@ -168,7 +168,7 @@ async fn two_operators(system: &mut System) -> Outcome {
     let replica = Replica::ready(system).await?;
     let metrics = format!("http://127.0.0.1:{}/metrics", system.ports.base() + 90);
     let accepted = pay(system, 30, "two").await?;
-    all_end_well(system, &accepted).await?;
+    every_version_is_right(system, &accepted).await?;
     // The check would be worth nothing if the second had stood by.
     let (_, body) = system.world.get(&metrics).await.map_err(text)?;
     let body = body.as_str().unwrap_or_default().to_owned();
@@ -214,7 +214,7 @@ async fn kill_one(system: &System, part: &str, payments: usize) -> Outcome {
         .until_ready()
         .await
         .map_err(|why| format!("after kill -9 of {part}: {why}"))?;
-    all_end_well(system, &accepted)
+    every_version_is_right(system, &accepted)
         .await
         .map_err(|why| format!("after kill -9 of {part}: {why}"))?;
     println!(

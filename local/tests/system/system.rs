@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use checker::{Accepted, Verdict, judge};
+use checker::{Accepted, Check, Verdict, judge};
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
+use local::evidence::Watch;
 use local::layout::Layout;
 use local::ports::Ports;
 use local::process::Identity;
@@ -17,6 +18,7 @@ use local::wait::until;
 use local::world::World;
 use nix::sys::signal::Signal;
 use seedwork::{IdCliente, IdCorrelacion};
+use tokio::time::Instant;
 
 /// Holds, or why not.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
@@ -37,6 +39,8 @@ pub(crate) struct System {
     pub(crate) ports: Ports,
     /// A client who can pay.
     pub(crate) cliente: IdCliente,
+    /// Sees every version of every payment.
+    watch: Watch,
     root: PathBuf,
 }
 
@@ -75,12 +79,14 @@ impl System {
         local(&root, base, &["reset"])?;
         local(&root, base, &["up"])?;
         let world = World::new(ports, &layout.admin_kubeconfig()).await.map_err(text)?;
+        let watch = Watch::open(&world, NAMESPACE, Instant::now());
         let cliente = world.cliente("Ana", "ana@example.com", "ana").await.map_err(text)?;
         Ok(Self {
             world,
             layout,
             ports,
             cliente,
+            watch,
             root,
         })
     }
@@ -171,11 +177,36 @@ impl System {
 
     /// Judges payments that have ended. Other checks' payments are in the ledger too, so those are no orphans.
     pub(crate) async fn verdict(&self, accepted: &[Accepted], back: BTreeSet<IdCorrelacion>) -> Outcome<Verdict> {
-        let evidence = self.world.evidence(accepted, back).await.map_err(text)?;
+        let evidence = self.world.evidence(NAMESPACE, accepted, back).await.map_err(text)?;
         let mut evidence = evidence.of_accepted_only();
         // The plan depends on payments of other checks.
-        evidence.planes.clear();
+        evidence.planes = None;
         Ok(judge(&evidence))
+    }
+
+    /// The same, and each write to their resources against the engine.
+    pub(crate) async fn verdict_on_every_version(&self, accepted: &[Accepted]) -> Outcome<Verdict> {
+        let mut evidence = self
+            .world
+            .evidence(NAMESPACE, accepted, BTreeSet::new())
+            .await
+            .map_err(text)?;
+        evidence.planes = None;
+        // What a client was shown has been written, but the watch may be behind.
+        let histories = eventually("the watch to show every end", async || {
+            let histories = self.watch.histories().map_err(text)?;
+            let ended = |payment: &&Accepted| {
+                let last = histories.of(&payment.id).and_then(|history| history.last.as_ref());
+                last.is_some_and(|saga| saga.ended())
+            };
+            let behind = accepted.iter().find(|payment| !ended(payment));
+            ensure(behind.is_none(), || {
+                format!("{:?} has not ended there", behind.map(|payment| payment.id.as_str()))
+            })?;
+            Ok(histories)
+        });
+        evidence.histories = Some(histories.await?);
+        Ok(judge(&evidence.of_accepted_only()))
     }
 }
 
@@ -185,6 +216,16 @@ pub(crate) async fn all_end_well(system: &System, accepted: &[Accepted]) -> Outc
         system.ended(&payment.id).await?;
     }
     system.verdict(accepted, BTreeSet::new()).await?.holds()
+}
+
+/// The same, judged on every version of them.
+pub(crate) async fn every_version_is_right(system: &System, accepted: &[Accepted]) -> Outcome {
+    for payment in accepted {
+        system.ended(&payment.id).await?;
+    }
+    let verdict = system.verdict_on_every_version(accepted).await?;
+    verdict.demands(&[Check::History, Check::Money, Check::Payments, Check::Notifications])?;
+    verdict.holds()
 }
 
 /// One of our binaries, beside the tests.

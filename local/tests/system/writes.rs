@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use local::world::ApiRequest;
+
 use crate::system::{Outcome, System, ensure, eventually, text};
 use crate::{Check, check};
 
 pub(crate) fn checks() -> Vec<Check> {
     vec![check!(
-        "a happy payment costs at most 7 API-server writes and its resource stays under 4 kB",
+        "a happy payment costs five API-server writes, two more at most if it is slow, and its resource stays under 4 kB",
         happy_payment
     )]
 }
@@ -44,14 +46,16 @@ async fn happy_payment(system: &mut System) -> Outcome {
         if spent > 0.0 {
             println!("          {:>5.2} {what} per payment", spent / f64::from(PAYMENTS));
             // A write that loses its race stores nothing: it is shown, and is no write.
-            if what.ends_with("(200)") || what.ends_with("(201)") {
+            if what.was_accepted() {
                 total += spent;
             }
         }
     }
     let each = total / f64::from(PAYMENTS);
     println!("          {each:>5.2} writes per payment; the largest resource has {largest} bytes");
-    ensure(each <= 7.0, || format!("{each} writes per payment"))?;
+    // Creation, the record that money is asked for, the end, finalizer, deletion. What takes longer than 250 ms is written
+    // in between as well, and twenty at a time on a busy machine may.
+    ensure((5.0..=7.0).contains(&each), || format!("{each} writes per payment"))?;
     ensure(largest > 0 && largest < 4096, || {
         format!("a resource of {largest} bytes")
     })
@@ -71,36 +75,9 @@ async fn until_gone(system: &System) -> Outcome {
     .await
 }
 
-/// Write requests on our resource so far, by verb and subresource.
-async fn writes(system: &System) -> Outcome<BTreeMap<String, f64>> {
-    let request = http::Request::get("/metrics").body(Vec::new()).map_err(text)?;
-    let metrics = system.world.kube().request_text(request).await.map_err(text)?;
-    let mut writes = BTreeMap::new();
-    for line in metrics
-        .lines()
-        .filter(|line| line.starts_with("apiserver_request_total{"))
-    {
-        let label = |name: &str| {
-            let (_, rest) = line.split_once(&format!("{name}=\""))?;
-            rest.split_once('"').map(|(value, _)| value)
-        };
-        let verb = label("verb").unwrap_or_default();
-        if label("resource") != Some("paymentsagas") || !matches!(verb, "POST" | "PUT" | "PATCH" | "DELETE") {
-            continue;
-        }
-        let subresource = label("subresource")
-            .filter(|text| !text.is_empty())
-            .map(|text| format!("/{text}"));
-        let what = format!(
-            "{verb} paymentsagas{} ({})",
-            subresource.unwrap_or_default(),
-            label("code").unwrap_or("?")
-        );
-        let count: f64 = line
-            .rsplit_once(' ')
-            .and_then(|(_, count)| count.parse().ok())
-            .unwrap_or_default();
-        *writes.entry(what).or_insert(0.0) += count;
-    }
-    Ok(writes)
+/// Write requests on our resource so far.
+async fn writes(system: &System) -> Outcome<BTreeMap<ApiRequest, f64>> {
+    let mut requests = system.world.api_requests().await.map_err(text)?;
+    requests.retain(|request, _| request.is_write() && request.resource == "paymentsagas");
+    Ok(requests)
 }

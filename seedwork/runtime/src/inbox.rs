@@ -100,7 +100,7 @@ async fn deliver(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> R
         traceparent,
         data,
     } = event;
-    let name = format!("receive {event_type}");
+    let name = format!("receive {}", beginning(&event_type, 64));
     let span = tracing::info_span!(
         "inbox",
         otel.name = name,
@@ -125,7 +125,7 @@ async fn handle(
     let message = match Message::decode(event_type, data) {
         Ok(message) => message,
         Err(error) => {
-            let detail = std::error::Error::source(&error).map(ToString::to_string);
+            let detail = std::error::Error::source(&error).map(|source| beginning(&source.to_string(), 256));
             tracing::warn!(event_id, %error, detail, "a message that cannot be read goes to the dead letters");
             return Ack::Drop;
         }
@@ -154,6 +154,11 @@ async fn handle(
             Ack::Retry
         }
     }
+}
+
+/// The beginning of a text that a stranger may have written, for a log or a trace; printable.
+fn beginning(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
 impl IntoResponse for Ack {

@@ -31,6 +31,8 @@ pub mod participant;
 pub mod problem;
 pub mod serve;
 pub mod sidecar;
+#[cfg(any(test, feature = "test-support"))]
+pub mod simulated;
 pub mod spec;
 pub mod sql;
 pub mod telemetry;
@@ -51,18 +53,35 @@ pub async fn send(sidecar: &dyn Sidecar, from: App, to: App, message: &Message) 
 
 /// Milliseconds since the Unix epoch: the clock of rows that must outlive a process.
 pub fn now_ms() -> i64 {
+    #[cfg(any(test, feature = "test-support"))]
+    if let Some(virtual_ms) = simulated::now_ms() {
+        return virtual_ms;
+    }
     #[expect(clippy::disallowed_methods, reason = "the shell's one wall clock")]
     chrono::Utc::now().timestamp_millis()
 }
 
 /// The current time as RFC 3339 in UTC, to the second: `2026-11-24T18:00:00Z`.
 pub fn now_text() -> String {
-    #[expect(clippy::disallowed_methods, reason = "the shell's one wall clock")]
-    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    let now = chrono::DateTime::from_timestamp_millis(now_ms()).unwrap_or_default();
+    now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// A random pause below `below` milliseconds, so that those who ask do not ask all at once.
+pub fn jitter_ms(below: i64) -> i64 {
+    #[cfg(any(test, feature = "test-support"))]
+    if let Some(thrown) = simulated::jitter_ms(below) {
+        return thrown;
+    }
+    rand::Rng::random_range(&mut rand::rng(), 0..below)
 }
 
 /// A new identity, ordered by time.
 pub fn new_id() -> uuid::Uuid {
+    #[cfg(any(test, feature = "test-support"))]
+    if let Some(seeded) = simulated::new_id() {
+        return seeded;
+    }
     #[expect(clippy::disallowed_methods, reason = "the shell's one source of ids")]
     uuid::Uuid::now_v7()
 }

@@ -1,13 +1,16 @@
 //! The HTTP edge of a fault: problem+json (RFC 9457) with the original system's `error` member.
 
-use axum::extract::rejection::JsonRejection;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use seedwork::Fault;
 use serde::de::DeserializeOwned;
 
-/// An error as a caller reads it.
+use crate::intake::KeyInUse;
+
+/// An error as a caller reads it: the words are Spanish, as all that clients read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
@@ -23,11 +26,11 @@ pub struct Json<T>(pub T);
 // === impl Problem ===
 
 impl Problem {
-    /// A problem with one sentence.
-    pub fn new(status: StatusCode, title: impl Into<String>, sentence: impl Into<String>) -> Self {
+    /// A problem with one sentence; its title is what its status means.
+    pub fn of(status: StatusCode, sentence: impl Into<String>) -> Self {
         Self {
             status,
-            title: title.into(),
+            title: title(status).to_owned(),
             errors: vec![sentence.into()],
             headers: Vec::new(),
         }
@@ -36,11 +39,24 @@ impl Problem {
     /// Input that breaks rules: 400 with a sentence for each.
     pub fn rejected(sentences: Vec<String>) -> Self {
         Self {
-            status: StatusCode::BAD_REQUEST,
-            title: "the request breaks a rule".to_owned(),
             errors: sentences,
-            headers: Vec::new(),
+            ..Self::of(StatusCode::BAD_REQUEST, "")
         }
+    }
+
+    /// With a title of its own.
+    #[must_use]
+    pub fn titled(self, title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            ..self
+        }
+    }
+
+    /// The `Idempotency-Key` stands for another request: 422.
+    pub fn key_reused() -> Self {
+        let sentence = "Idempotency-Key ya se usó con otra petición";
+        Self::of(StatusCode::UNPROCESSABLE_ENTITY, sentence).titled("la clave es de otra petición")
     }
 
     /// The same, with a header that its status asks for (`WWW-Authenticate`, `Retry-After`).
@@ -52,8 +68,8 @@ impl Problem {
 
     /// A body above the limit.
     pub fn too_large() -> Self {
-        let sentence = format!("the body must be at most {} bytes", crate::serve::BODY_LIMIT);
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too large", sentence)
+        let sentence = format!("el cuerpo debe tener como máximo {} bytes", crate::serve::BODY_LIMIT);
+        Self::of(StatusCode::PAYLOAD_TOO_LARGE, sentence)
     }
 
     /// Its HTTP status.
@@ -89,25 +105,65 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         match &fault {
             Fault::Rejected(sentences) => Self::rejected(sentences.clone()),
-            Fault::NotFound(what) => Self::new(StatusCode::NOT_FOUND, "not found", what.clone()),
-            Fault::Conflict(what) => Self::new(StatusCode::CONFLICT, "conflict", what.clone()),
+            Fault::NotFound(what) => Self::of(StatusCode::NOT_FOUND, what.clone()),
+            Fault::Conflict(what) => Self::of(StatusCode::CONFLICT, what.clone()),
             Fault::Unavailable { .. } => {
                 tracing::warn!(error = fault.chain(), "a part we depend on does not answer");
-                Self::new(
+                Self::of(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "not now",
-                    "a part of the system does not answer; try again",
+                    "una parte del sistema no responde; intente de nuevo",
                 )
             }
             Fault::Bug { .. } => {
                 tracing::error!(error = fault.chain(), "a bug");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "our fault",
-                    "something is wrong on our side",
-                )
+                Self::of(StatusCode::INTERNAL_SERVER_ERROR, "algo falla de nuestro lado")
             }
         }
+    }
+}
+
+impl From<KeyInUse> for Problem {
+    fn from(in_use: KeyInUse) -> Self {
+        Self::of(StatusCode::CONFLICT, in_use.to_string())
+            .with_header(header::RETRY_AFTER, HeaderValue::from(KeyInUse::RETRY_AFTER))
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
+            status => Self::of(status, "el cuerpo no se pudo leer entero; envíelo de nuevo"),
+        }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    /// The query of an address is texts, whose rules are checked one by one; what axum itself refuses is one that is
+    /// there twice, or no text.
+    fn from(_: QueryRejection) -> Self {
+        let sentence = "cada parámetro de la dirección debe aparecer una sola vez y ser un texto UTF-8";
+        Self::rejected(vec![sentence.to_owned()])
+    }
+}
+
+/// What a status means, in a word or two.
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "la petición incumple una regla",
+        StatusCode::UNAUTHORIZED => "sin autenticar",
+        StatusCode::FORBIDDEN => "no permitido",
+        StatusCode::NOT_FOUND => "no existe",
+        StatusCode::METHOD_NOT_ALLOWED => "método no permitido",
+        StatusCode::CONFLICT => "conflicto",
+        StatusCode::PRECONDITION_FAILED => "cambió entretanto",
+        StatusCode::PAYLOAD_TOO_LARGE => "demasiado grande",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "tipo de contenido no admitido",
+        StatusCode::UNPROCESSABLE_ENTITY => "no se puede hacer",
+        StatusCode::TOO_MANY_REQUESTS => "demasiadas solicitudes",
+        StatusCode::SERVICE_UNAVAILABLE => "ahora no",
+        StatusCode::INTERNAL_SERVER_ERROR => "algo falla",
+        _ => "no se atendió",
     }
 }
 
@@ -117,20 +173,119 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match axum::Json::<T>::from_request(request, state).await {
-            Ok(axum::Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(refuse(&rejection)),
+        if !is_json(request.headers()) {
+            return Err(Problem::of(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "envíe el cuerpo como application/json",
+            ));
         }
+        let body = Bytes::from_request(request, state).await?;
+        let read = serde_json::from_slice(&body);
+        read.map(Self)
+            .map_err(|error| Problem::rejected(vec![sentence(&error)]))
     }
 }
 
-fn refuse(rejection: &JsonRejection) -> Problem {
-    let status = rejection.status();
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::too_large();
+/// Whether a body says that it is JSON, or one of the types that are made of it.
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let subtype = essence.strip_prefix("application/").unwrap_or_default();
+    subtype == "json" || subtype.ends_with("+json")
+}
+
+/// What is wrong with a body, in a sentence. serde_json's own words are English; those of a field's reader are ours.
+fn sentence(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    if !error.is_data() {
+        return format!("el cuerpo no es JSON: línea {line}, columna {column}");
     }
-    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-        return Problem::new(status, "unsupported media type", "send the body as application/json");
+    let text = error.to_string();
+    let own = text
+        .strip_suffix(&format!(" at line {line} column {column}"))
+        .unwrap_or(&text);
+    if own.starts_with("invalid ") || own.starts_with("missing ") || own.starts_with("unknown ") {
+        return "el cuerpo debe ser un objeto JSON".to_owned();
     }
-    Problem::rejected(vec![rejection.body_text()])
+    own.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::response::IntoResponse as _;
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    /// Reads as an object whose member `a` may be there once.
+    struct Once;
+
+    impl<'de> serde::Deserialize<'de> for Once {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let map = Map::<String, Value>::deserialize(deserializer)?;
+            if map.contains_key("a") {
+                return Err(serde::de::Error::custom("a debe aparecer una sola vez"));
+            }
+            Ok(Self)
+        }
+    }
+
+    async fn refused(body: &'static str) -> (StatusCode, Value) {
+        let request = Request::post("/")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body));
+        let read = Json::<Once>::from_request(request.unwrap(), &()).await;
+        let response = read.err().unwrap().into_response();
+        let status = response.status();
+        let body: Bytes = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_body_that_cannot_be_read_is_told_so_in_the_words_of_clients() {
+        for (body, sentence) in [
+            ("", "el cuerpo no es JSON: línea 1, columna 0"),
+            ("{\"b\":\n x}", "el cuerpo no es JSON: línea 2, columna 2"),
+            ("[]", "el cuerpo debe ser un objeto JSON"),
+            ("5", "el cuerpo debe ser un objeto JSON"),
+            ("{\"a\": 1}", "a debe aparecer una sola vez"),
+        ] {
+            let (status, problem) = refused(body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+            assert_eq!(problem["title"], "la petición incumple una regla");
+            assert_eq!(problem["errors"], serde_json::json!([sentence]), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_says_that_it_is_json() {
+        for (content_type, status) in [
+            ("application/json", 400),
+            ("Application/JSON; charset=utf-8", 400),
+            ("application/merge-patch+json", 400),
+            ("text/plain", 415),
+            ("json", 415),
+            ("", 415),
+        ] {
+            let request = Request::post("/").header(header::CONTENT_TYPE, content_type);
+            let read = Json::<Once>::from_request(request.body(Body::from("[]")).unwrap(), &()).await;
+            assert_eq!(read.err().unwrap().status(), status, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn a_request_whose_key_is_being_answered_is_to_come_back() {
+        let response = Problem::from(KeyInUse).into_response();
+        assert_eq!(response.status(), StatusCode::CONFLICT);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
 }

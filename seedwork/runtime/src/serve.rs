@@ -124,7 +124,10 @@ impl Health {
             (Err(error), _) => ("the Dapr sidecar is not ready", error.to_string()),
             (Ok(()), Err(sentence)) => ("the database is not ready", sentence),
         };
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, title, sentence).into_response()
+        // Read by probes and by who runs this: English, as logs are.
+        Problem::of(StatusCode::SERVICE_UNAVAILABLE, sentence)
+            .titled(title)
+            .into_response()
     }
 
     async fn sql(&self) -> Result<(), String> {
@@ -148,13 +151,9 @@ impl Health {
 pub fn dress(router: Router, health: Health) -> Router {
     router
         .route("/health", get(move || async move { health.answer().await }))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not found", "no such path") })
+        .fallback(|| async { Problem::of(StatusCode::NOT_FOUND, "no existe esta ruta") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method not allowed",
-                "this path has other methods",
-            )
+            Problem::of(StatusCode::METHOD_NOT_ALLOWED, "esta ruta tiene otros métodos")
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(crate::telemetry::http_span))

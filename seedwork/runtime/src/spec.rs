@@ -246,7 +246,9 @@ answers! {
     /// 404, for `responses(NotFound)`.
     NotFound = "404" "There is no such thing, or it is not the caller's";
     /// 409, for `responses(Conflict)`.
-    Conflict = "409" "It is another thing under the same key";
+    Conflict = "409" "Something else that is there, or under way, is in its way; with `Retry-After` it can be sent again";
+    /// 409, for `responses(KeyInUse)`.
+    KeyInUse = "409" "Another request under this `Idempotency-Key` is being answered; `Retry-After` says when to repeat this one";
     /// 412, for `responses(PreconditionFailed)`.
     PreconditionFailed = "412" "`If-Match` names another version than the one that is there";
     /// 413. Declared for every route with a body already.
@@ -408,7 +410,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_is_what_its_schema_says() {
-        let problem = Problem::new(StatusCode::CONFLICT, "conflict", "taken");
+        let problem = Problem::of(StatusCode::CONFLICT, "taken");
         let response = axum::response::IntoResponse::into_response(problem);
         let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();

@@ -97,7 +97,7 @@ pub struct Contracargo {
 /// Why a message cannot be read. It goes to the dead-letter topic.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// Nobody sends this type.
+    /// Nobody sends this type; its beginning, for the log: at most 64 characters, all printable.
     #[error("unknown message type {0:?}")]
     UnknownType(String),
     /// The data does not fit the type.
@@ -110,6 +110,9 @@ pub enum Unreadable {
         source: serde_json::Error,
     },
 }
+
+/// How much is said of a type that nobody sends, in characters: who sent it may have written anything.
+const UNKNOWN_MAX: usize = 64;
 
 /// The data of a command.
 #[derive(Serialize, Deserialize, schemars::JsonSchema)]
@@ -334,7 +337,10 @@ fn decode_respuesta(event_type: &str, data: Value) -> Result<Message, Unreadable
     let (action, outcome) = Action::all()
         .flat_map(|action| outcomes.iter().map(move |outcome| (action, outcome)))
         .find(|(action, outcome)| action.reply_type(outcome) == Some(event_type))
-        .ok_or_else(|| Unreadable::UnknownType(event_type.to_owned()))?;
+        .ok_or_else(|| {
+            let printable = event_type.chars().filter(|c| !c.is_control());
+            Unreadable::UnknownType(printable.take(UNKNOWN_MAX).collect())
+        })?;
     let ReasonData { id_correlacion, reason } = read(event_type, data)?;
     let reason = reason.unwrap_or_else(|| Reason::new(event_type, ""));
     let outcome = match outcome {
@@ -383,6 +389,7 @@ impl Comando {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contrato::Declive;
     use crate::dinero::{Dinero, Moneda};
     use crate::ids::IdCliente;
     use crate::solicitud::MedioPago;
@@ -398,7 +405,7 @@ mod tests {
     #[test]
     fn every_message_is_read_as_it_was_written() {
         let id = IdCorrelacion::parse("p-1").unwrap();
-        let reason = Reason::new("FondosInsuficientes", "no hay fondos");
+        let reason = Reason::new("FondosInsuficientes", "no hay fondos").with_declive(Some(Declive::Suave));
         let mut messages = vec![
             Message::SolicitarPago(SolicitarPago {
                 id_correlacion: id.clone(),
@@ -463,10 +470,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_says_why() {
-        assert!(matches!(
-            Message::decode("Nada", Value::Null),
-            Err(Unreadable::UnknownType(_))
-        ));
+        let long = format!("Na\nda{}", "x".repeat(100_000));
+        for (unknown, said) in [("Nada", "Nada".to_owned()), (&long, format!("Nada{}", "x".repeat(60)))] {
+            let error = Message::decode(unknown, Value::Null).unwrap_err();
+            assert!(matches!(error, Unreadable::UnknownType(known) if known == said));
+        }
         let error = Message::decode("RealizarPago", serde_json::json!({"idCorrelacion": "x"})).unwrap_err();
         assert!(matches!(error, Unreadable::Data { .. }));
     }

@@ -9,7 +9,7 @@ mod message;
 
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, Direction, Outcome, Reason, Step};
+pub use action::{Action, Declive, Direction, Outcome, Reason, Step};
 pub use message::{Comando, Contracargo, Message, Respuesta, SolicitarPago, Unreadable};
 
 /// An application on the bus: its Dapr app id.

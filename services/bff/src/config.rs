@@ -36,7 +36,8 @@ pub struct Args {
     pub introspection: Option<Switch>,
 }
 
-/// How much one caller may ask for: a client or an operator where callers show a token, an address where they do not.
+/// How much one caller may ask of this replica: a client or an operator where callers show a token, an address where they
+/// do not.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LimitArgs {
     /// Mutations per second, in the long run; queries and streams may be opened four times as often. 0: no limit.
@@ -46,6 +47,11 @@ pub struct LimitArgs {
     /// Mutations at once, after a pause; queries and streams four times as many. 0 counts as 1.
     #[arg(long, env = "RATE_BURST", default_value_t = 200)]
     pub rate_burst: u32,
+
+    /// How many callers' worth may come from one address where they show tokens: an office, a telephone network. 0: no
+    /// limit.
+    #[arg(long, env = "RATE_ADDRESS_FACTOR", default_value_t = 10)]
+    pub rate_address_factor: u32,
 
     /// Event streams and WebSockets open at the same time, per caller.
     #[arg(long, env = "STREAMS_PER_CALLER", default_value_t = 20)]

@@ -124,6 +124,25 @@ pub async fn assemble(
     Ok(App { router, streams })
 }
 
+/// What is behind the doors, over any sidecar and a database with [`MIGRATIONS`] applied: who handles the messages, the
+/// intake, and the job that asks about silent payments, which is started. For the simulation.
+pub async fn desk(
+    pace: Pace,
+    sidecar: Arc<dyn Sidecar>,
+    pool: AnyPool,
+) -> Result<(Arc<dyn inbox::Inbox>, Arc<Intake>), StartupError> {
+    let intake = Intake::open(pool.clone(), Arc::clone(&sidecar), APP).await?;
+    let read_model = ReadModel::new(pool, pace.silence);
+    tokio::spawn(silence::run(
+        read_model.clone(),
+        Arc::clone(&intake),
+        Arc::clone(&sidecar),
+        pace.look,
+    ));
+    let desk = Desk::new(read_model, Arc::clone(&intake), sidecar);
+    Ok((Arc::new(desk), intake))
+}
+
 /// The GraphQL schema, in its definition language: what `schema.graphql` keeps.
 pub fn sdl() -> String {
     graphql::sdl()

@@ -159,6 +159,18 @@ pub async fn rebuild_over(sidecar: Arc<dyn Sidecar>, pool: AnyPool) -> Result<Re
     adapters::proyecciones::reconstruir(&sidecar, &pool).await
 }
 
+/// What is behind the doors, over any sidecar and a database with [`MIGRATIONS`] applied: who handles the messages, and
+/// the intake. For the simulation.
+pub async fn desk(
+    sidecar: Arc<dyn Sidecar>,
+    pool: AnyPool,
+) -> Result<(Arc<dyn inbox::Inbox>, Arc<Intake>), StartupError> {
+    let participation = participation(Arc::clone(&sidecar), pool.clone());
+    let intake = Intake::open(pool, sidecar, APP).await?;
+    let desk = adapters::inbox::Desk::new(participation, Arc::clone(&intake));
+    Ok((Arc::new(desk), intake))
+}
+
 /// The participant alone, over any sidecar and a database with [`MIGRATIONS`] applied.
 pub fn participation(sidecar: Arc<dyn Sidecar>, pool: AnyPool) -> Arc<Participation<Facturacion>> {
     let enlaces = Enlaces::new(pool.clone());

@@ -6,7 +6,7 @@
 //!                                   └──▶ document pago:<idCorrelacion> ──▶ read_model: table pagos ──▶ GET /pagos
 //! POST /pagos/simular-evento-de-compensacion ┬─▶ contracargos ──▶ the document, then the operator until it answers
 //! POST /pagos/webhook/stripe (signed) ───────┘
-//! every day, POST /pagos/conciliacion ──▶ conciliacion ──▶ our books against the gateway's: named differences
+//! every day, POST /conciliacion ──▶ conciliacion ──▶ our books against the gateway's: named differences
 //! ```
 //!
 //! `domain` decides (synchronous, no I/O, no clock); `adapters` do.

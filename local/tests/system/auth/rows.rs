@@ -141,7 +141,7 @@ pub(super) const ROWS: &[Row] = &[
     row(IntegracionPagos, "GET", "/pagos/PAGO", "", Thing, "CLIENTE"),
     row(IntegracionPagos, "GET", "/pagos?limite=100", "", Part, "PAGO"),
     row(IntegracionPagos, "GET", "/pagos?idCliente=CLIENTE", "", Part, "PAGO"),
-    row(IntegracionPagos, "GET", "/pagos/conciliacion", "", Operators, ""),
+    row(IntegracionPagos, "GET", "/conciliacion", "", Operators, ""),
     row(
         IntegracionPagos,
         "POST",

@@ -79,7 +79,7 @@ fn unreadable(good: &Value) -> Vec<Bad> {
         Bad::new("null", 400, &["JSON"]),
         Bad::new("\"clave-de-prueba\"", 400, &["JSON"]),
         Bad::new("\u{0}\u{1}", 400, &["JSON"]),
-        Bad::new(large, 413, &["the body must be at most 65536 bytes"]),
+        Bad::new(large, 413, &["el cuerpo debe tener como máximo 65536 bytes"]),
         Bad::new(good, 415, &["application/json"]).typed(Some("text/plain")),
         Bad::new(good, 415, &["application/json"]).typed(Some("application/x-www-form-urlencoded")),
         Bad::new(good, 415, &["application/json"]).typed(None),

@@ -64,8 +64,8 @@ impl Caller {
         if self.may_act_for(id) {
             return Ok(());
         }
-        let sentence = "idCliente must be the client that the token was issued to";
-        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", sentence))
+        let sentence = "idCliente debe ser el del cliente al que se le dio el token";
+        Err(Problem::of(StatusCode::FORBIDDEN, sentence))
     }
 
     /// The one client whose things this caller sees; `None` sees all.

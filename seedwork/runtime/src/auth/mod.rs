@@ -247,7 +247,7 @@ impl Auth {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
             _ => {
                 return Err(unauthorized(
-                    "the Authorization header must be: Bearer, a space, a token",
+                    "la cabecera Authorization debe ser: Bearer, un espacio, un token",
                 ));
             }
         };
@@ -260,7 +260,7 @@ impl Auth {
             (_, None, _) if self.comes_from_a_sidecar(headers) => Ok(application(headers).map(Caller::App)),
             (Judge::Nobody, _, _) => Ok(Some(Caller::Anyone)),
             (Judge::Jwt { .. }, None, _) => Ok(None),
-            (Judge::Jwt { .. }, Some(_), Some(_)) => Err(unauthorized("send one Authorization header")),
+            (Judge::Jwt { .. }, Some(_), Some(_)) => Err(unauthorized("envíe una sola cabecera Authorization")),
             (Judge::Jwt { .. }, Some(value), None) => {
                 let text = value.to_str().unwrap_or_default();
                 self.judge_bearer(text).await.map(Some)
@@ -287,15 +287,15 @@ fn application(headers: &HeaderMap) -> Option<App> {
 }
 
 fn unauthorized(sentence: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "not authenticated", sentence).with_header(
+    Problem::of(StatusCode::UNAUTHORIZED, sentence).with_header(
         header::WWW_AUTHENTICATE,
         header::HeaderValue::from_static(r#"Bearer realm="pagos", error="invalid_token""#),
     )
 }
 
 fn nobody() -> Problem {
-    let sentence = "send a token: Authorization: Bearer …";
-    Problem::new(StatusCode::UNAUTHORIZED, "not authenticated", sentence).with_header(
+    let sentence = "envíe un token: Authorization: Bearer …";
+    Problem::of(StatusCode::UNAUTHORIZED, sentence).with_header(
         header::WWW_AUTHENTICATE,
         header::HeaderValue::from_static(r#"Bearer realm="pagos""#),
     )
@@ -303,10 +303,10 @@ fn nobody() -> Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        tracing::debug!(%refusal, "a token was refused");
+        tracing::debug!(?refusal, "a token was refused");
         match refusal {
-            Refusal::NoKeys => Self::new(StatusCode::SERVICE_UNAVAILABLE, "not now", refusal.to_string()),
-            Refusal::NoClient(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", refusal.to_string()),
+            Refusal::NoKeys => Self::of(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string()),
+            Refusal::NoClient(_) => Self::of(StatusCode::FORBIDDEN, refusal.to_string()),
             Refusal::Unreadable
             | Refusal::Algorithm
             | Refusal::Purpose

@@ -143,29 +143,33 @@ async fn a_token_that_does_not_hold_is_refused_with_a_sentence() {
         &EncodingKey::from_secret(public.as_bytes()),
     );
     let bad = [
-        ("expired", own(json!({"sub": "c-1", "exp": now - 61})), "expired"),
-        ("no end", own(json!({"sub": "c-1", "exp": null})), "no end"),
+        ("expired", own(json!({"sub": "c-1", "exp": now - 61})), "ha terminado"),
+        ("no end", own(json!({"sub": "c-1", "exp": null})), "no tiene fin"),
         ("end is a text", own(json!({"sub": "c-1", "exp": "soon"})), "exp"),
         (
             "future nbf",
             own(json!({"sub": "c-1", "nbf": now + 90})),
-            "not valid yet",
+            "todavía no vale",
         ),
         ("nbf is a text", own(json!({"sub": "c-1", "nbf": "now"})), "nbf"),
         (
             "other issuer",
             own(json!({"sub": "c-1", "iss": "https://evil.example.com"})),
-            "issuer",
+            "emisor",
         ),
         (
             "issuers",
             own(json!({"sub": "c-1", "iss": [ISSUER, "https://evil.example.com"]})),
-            "issuer",
+            "emisor",
         ),
-        ("no issuer", own(json!({"sub": "c-1", "iss": null})), "issuer"),
-        ("other audience", own(json!({"sub": "c-1", "aud": "shop"})), "audience"),
-        ("no audience", own(json!({"sub": "c-1", "aud": null})), "audience"),
-        ("nobody's", own(json!({"sub": "c-1", "aud": []})), "audience"),
+        ("no issuer", own(json!({"sub": "c-1", "iss": null})), "emisor"),
+        (
+            "other audience",
+            own(json!({"sub": "c-1", "aud": "shop"})),
+            "destinatario",
+        ),
+        ("no audience", own(json!({"sub": "c-1", "aud": null})), "destinatario"),
+        ("nobody's", own(json!({"sub": "c-1", "aud": []})), "destinatario"),
         (
             "unknown kid",
             with_header(&|header| header.kid = Some("k9".to_owned())),
@@ -189,12 +193,12 @@ async fn a_token_that_does_not_hold_is_refused_with_a_sentence() {
                 &claims(json!({"sub": "c-1"})),
                 "",
             ),
-            "cannot be read",
+            "no se puede leer",
         ),
         (
             "HS256 with the public key",
             format!("Bearer {}", confused.unwrap()),
-            "signed in a way",
+            "firmado de una forma",
         ),
         (
             "an algorithm that is allowed, but not this key's",
@@ -203,7 +207,7 @@ async fn a_token_that_does_not_hold_is_refused_with_a_sentence() {
                 &claims(json!({"sub": "c-1"})),
                 &signature,
             ),
-            "signed in a way",
+            "firmado de una forma",
         ),
         (
             "an algorithm that is not allowed",
@@ -212,18 +216,18 @@ async fn a_token_that_does_not_hold_is_refused_with_a_sentence() {
                 &claims(json!({"sub": "c-1"})),
                 &signature,
             ),
-            "signed in a way",
+            "firmado de una forma",
         ),
         (
             "tampered payload",
             format!("Bearer {head}.{stolen}.{signature}"),
-            "signature",
+            "la firma",
         ),
-        ("another key's signature", Issuer::new("k1").cliente("c-1"), "signature"),
-        ("no signature", format!("Bearer {head}.{stolen}."), "signature"),
-        ("two parts", format!("Bearer {head}.{stolen}"), "cannot be read"),
-        ("garbage", "Bearer garbage".to_owned(), "cannot be read"),
-        ("huge", format!("Bearer {}", "x".repeat(9000)), "cannot be read"),
+        ("another key's signature", Issuer::new("k1").cliente("c-1"), "la firma"),
+        ("no signature", format!("Bearer {head}.{stolen}."), "la firma"),
+        ("two parts", format!("Bearer {head}.{stolen}"), "no se puede leer"),
+        ("garbage", "Bearer garbage".to_owned(), "no se puede leer"),
+        ("huge", format!("Bearer {}", "x".repeat(9000)), "no se puede leer"),
         ("nothing", "Bearer".to_owned(), "Bearer"),
         ("a password", "Basic YW5hOnNlY3JldA==".to_owned(), "Bearer"),
         ("empty", String::new(), "Bearer"),
@@ -551,7 +555,10 @@ async fn an_issuer_that_does_not_answer_costs_nothing_once_its_keys_are_known() 
     let auth = Auth::open(&args, Some(&app_token())).await.unwrap();
     let token = issuer.cliente("c-1");
     let (status, sentence) = judged(&auth, &token).await.unwrap_err();
-    assert!(status == 503 && sentence.contains("try again"), "{status} {sentence}");
+    assert!(
+        status == 503 && sentence.contains("intente de nuevo"),
+        "{status} {sentence}"
+    );
 
     let Judge::Jwt { keys, .. } = &auth.judge else {
         panic!("jwt")

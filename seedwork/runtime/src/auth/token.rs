@@ -56,38 +56,39 @@ pub(super) struct Rules {
     pub(super) operator_role: String,
 }
 
-/// Why a token is refused. The sentences are for whoever sent it: they name the rule, never what we hold.
+/// Why a token is refused. The sentences are for whoever sent it: in Spanish, they name the
+/// rule, never what we hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    #[error("the token cannot be read: it must be a signed JWT, at most {LONGEST} bytes long")]
+    #[error("el token no se puede leer: debe ser un JWT firmado de {LONGEST} bytes como máximo")]
     Unreadable,
-    #[error("the token is signed in a way that is not taken here")]
+    #[error("el token está firmado de una forma que aquí no se acepta")]
     Algorithm,
-    #[error("the token is of another kind: its typ must be JWT or at+jwt")]
+    #[error("el token es de otra clase: su typ debe ser JWT o at+jwt")]
     Purpose,
-    #[error("the token asks for extensions (crit) that are not known here")]
+    #[error("el token pide extensiones (crit) que aquí no se conocen")]
     Critical,
-    #[error("the token does not say which key signed it (kid)")]
+    #[error("el token no dice con qué clave se firmó (kid)")]
     NoKid,
-    #[error("the issuer has no key of the token's kid and alg")]
+    #[error("el emisor no tiene ninguna clave con el kid y el alg del token")]
     UnknownKid,
-    #[error("the keys of the issuer cannot be had now; try again")]
+    #[error("las claves del emisor no se pueden obtener ahora; intente de nuevo")]
     NoKeys,
-    #[error("the token's signature does not hold")]
+    #[error("la firma del token no es válida")]
     Signature,
-    #[error("the token is of another issuer (iss)")]
+    #[error("el token es de otro emisor (iss)")]
     Issuer,
-    #[error("the token is for another audience (aud)")]
+    #[error("el token es para otro destinatario (aud)")]
     Audience,
-    #[error("the token has no end (exp)")]
+    #[error("el token no tiene fin (exp)")]
     NoEnd,
-    #[error("the token has expired (exp)")]
+    #[error("el token ha terminado (exp)")]
     Expired,
-    #[error("the token is not valid yet (nbf)")]
+    #[error("el token todavía no vale (nbf)")]
     NotYet,
-    #[error("the token's {0} is not a number of seconds")]
+    #[error("{0} del token no es un número de segundos")]
     Claim(&'static str),
-    #[error("the token names no client: its claim {0} must be an idCliente")]
+    #[error("el token no nombra a ningún cliente: su campo {0} debe ser un idCliente")]
     NoClient(String),
 }
 

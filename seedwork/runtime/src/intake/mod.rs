@@ -4,6 +4,7 @@
 //! asked about it, with back-off: the question is the request itself, which starts an unknown payment and is
 //! answered with the state of a known one. So a request survives whatever is killed or lost on the way.
 
+mod keys;
 mod worker;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use seedwork::contrato::SolicitarPago;
 use seedwork::{App, Fault, IdCorrelacion, Reason, SolicitudPago};
 use sqlx::{AnyPool, Row as _};
 use tokio::sync::Notify;
+
+pub use keys::{Held, KeyInUse, Keys};
 
 use crate::serve::StartupError;
 use crate::sidecar::Sidecar;
@@ -23,6 +26,7 @@ pub struct Intake {
     sidecar: Arc<dyn Sidecar>,
     app: App,
     wake: Arc<Notify>,
+    keys: Arc<Keys>,
 }
 
 /// What a door may say of a request it took.
@@ -82,7 +86,7 @@ impl<'a> IdempotencyKey<'a> {
     pub fn parse(scope: &'a str, key: &'a str) -> Result<Self, Fault> {
         if key.is_empty() || key.chars().count() > 255 {
             return Err(Fault::Rejected(vec![
-                "Idempotency-Key must be 1 to 255 characters long".to_owned(),
+                "Idempotency-Key debe tener de 1 a 255 caracteres".to_owned(),
             ]));
         }
         Ok(Self { scope, key })
@@ -95,7 +99,7 @@ impl<'a> IdempotencyKey<'a> {
 
     /// Another request was made under it.
     pub fn used() -> Fault {
-        Fault::Conflict("Idempotency-Key was used before with another request".to_owned())
+        Fault::Conflict("Idempotency-Key ya se usó con otra petición".to_owned())
     }
 }
 
@@ -122,9 +126,18 @@ impl Intake {
             sidecar,
             app,
             wake: Arc::clone(&wake),
+            keys: Arc::default(),
         });
         tokio::spawn(worker::run(Arc::downgrade(&intake), wake));
         Ok(intake)
+    }
+
+    /// Holds a key while its request is being answered: another one under it, in this replica, is to come back.
+    ///
+    /// # Errors
+    /// When another request is being answered under it.
+    pub fn hold(&self, key: Option<IdempotencyKey<'_>>) -> Result<Option<Held>, KeyInUse> {
+        key.map(|key| self.keys.hold(key.id())).transpose()
     }
 
     /// Stores a request and answers its identity; once this returns it cannot be lost. The same key with the same
@@ -207,14 +220,18 @@ impl Intake {
         Ok(())
     }
 
-    /// The request can never become a payment.
+    /// The request can never become a payment. The reason is kept in the words of clients.
     pub async fn refused(&self, id: &IdCorrelacion, reason: &Reason) -> Result<(), Fault> {
+        let said = reason.para_cliente();
+        if said != *reason {
+            tracing::warn!(%id, %reason, "the operator refuses a request that was taken here");
+        }
         sqlx::query(
             "UPDATE solicitudes SET estado = $1, motivo = $2, mensaje = $3 WHERE id_correlacion = $4 AND estado = $5",
         )
         .bind(RECHAZADA)
-        .bind(&reason.motivo)
-        .bind(&reason.mensaje)
+        .bind(&said.motivo)
+        .bind(&said.mensaje)
         .bind(id.as_str())
         .bind(ABIERTA)
         .execute(&self.pool)

@@ -119,6 +119,6 @@ async fn a_refusal_is_kept_with_its_reason() {
     intake.refused(&id, &reason).await.unwrap();
     assert_eq!(
         intake.find(&id).await.unwrap().unwrap().estado,
-        EstadoSolicitud::Rechazada(reason)
+        EstadoSolicitud::Rechazada(reason.para_cliente())
     );
 }

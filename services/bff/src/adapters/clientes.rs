@@ -32,7 +32,7 @@ pub(crate) enum ClientesError {
     #[error("gestión de clientes respondió algo que no se entiende")]
     Unreadable,
     /// It refuses the question; of what we ask, only the cursor can be wrong.
-    #[error("cursor no es válido")]
+    #[error("cursor debe ser uno que haya respondido una lista")]
     BadRequest,
     /// It takes another view of the caller than we do: its token ends, or its issuer's keys are not to be had there.
     #[error("gestión de clientes no acepta su autorización")]

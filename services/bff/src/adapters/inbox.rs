@@ -50,7 +50,7 @@ impl Desk {
         self.intake.refused(&id, &reason).await?;
         if let Some(registro) = self.intake.find(&id).await? {
             self.read_model
-                .record(&Pago::rechazado(id, registro.solicitud, reason))
+                .record(&Pago::rechazado(id, registro.solicitud, reason.para_cliente()))
                 .await?;
             return Ok(());
         }

@@ -9,7 +9,7 @@ use seedwork::IdCliente;
 use seedwork_runtime::Caller;
 use seedwork_runtime::problem::Problem;
 
-use super::limits::Key;
+use super::limits::{Key, Usage};
 use crate::config::Network;
 
 /// Who asks. No `Debug`: it may hold a token.
@@ -66,8 +66,16 @@ impl Quien {
         self.caller.expired().await;
     }
 
-    /// Under what its use is counted: who it is where that is known, else the address. Another application of ours is
-    /// not counted.
+    /// Whose use a request of its is. Another application of ours is not counted.
+    pub(crate) fn usage(&self, address: IpAddr) -> Usage {
+        let shows_a_token = matches!(self.caller, Caller::Cliente { .. } | Caller::Operador { .. });
+        Usage {
+            own: self.key(address),
+            address: shows_a_token.then(|| Key::address(address)),
+        }
+    }
+
+    /// Under what its streams are counted: who it is where that is known, else the address.
     pub(crate) fn key(&self, address: IpAddr) -> Option<Key> {
         match &self.caller {
             Caller::Anyone => Some(Key::address(address)),
@@ -84,6 +92,17 @@ impl Visita {
     /// Who asks, or 401.
     pub(crate) fn quien(&self) -> Result<&Quien, Problem> {
         self.quien.as_ref().map_err(Clone::clone)
+    }
+
+    /// Whose use the request is: of who has not said who they are, the address's alone.
+    pub(crate) fn usage(&self, address: IpAddr) -> Usage {
+        match &self.quien {
+            Ok(quien) => quien.usage(address),
+            Err(_) => Usage {
+                own: None,
+                address: Some(Key::address(address)),
+            },
+        }
     }
 
     /// Where it comes from: the peer; or, if that is a proxy we trust, the last hop before those we trust.

@@ -45,7 +45,7 @@ async fn a_page_of_clients_is_asked_for_as_it_was_asked_of_us() {
     let answer = bff.graphql(r#"{ clientes(limite: 2, cursor: "c 1&x") { id } }"#).await;
     assert_eq!(answer["data"]["clientes"], json!([{"id": "c-1"}]));
     let answer = bff.graphql("{ clientes(limite: 0) { id } }").await;
-    assert_eq!(answer["errors"][0]["message"], "limite debe estar entre 1 y 100");
+    assert_eq!(answer["errors"][0]["message"], "limite debe ser un número de 1 a 100");
 }
 
 #[tokio::test]
@@ -80,7 +80,12 @@ async fn a_failure_over_there_is_a_graphql_error_in_spanish() {
         (200, json!({"no": "list"}), unreadable, "INTERNAL_SERVER_ERROR"),
         (200, json!([{"id": 7}]), unreadable, "INTERNAL_SERVER_ERROR"),
         (200, json!([dateless]), unreadable, "INTERNAL_SERVER_ERROR"),
-        (400, json!({}), "cursor no es válido", "BAD_USER_INPUT"),
+        (
+            400,
+            json!({}),
+            "cursor debe ser uno que haya respondido una lista",
+            "BAD_USER_INPUT",
+        ),
     ] {
         bff.sidecar.serve_page(
             App::GestionClientes,

@@ -18,7 +18,7 @@ async fn a_post_that_is_no_graphql_request_is_refused_with_the_original_texts() 
     let query = r#"{"query":"{ __typename }"}"#;
     let no_json = "Unable to parse request body as JSON";
     let no_query = "No GraphQL query found in the request";
-    let batch = "Send one operation per request: batches are not supported";
+    let batch = "envíe una operación por petición: no se atienden en lote";
     let media_type = "Unsupported Media Type";
     for (content_type, body, status, text) in [
         ("application/json", "{", StatusCode::BAD_REQUEST, no_json),
@@ -50,7 +50,7 @@ async fn a_post_that_is_no_graphql_request_is_refused_with_the_original_texts() 
             "application/json",
             r#"{"query":"{a}","variables":[1]}"#,
             StatusCode::BAD_REQUEST,
-            "Variables are not a JSON object",
+            "variables debe ser un objeto JSON",
         ),
         ("text/plain", query, StatusCode::UNSUPPORTED_MEDIA_TYPE, media_type),
         (
@@ -152,7 +152,7 @@ async fn a_get_executes_queries_only() {
         ),
         (
             "/v1?query=%7Ba%7D&variables=7".to_owned(),
-            "Variables are not a JSON object",
+            "variables debe ser un objeto JSON",
         ),
         (
             "/v1?operationName=A".to_owned(),

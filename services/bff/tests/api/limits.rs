@@ -76,7 +76,18 @@ async fn callers_are_counted_apart() {
         let answer = post(&bff, PAY, &[("authorization", who), ("x-forwarded-for", "1.1.1.1")]).await;
         assert_eq!(answer.status.as_u16(), status, "{who}");
     }
-    // By where they come from, which only a proxy of ours can say.
+    // And beside that by where they come from: two callers' worth.
+    let bff = Bff::judging(&issuer, &[&limited[..], &["--rate-address-factor", "2"]].concat()).await;
+    for (name, status) in [("olga", 200), ("otto", 200), ("ida", 429)] {
+        let answer = post(&bff, PAY, &[("authorization", &issuer.operador(name))]).await;
+        assert_eq!(answer.status.as_u16(), status, "{name}");
+    }
+    let nobody = async || {
+        let answer = post(&bff, PAY, &[]).await;
+        (answer.status == StatusCode::TOO_MANY_REQUESTS).then_some(())
+    };
+    eventually("who shows no token to be held back, too", nobody).await;
+    // By where they come from alone, which only a proxy of ours can say.
     let trusting = [&limited[..], &["--trusted-proxies", "0.0.0.0,10.0.0.0/8"]].concat();
     for (words, second) in [(&limited[..], 429), (&trusting[..], 200)] {
         let bff = Bff::told(words).await;

@@ -215,13 +215,44 @@ async fn the_same_key_of_the_same_client_is_the_same_payment() {
     assert_eq!(conflict["errors"][0]["extensions"]["code"], "IDEMPOTENCY_KEY_REUSED");
     assert_eq!(
         conflict["errors"][0]["message"],
-        "la Idempotency-Key ya se usó con otra solicitud"
+        "Idempotency-Key ya se usó con otra petición"
     );
 
     for key in ["", &"k".repeat(256)] {
         let refused = pay("c-1", 24.0, Some(key)).await;
         assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
     }
+}
+
+#[tokio::test]
+async fn while_a_request_is_being_answered_another_under_its_key_is_to_come_back() {
+    let bff = Bff::start().await;
+    let (pay, other) = (variables(&json!(24)), variables(&json!(25)));
+    // All the connections that there are: the first request waits for one, half-way.
+    let pool = &bff.database.pool;
+    let mut connections = Vec::new();
+    for _ in 0..pool.options().get_max_connections() {
+        connections.push(pool.acquire().await.unwrap());
+    }
+    let mut first = std::pin::pin!(bff.graphql_with(PAY_FOR_ID, &pay, Some("k-1")));
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    for variables in [&pay, &other] {
+        let second = bff.graphql_with(PAY_FOR_ID, variables, Some("k-1")).await;
+        assert_eq!(second["data"], Value::Null);
+        assert_eq!(
+            (&second["errors"][0]["extensions"], &second["errors"][0]["message"]),
+            (
+                &json!({"code": "IDEMPOTENCY_KEY_IN_USE", "retryAfter": 1}),
+                &json!("otra petición con esta Idempotency-Key se está atendiendo; repita la suya en 1 s")
+            )
+        );
+    }
+    drop(connections);
+    let first = first.await;
+    assert!(first["data"]["realizarPago"]["idCorrelacion"].is_string(), "{first}");
+    assert_eq!(bff.graphql_with(PAY_FOR_ID, &pay, Some("k-1")).await, first);
+    let reused = bff.graphql_with(PAY_FOR_ID, &other, Some("k-1")).await;
+    assert_eq!(reused["errors"][0]["extensions"]["code"], "IDEMPOTENCY_KEY_REUSED");
 }
 
 #[tokio::test]

@@ -172,14 +172,15 @@ async fn a_payment_is_shown_whole() {
 async fn a_refused_request_is_shown_with_its_reason() {
     let bff = Bff::start().await;
     let id = bff.pay("c-1").await;
-    let reason = Reason::new("SolicitudInvalida", "no puede ser");
+    // The operator speaks to who runs it; a client reads its own language.
+    let reason = Reason::new("SolicitudInvalida", "spec.monto: it cannot be");
     let refused = Message::SolicitudRechazada {
         id_correlacion: id.clone(),
         reason,
     };
     let expected = json!({
-        "fase": "Rechazado", "secuencia": 0, "step": "0/4", "motivo": "SolicitudInvalida", "mensaje": "no puede ser",
-        "terminado": true,
+        "fase": "Rechazado", "secuencia": 0, "step": "0/4", "motivo": "SolicitudInvalida",
+        "mensaje": "la plataforma no acepta esta solicitud; no se hizo ningún cobro", "terminado": true,
     });
     for _ in 0..2 {
         assert_eq!(bff.deliver(&refused).await, "SUCCESS");

@@ -31,10 +31,20 @@ pub(crate) async fn connect_as(
     protocol: Option<&'static str>,
     authorization: Option<&str>,
 ) -> Result<Socket, tungstenite::Error> {
+    let authorization = authorization.map(|shown| ("authorization", shown));
+    connect_with(address, protocol, authorization.as_slice()).await
+}
+
+/// With headers.
+pub(crate) async fn connect_with(
+    address: &str,
+    protocol: Option<&'static str>,
+    headers: &[(&'static str, &str)],
+) -> Result<Socket, tungstenite::Error> {
     let mut request = address.into_client_request().unwrap();
-    if let Some(authorization) = authorization {
-        let value = http::HeaderValue::from_str(authorization).unwrap();
-        request.headers_mut().insert("authorization", value);
+    for (name, value) in headers {
+        let value = http::HeaderValue::from_str(value).unwrap();
+        request.headers_mut().insert(*name, value);
     }
     if let Some(protocol) = protocol {
         request

@@ -1,6 +1,6 @@
 //! The table `facturas`: the read model of invoices.
 
-use seedwork::{Dinero, Fault, IdCliente, IdCorrelacion, MedioPago, Moneda, Reason};
+use seedwork::{Declive, Dinero, Fault, IdCliente, IdCorrelacion, MedioPago, Moneda, Reason};
 use seedwork_runtime::sql;
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
@@ -14,7 +14,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT f.id, f.id_cliente, f.medio_pago, f.monto, f.moneda, f.estado, f.periodo_fin, f.emitida,
-                    f.cancelada, f.motivo, f.mensaje, f.reintento_de, f.intento FROM facturas f ",
+                    f.cancelada, f.motivo, f.mensaje, f.declive, f.reintento_de, f.intento FROM facturas f ",
             $rest
         )
     };
@@ -46,16 +46,17 @@ impl Facturas {
             reintento,
         } = factura;
         let version = i64::try_from(version).map_err(|error| Fault::bug("failed to project an invoice", error))?;
+        let declive = cancelacion.as_ref().and_then(|cancelacion| cancelacion.reason.declive);
         sqlx::query(
             "INSERT INTO facturas (id, id_cliente, medio_pago, monto, moneda, estado, periodo_fin, version,
-                                   emitida, cancelada, motivo, mensaje, reintento_de, intento)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                   emitida, cancelada, motivo, mensaje, reintento_de, intento, declive)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              ON CONFLICT (id) DO UPDATE SET
                  id_cliente = excluded.id_cliente, medio_pago = excluded.medio_pago, monto = excluded.monto,
                  moneda = excluded.moneda, estado = excluded.estado, periodo_fin = excluded.periodo_fin,
                  version = excluded.version, emitida = excluded.emitida, cancelada = excluded.cancelada,
                  motivo = excluded.motivo, mensaje = excluded.mensaje, reintento_de = excluded.reintento_de,
-                 intento = excluded.intento
+                 intento = excluded.intento, declive = excluded.declive
              WHERE facturas.version < excluded.version",
         )
         .bind(id.as_str())
@@ -80,6 +81,7 @@ impl Facturas {
         )
         .bind(reintento.as_ref().map_or("", |reintento| reintento.de.as_str()))
         .bind(reintento.as_ref().map_or(0, |reintento| i64::from(reintento.intento)))
+        .bind(declive.map_or("", Declive::as_str))
         .execute(&self.0)
         .await
         .map_err(sql::fault("project an invoice"))?;
@@ -144,7 +146,8 @@ pub(super) fn read(row: &AnyRow) -> Result<Factura, Fault> {
     let estado = EstadoFactura::read(&text(row, "estado")?, moment(row, "periodo_fin")?);
     let cancelacion = match moment(row, "cancelada")? {
         Some(cuando) => Some(Cancelacion {
-            reason: Reason::new(text(row, "motivo")?, text(row, "mensaje")?),
+            reason: Reason::new(text(row, "motivo")?, text(row, "mensaje")?)
+                .with_declive(Declive::parse(&text(row, "declive")?)),
             cuando,
         }),
         None => None,

@@ -1,7 +1,8 @@
 //! Makes the tables `clientes` and `facturas` again from the documents.
 //!
 //! A state store tells no keys, so these come from SQL: from the two tables, which know an id before its document is
-//! written, and from the requests and retries that were taken here. Rows are overwritten one by one, each only if
+//! written, and from the requests, retries and reminders that are known here. So the invoice of a payment that came by
+//! another door and whose row was removed by hand does not come back: nothing else in this database names it. Rows are overwritten one by one, each only if
 //! nobody wrote it meanwhile, so this may run beside the service. Nothing is removed: a row without a document is
 //! counted and left, since a rebuild over the wrong state store must not forget every key there is.
 
@@ -42,7 +43,8 @@ const CLIENTES: &str = "SELECT id FROM (
 
 /// Every key of an invoice that SQL knows, after `$1`.
 const FACTURAS: &str = "SELECT id FROM (
-        SELECT id FROM facturas UNION SELECT id FROM reintentos UNION SELECT id_correlacion AS id FROM solicitudes
+        SELECT id FROM facturas UNION SELECT id FROM reintentos UNION SELECT id_factura AS id FROM recordatorios
+        UNION SELECT id_correlacion AS id FROM solicitudes
     ) AS claves WHERE id > $1 ORDER BY id LIMIT $2";
 
 /// The requests that were taken here, after `$1`: they name clients too.

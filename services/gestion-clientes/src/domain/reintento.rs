@@ -1,12 +1,12 @@
 //! Which declined payments are tried again, and when.
 
-use seedwork::Reason;
+use seedwork::{Declive, Reason};
 
 use super::factura::{EstadoFactura, Factura};
 use super::instante::Instante;
 
-/// The codes of soft declines: the same card may pay on another day. A list of what may be tried again, so that a code
-/// that nobody has thought of is not; a hard decline is never repeated.
+/// The codes of declines that are soft where the gateway does not say what they are: the same card may pay on another
+/// day. A list of what may be tried again, so that a code that nobody has thought of is not.
 pub const SUAVES: [&str; 1] = ["FondosInsuficientes"];
 
 /// When a declined payment is tried again: days of 24 hours after it was declined first, ascending.
@@ -46,9 +46,13 @@ impl Calendario {
     }
 }
 
-/// Whether the same payment may succeed on another day.
+/// Whether the same payment may succeed on another day: the gateway's word counts; a hard decline is never repeated.
 pub fn es_suave(reason: &Reason) -> bool {
-    SUAVES.contains(&reason.motivo.as_str())
+    match reason.declive {
+        Some(Declive::Suave) => true,
+        Some(Declive::Duro) => false,
+        None => SUAVES.contains(&reason.motivo.as_str()),
+    }
 }
 
 /// The moment that an invoice was cancelled by a soft decline; `None` for any other.
@@ -81,7 +85,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_known_soft_decline_is_soft() {
+    fn the_word_of_the_gateway_counts_whatever_the_code() {
+        for (motivo, declive, suave) in [
+            ("LimiteDiario", Declive::Suave, true),
+            ("FondosInsuficientes", Declive::Suave, true),
+            ("FondosInsuficientes", Declive::Duro, false),
+            ("TarjetaRobada", Declive::Duro, false),
+        ] {
+            let reason = Reason::new(motivo, "x").with_declive(Some(declive));
+            assert_eq!(es_suave(&reason), suave, "{motivo} {declive:?}");
+        }
+    }
+
+    #[test]
+    fn without_it_only_a_known_soft_decline_is_soft() {
         for (motivo, suave) in [
             ("FondosInsuficientes", true),
             ("TarjetaRechazada", false),

@@ -159,3 +159,23 @@ async fn neither_table_nor_answer_ever_holds_a_password() {
     let list = service.get("/clientes/cliente").await.text;
     assert!(!list.contains("argon2") && !list.contains("contrasena"), "{list}");
 }
+
+#[tokio::test]
+async fn while_a_client_is_being_registered_another_request_under_its_key_is_to_come_back() {
+    for path in ["/clientes/cliente", "/clientes/cliente-comando"] {
+        let service = service().await;
+        let mut first = std::pin::pin!(service.post_with_key(path, "k", ANA));
+        // Half-way: its password is being hashed, and it is not asked for more before it is waited for.
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        for body in [ANA, &ANA.replace("Ana", "Eva")] {
+            let second = service.post_with_key(path, "k", body).await;
+            assert_eq!(second.problem(409).len(), 1);
+            assert_eq!(second.header("retry-after"), "1");
+        }
+        let first = first.await;
+        assert!(first.status.is_success(), "{}", first.text);
+        let again = service.post_with_key(path, "k", ANA).await;
+        assert_eq!((again.status, again.text), (first.status, first.text));
+        assert_eq!(again.headers.get("location"), first.headers.get("location"));
+    }
+}

@@ -12,9 +12,9 @@ const NO_NOMBRE: &str = "nombre no puede estar vacío";
 const NO_APELLIDOS: &str = "apellidos no puede estar vacío";
 const NO_CORREO: &str = "correo no puede estar vacío";
 const NO_CONTRASENA: &str = "contrasena no puede estar vacío";
-const MEDIO: &str = "medioPago must be one of TarjetaCredito, TarjetaDebito, PSE";
-const NO_CLIENTE: &str = "idCliente must not be empty";
-const NO_NUMBER: &str = "monto must be a plain decimal number such as 24 or 24.10";
+const MEDIO: &str = "medioPago debe ser uno de TarjetaCredito, TarjetaDebito, PSE";
+const NO_CLIENTE: &str = "idCliente no puede estar vacío";
+const NO_NUMBER: &str = "monto debe ser un número decimal simple, como 24 o 24.10";
 
 #[tokio::test]
 async fn a_client_is_refused_with_a_sentence_for_each_broken_field() {
@@ -93,28 +93,28 @@ async fn a_payment_is_refused_with_a_sentence_for_each_broken_field() {
         (pay("24").replace("c-1", " "), vec![NO_CLIENTE]),
         (
             pay("24").replace("c-1", "a\\u0000"),
-            vec!["idCliente must hold printable characters only"],
+            vec!["idCliente solo puede tener caracteres imprimibles"],
         ),
         (
             pay("24").replace("c-1", &"x".repeat(129)),
-            vec!["idCliente must be at most 128 characters long"],
+            vec!["idCliente debe tener como máximo 128 caracteres"],
         ),
         (
             pay("24").replace('{', r#"{"moneda":"COP","#),
             vec!["moneda no es un campo de esta petición"],
         ),
-        (pay("24.105"), vec!["monto must have at most 2 decimals in USD"]),
+        (pay("24.105"), vec!["monto debe tener como máximo 2 decimales en USD"]),
         (pay("1e3"), vec![NO_NUMBER]),
         (pay("\"12\""), vec![NO_NUMBER]),
         (pay("true"), vec![NO_NUMBER]),
         (pay("[24]"), vec![NO_NUMBER]),
-        (pay("0"), vec!["monto must be greater than 0"]),
-        (pay("-0.0"), vec!["monto must be greater than 0"]),
-        (pay("-5"), vec!["monto must be greater than 0"]),
-        (pay("1000000.01"), vec!["monto must be at most 1000000"]),
+        (pay("0"), vec!["monto debe ser mayor que 0"]),
+        (pay("-0.0"), vec!["monto debe ser mayor que 0"]),
+        (pay("-5"), vec!["monto debe ser mayor que 0"]),
+        (pay("1000000.01"), vec!["monto debe ser como máximo 1000000"]),
         (
             pay("99999999999999999999999999999999"),
-            vec!["monto must be at most 1000000"],
+            vec!["monto debe ser como máximo 1000000"],
         ),
     ];
     for (body, sentences) in table {

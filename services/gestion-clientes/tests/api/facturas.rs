@@ -172,7 +172,7 @@ async fn the_invoices_of_a_client_are_listed_page_by_page() {
     assert_eq!(service.get("/facturacion?idCliente=nadie").await.text, "[]");
     assert_eq!(
         service.get("/facturacion").await.problem(400),
-        ["idCliente must not be empty"]
+        ["idCliente no puede estar vacío"]
     );
 }
 

@@ -196,7 +196,12 @@ impl Service {
 
     /// Plays the operator of a payment that is undone for this reason.
     pub(crate) async fn undo(&self, action: Action, id: &str, id_cliente: &str, motivo: &str) -> Outcome {
-        let reason = Some(Reason::new(motivo, "lo dice la pasarela"));
+        let reason = Reason::new(motivo, "lo dice la pasarela");
+        self.undo_because(action, id, id_cliente, reason).await
+    }
+
+    pub(crate) async fn undo_because(&self, action: Action, id: &str, id_cliente: &str, reason: Reason) -> Outcome {
+        let reason = Some(reason);
         let order = Comando {
             reason,
             ..comando(action, id, id_cliente)

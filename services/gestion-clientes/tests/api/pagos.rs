@@ -72,7 +72,7 @@ async fn the_currency_of_the_door_is_a_setting() {
         .post("/facturacion/realizar-pago", body("c-1", "500.50"))
         .await
         .problem(400);
-    assert_eq!(sentences, ["monto must have at most 0 decimals in CLP"]);
+    assert_eq!(sentences, ["monto no puede tener decimales en CLP"]);
 }
 
 #[tokio::test]
@@ -96,8 +96,18 @@ async fn the_same_key_is_the_same_payment() {
     let pay = body("c-1", "24");
     let answers = join_all((0..8).map(|_| service.pay_with_key("k", &pay))).await;
     let first = &answers[0].json()["id"];
-    for answer in &answers {
-        assert_eq!((answer.status, &answer.json()["id"]), (StatusCode::OK, first));
+    // At once: taken by one, the others are to come back; later: all the same.
+    let taken = answers.iter().filter(|answer| answer.status == StatusCode::OK);
+    assert_eq!(taken.count(), 1);
+    assert!(
+        answers
+            .iter()
+            .skip(1)
+            .all(|answer| answer.status == StatusCode::CONFLICT)
+    );
+    for _ in 0..3 {
+        let again = service.pay_with_key("k", &pay).await;
+        assert_eq!((again.status, &again.json()["id"]), (StatusCode::OK, first));
     }
     assert_eq!(
         &service.pay_with_key("k", &body("c-1", "24.00")).await.json()["id"],
@@ -117,6 +127,43 @@ async fn the_same_key_is_the_same_payment() {
         service.pay_with_key("k", &body("c-1", "25")).await.problem(422).len(),
         1
     );
+}
+
+#[tokio::test]
+async fn while_a_request_is_being_answered_another_under_its_key_is_to_come_back() {
+    for path in ["/facturacion/realizar-pago", "/facturacion/realizar-pago-comando"] {
+        let service = service().await;
+        let (pay, other) = (body("c-1", "24"), body("c-1", "25"));
+        // The one connection that there is: the first request waits for it, half-way.
+        let connection = service.pool.acquire().await.unwrap();
+        let mut first = std::pin::pin!(service.post_with_key(path, "k", &pay));
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        for body in [&pay, &other] {
+            let second = service.post_with_key(path, "k", body).await;
+            let sentence = "otra petición con esta Idempotency-Key se está atendiendo; repita la suya en 1 s";
+            assert_eq!(second.problem(409), [sentence]);
+            assert_eq!(second.header("retry-after"), "1");
+        }
+        drop(connection);
+        let first = first.await;
+        assert!(first.status.is_success(), "{}", first.text);
+        let again = service.post_with_key(path, "k", &pay).await;
+        assert_eq!((again.status, again.text), (first.status, first.text));
+        assert_eq!(again.headers.get("location"), first.headers.get("location"));
+        assert_eq!(service.post_with_key(path, "k", &other).await.problem(422).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_caller_hung_up_is_free() {
+    let service = service().await;
+    let pay = body("c-1", "24");
+    let connection = service.pool.acquire().await.unwrap();
+    let mut first = Box::pin(service.pay_with_key("k", &pay));
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    drop(first);
+    drop(connection);
+    assert_eq!(service.pay_with_key("k", &pay).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -71,6 +71,11 @@ async fn damaged_tables_are_rebuilt_the_same() {
         &[
             "UPDATE facturas SET estado = 'PAGO_ENVIADO', periodo_fin = 0, monto = 1, cancelada = 0, motivo = '', version = 99",
         ],
+        // A reminder names the invoice that it was about.
+        &[
+            "INSERT INTO recordatorios (id_factura, clase, enviado) VALUES ('p-1', 'ANTES', 1)",
+            "DELETE FROM facturas WHERE id = 'p-1'",
+        ],
         // Rows that are gone are found again by whatever else names them: a request or an invoice.
         &["DELETE FROM clientes"],
         &["DELETE FROM facturas WHERE id NOT IN ('p-1', 'p-2')"],

@@ -1,7 +1,7 @@
 //! Soft declines are tried again on their days, each as a payment of its own, linked to the first.
 
 use gestion_clientes::domain::instante::Instante;
-use seedwork::{EstadoPago, IdCorrelacion, Message, Phase};
+use seedwork::{Declive, EstadoPago, IdCorrelacion, Message, Phase, Reason};
 use seedwork_runtime::now_ms;
 use serde_json::json;
 
@@ -124,6 +124,31 @@ async fn what_is_no_soft_decline_is_never_tried_again() {
     service.command(REVERTIR, "p-7", &ana).await; // nobody said why
     for day in [1, 3, 7] {
         assert_eq!(after(&service, day).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn the_word_of_the_gateway_decides_whatever_the_code() {
+    for (motivo, declive, retries) in [
+        ("LimiteDiario", Declive::Suave, 1),
+        (SOFT, Declive::Suave, 1),
+        (SOFT, Declive::Duro, 0),
+        ("TarjetaRobada", Declive::Duro, 0),
+    ] {
+        let service = service().await;
+        let ana = service.ana().await;
+        service.command(CREAR, "p-1", &ana).await;
+        let reason = Reason::new(motivo, "lo dice la pasarela").with_declive(Some(declive));
+        service.undo_because(REVERTIR, "p-1", &ana, reason).await;
+        // It stands in the document: a table that was made again knows it too.
+        sqlx::query("UPDATE facturas SET declive = ''")
+            .execute(&service.pool)
+            .await
+            .unwrap();
+        gestion_clientes::rebuild_over(service.sidecar.clone(), service.pool.clone())
+            .await
+            .unwrap();
+        assert_eq!(after(&service, 1).await.len(), retries, "{motivo} {declive:?}");
     }
 }
 

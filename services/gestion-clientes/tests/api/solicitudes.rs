@@ -75,7 +75,7 @@ async fn a_request_that_the_operator_refuses_says_why() {
     let id = taken(&service, "c-1").await;
     let message = Message::SolicitudRechazada {
         id_correlacion: IdCorrelacion::parse(id.as_str()).unwrap(),
-        reason: Reason::new("SolicitudInvalida", "no puede ser"),
+        reason: Reason::new("SolicitudInvalida", "spec.monto: it cannot be"),
     };
     assert_eq!(
         service.deliver(message.event_type(), &message.data().unwrap()).await,
@@ -84,7 +84,10 @@ async fn a_request_that_the_operator_refuses_says_why() {
     let refused = service.get(&format!("/facturacion/{id}")).await.json();
     assert_eq!(
         (&refused["motivo"], &refused["mensaje"]),
-        (&json!("SolicitudInvalida"), &json!("no puede ser"))
+        (
+            &json!("SolicitudInvalida"),
+            &json!("la plataforma no acepta esta solicitud; no se hizo ningún cobro")
+        )
     );
 }
 

@@ -7,7 +7,6 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use rand::Rng as _;
 use seedwork::contrato::Contracargo;
 use seedwork::{App, Fault, IdCorrelacion, Message};
 use seedwork_runtime::participant::{Documento, Participant as _, Participation};
@@ -185,7 +184,7 @@ impl Contracargos {
 
     /// Takes due rows for this replica by moving their next time on, from one second up to a minute.
     async fn claim(&self) -> Result<Vec<Due>, Fault> {
-        let jitter: i64 = rand::rng().random_range(0..250);
+        let jitter = seedwork_runtime::jitter_ms(250);
         let rows = sqlx::query(
             "UPDATE contracargos SET intentos = intentos + 1, proximo = $1 + $2 + CASE intentos
                  WHEN 0 THEN 1000 WHEN 1 THEN 2000 WHEN 2 THEN 4000 WHEN 3 THEN 8000 WHEN 4 THEN 16000
@@ -213,7 +212,7 @@ impl Contracargos {
 }
 
 fn unknown() -> Fault {
-    Fault::NotFound("no payment has this id".to_owned())
+    Fault::NotFound("no hay ningún pago con este id".to_owned())
 }
 
 /// Runs as long as somebody holds the chargebacks.

@@ -51,7 +51,7 @@ async fn a_client_sees_its_own_payments_and_no_others() {
 async fn what_concerns_every_client_is_for_operators() {
     let (servicio, issuer) = asked().await;
     let (client, operator) = (issuer.cliente("c-1"), issuer.operador("ana"));
-    for path in ["/pagos/simular-evento-de-compensacion", "/pagos/conciliacion"] {
+    for path in ["/pagos/simular-evento-de-compensacion", "/conciliacion"] {
         assert_eq!(
             servicio.post_as(path, &client).await.status,
             StatusCode::FORBIDDEN,
@@ -59,7 +59,7 @@ async fn what_concerns_every_client_is_for_operators() {
         );
         assert!(servicio.post_as(path, &operator).await.status.is_success(), "{path}");
     }
-    for path in ["/pagos/conciliacion", "/pagos/conciliacion/x"] {
+    for path in ["/conciliacion", "/conciliacion/x"] {
         assert_eq!(
             servicio.get_as(path, &client).await.status,
             StatusCode::FORBIDDEN,
@@ -76,12 +76,12 @@ async fn what_concerns_every_client_is_for_operators() {
 #[tokio::test]
 async fn without_a_token_only_the_open_doors_answer() {
     let (servicio, _) = asked().await;
-    for path in ["/pagos", "/pagos/p-1", "/pagos/conciliacion", "/pagos/conciliacion/x"] {
+    for path in ["/pagos", "/pagos/p-1", "/conciliacion", "/conciliacion/x"] {
         let answer = servicio.get(path).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
         assert!(answer.headers.contains_key("www-authenticate"));
     }
-    for path in ["/pagos/simular-evento-de-compensacion", "/pagos/conciliacion"] {
+    for path in ["/pagos/simular-evento-de-compensacion", "/conciliacion"] {
         assert_eq!(
             servicio.post(path, "{}").await.status,
             StatusCode::UNAUTHORIZED,

@@ -146,7 +146,7 @@ async fn a_malformed_chargeback_is_refused_with_its_rules() {
     }
     let huge = servicio.post(DOOR, "x".repeat(100 * 1024)).await;
     assert_eq!(huge.status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(huge.body["error"], "the body must be at most 65536 bytes");
+    assert_eq!(huge.body["error"], "el cuerpo debe tener como máximo 65536 bytes");
 }
 
 #[tokio::test]
@@ -211,7 +211,8 @@ async fn the_document_lists_what_is_served_and_nothing_else() {
             let request = Request::builder().method(method.to_uppercase().as_str());
             let request = request.uri(path.replace("{id}", "nobody")).body(Body::empty()).unwrap();
             let answer = servicio.ask(request).await;
-            let served = answer.status != StatusCode::METHOD_NOT_ALLOWED && answer.body["detail"] != "no such path";
+            let served =
+                answer.status != StatusCode::METHOD_NOT_ALLOWED && answer.body["detail"] != "no existe esta ruta";
             let declared = methods.as_object().unwrap().contains_key(method);
             // `/pagos/{id}` answers GET behind every path of that form, the chargeback's door included.
             let door = method == "get" && path == DOOR;
@@ -223,13 +224,13 @@ async fn the_document_lists_what_is_served_and_nothing_else() {
     }
     listed.sort();
     let expected = [
+        "get /conciliacion",
+        "get /conciliacion/{id}",
         "get /health",
         "get /pagos",
-        "get /pagos/conciliacion",
-        "get /pagos/conciliacion/{id}",
         "get /pagos/{id}",
         "get /spec",
-        "post /pagos/conciliacion",
+        "post /conciliacion",
         "post /pagos/simular-evento-de-compensacion",
         "post /pagos/webhook/stripe",
     ];

@@ -16,7 +16,7 @@ use crate::servicio::{Answer, DO, Servicio, UNDO, id, order};
 
 use Operacion::{Autorizar, Capturar, Reembolsar};
 
-const DOOR: &str = "/pagos/conciliacion";
+const DOOR: &str = "/conciliacion";
 
 /// Has the books compared; gives the report.
 pub(crate) async fn reconcile(servicio: &Servicio) -> Value {
@@ -145,10 +145,7 @@ async fn one_comparison_runs_at_a_time_and_a_key_begins_one() {
         servicio.ask(keyed(&"k".repeat(256))).await.status,
         StatusCode::BAD_REQUEST
     );
-    assert_eq!(
-        servicio.get("/pagos/conciliacion/nobody").await.status,
-        StatusCode::NOT_FOUND
-    );
+    assert_eq!(servicio.get("/conciliacion/nobody").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -212,5 +209,5 @@ async fn a_comparison_that_died_is_shown_as_failed_by_the_next() {
     .await
     .unwrap();
     reconcile(&servicio).await;
-    assert_eq!(servicio.get("/pagos/conciliacion/dead").await.body["estado"], "FALLIDA");
+    assert_eq!(servicio.get("/conciliacion/dead").await.body["estado"], "FALLIDA");
 }

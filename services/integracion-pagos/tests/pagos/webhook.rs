@@ -207,7 +207,7 @@ async fn a_refund_of_ours_is_no_news_and_one_in_part_is_for_a_person() {
     assert_eq!(seen["estado"], "CONFIRMADO");
     assert_eq!(seen["avisos"][0]["nombre"], "ReembolsoParcialEnPasarela");
     assert_eq!(count(&servicio, "contracargos").await, 0);
-    let list = servicio.get("/pagos/conciliacion").await.body;
+    let list = servicio.get("/conciliacion").await.body;
     assert_eq!(list["avisos"].as_array().unwrap().len(), 2);
 }
 

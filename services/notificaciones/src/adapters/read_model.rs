@@ -47,10 +47,18 @@ pub struct Pagina {
     pub id_correlacion: Option<IdCorrelacion>,
     /// Only the notifications for this client.
     pub id_cliente: Option<IdCliente>,
-    /// Only what comes after this notification.
-    pub tras: Option<Uuid>,
+    /// Only what comes after this place.
+    pub tras: Option<Cursor>,
     /// At most so many.
     pub limite: u32,
+}
+
+/// A place in the order of lists: after a notification that was made at that moment. Displays as the text that callers
+/// send back. Whether a notification stands there does not matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    fecha: String,
+    id: String,
 }
 
 /// A notification made over HTTP that is not settled.
@@ -275,7 +283,7 @@ impl ReadModel {
         self.fila(id).await?.as_ref().map(leer).transpose()
     }
 
-    /// A page of notifications, oldest first; [`Fault::Rejected`] for a cursor that is none of theirs.
+    /// A page of notifications, oldest first.
     pub async fn listar(&self, pagina: &Pagina) -> Result<Vec<Fila>, Fault> {
         let Pagina {
             id_correlacion,
@@ -283,24 +291,10 @@ impl ReadModel {
             tras,
             limite,
         } = pagina;
-        // What is for another client is not there, for a cursor either.
-        let theirs = |fila: &Fila| {
-            id_cliente
-                .as_ref()
-                .is_none_or(|own| fila.id_cliente.as_deref() == Some(own.as_str()))
-        };
         // Before everything, unless the cursor says where.
-        let (fecha, id) = match tras {
-            None => (String::new(), String::new()),
-            Some(id) => match self.buscar(id).await?.filter(theirs) {
-                Some(fila) => (fila.fecha_creacion, fila.id),
-                None => {
-                    return Err(Fault::Rejected(vec![
-                        "cursor must be the id of a notification".to_owned(),
-                    ]));
-                }
-            },
-        };
+        let (fecha, id) = tras
+            .as_ref()
+            .map_or(("", ""), |Cursor { fecha, id }| (fecha.as_str(), id.as_str()));
         let query = match (id_correlacion, id_cliente) {
             (None, None) => sqlx::query(select!(
                 "WHERE fecha_creacion > $1 OR (fecha_creacion = $1 AND id > $2) ORDER BY fecha_creacion, id LIMIT $3"
@@ -318,7 +312,10 @@ impl ReadModel {
                  AND id_cliente = $5 ORDER BY fecha_creacion, id LIMIT $3"
             )),
         };
-        let mut query = query.bind(fecha).bind(id).bind(i64::from(*limite));
+        let mut query = query
+            .bind(fecha.to_owned())
+            .bind(id.to_owned())
+            .bind(i64::from(*limite));
         if let Some(pago) = id_correlacion {
             query = query.bind(pago.to_string());
         }
@@ -354,6 +351,44 @@ fn leer(row: &AnyRow) -> Result<Fila, Fault> {
         fecha_creacion: text("fecha_creacion")?,
         fecha_actualizacion: text("fecha_actualizacion")?,
     })
+}
+
+// === impl Cursor ===
+
+impl Cursor {
+    /// The place after a notification.
+    pub fn after(fila: &Fila) -> Self {
+        Self {
+            fecha: fila.fecha_creacion.clone(),
+            id: fila.id.clone(),
+        }
+    }
+
+    /// Reads a moment to the second in UTC, a dot and an id: what the document's pattern says. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (fecha, id) = text.split_once('.')?;
+        let like = |text: &str, form: &str, inner: fn(&u8) -> bool| {
+            text.len() == form.len()
+                && text.bytes().zip(form.bytes()).all(|(byte, form)| match form {
+                    b'0' => inner(&byte),
+                    separator => byte == separator,
+                })
+        };
+        let lower_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let fits = like(fecha, "0000-00-00T00:00:00Z", u8::is_ascii_digit)
+            && like(id, "00000000-0000-0000-0000-000000000000", lower_hex);
+        fits.then(|| Self {
+            fecha: fecha.to_owned(),
+            id: id.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { fecha, id } = self;
+        write!(f, "{fecha}.{id}")
+    }
 }
 
 // === impl Fila ===

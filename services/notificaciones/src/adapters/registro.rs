@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use seedwork::Fault;
-use seedwork_runtime::intake::IdempotencyKey;
+use seedwork_runtime::intake::{Held, IdempotencyKey, KeyInUse, Keys};
 use seedwork_runtime::sidecar::{Expect, Sidecar, save};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -25,6 +25,7 @@ pub struct Registro {
     read_model: ReadModel,
     entregas: Entregas,
     wake: Arc<Notify>,
+    claves: Arc<Keys>,
 }
 
 /// The document of one notification.
@@ -45,6 +46,8 @@ pub enum Recibo {
     Repetida(Box<Fila>),
     /// The `Idempotency-Key` is another request's.
     ClaveUsada,
+    /// Another request under the key is being answered.
+    EnCurso(KeyInUse),
 }
 
 /// The version of a document that never changes.
@@ -85,6 +88,7 @@ impl Registro {
             sidecar,
             read_model,
             wake: Arc::default(),
+            claves: Arc::default(),
         })
     }
 
@@ -95,6 +99,10 @@ impl Registro {
 
     /// Keeps a notification and stores its document at once if the store answers. The sweep delivers it.
     pub async fn guardar(&self, nueva: Nueva, clave: Option<IdempotencyKey<'_>>) -> Result<Recibo, Fault> {
+        let _held = match self.tomar(clave) {
+            Ok(held) => held,
+            Err(in_use) => return Ok(Recibo::EnCurso(in_use)),
+        };
         let recibo = self.anotar(nueva, clave, GRACE_MS).await?;
         if let Recibo::Nueva(notificacion) = &recibo
             && matches!(notificacion.estado, Estado::Registrada { .. })
@@ -108,7 +116,18 @@ impl Registro {
 
     /// Keeps a notification; the sweep does the rest.
     pub async fn aceptar(&self, nueva: Nueva, clave: Option<IdempotencyKey<'_>>) -> Result<Recibo, Fault> {
+        let _held = match self.tomar(clave) {
+            Ok(held) => held,
+            Err(in_use) => return Ok(Recibo::EnCurso(in_use)),
+        };
         self.anotar(nueva, clave, 0).await
+    }
+
+    /// Holds a key while its request is being answered.
+    fn tomar(&self, clave: Option<IdempotencyKey<'_>>) -> Result<Option<Held>, KeyInUse> {
+        clave
+            .map(|clave| self.claves.hold(id_de_clave(clave).to_string()))
+            .transpose()
     }
 
     /// Key and notification are one write: of two requests at the same moment one makes it and the other finds it.

@@ -31,10 +31,10 @@ pub struct Factura {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CampoInvalido {
     /// A field is absent or empty.
-    #[error("{0} must not be empty")]
+    #[error("{0} no puede estar vacío")]
     Vacio(&'static str),
     /// A text is too long.
-    #[error("{campo} must be at most {maximo} characters long")]
+    #[error("{campo} debe tener como máximo {maximo} caracteres")]
     Largo {
         /// The field.
         campo: &'static str,
@@ -42,25 +42,25 @@ pub enum CampoInvalido {
         maximo: usize,
     },
     /// A text holds a control character.
-    #[error("{0} must hold printable characters only")]
+    #[error("{0} solo puede tener caracteres imprimibles")]
     NoImprimible(&'static str),
     /// `medio` is not one of the media.
-    #[error("medio must be one of correo, sms, push")]
+    #[error("medio debe ser uno de correo, sms, push")]
     Medio,
     /// `idCliente` is no id.
-    #[error("idCliente {0}")]
+    #[error("idCliente {}", .0.frase())]
     IdCliente(IdError),
     /// An invoice goes with another kind of notification.
-    #[error("factura goes with tipo RECORDATORIO only")]
+    #[error("factura solo va con tipo RECORDATORIO")]
     FacturaSinRecordatorio,
     /// `factura.monto` is no amount.
-    #[error("factura.monto {0}")]
+    #[error("factura.monto {}", .0.frase())]
     Monto(DineroError),
     /// `factura.moneda` is no currency.
-    #[error("factura.moneda must be an ISO 4217 code such as USD")]
+    #[error("factura.moneda debe ser un código ISO 4217, como USD")]
     Moneda,
     /// `factura.vence` is no date.
-    #[error("factura.vence must be a date such as 2026-12-31")]
+    #[error("factura.vence debe ser una fecha, como 2026-12-31")]
     Vence,
 }
 
@@ -240,24 +240,24 @@ mod tests {
                 .collect()
         };
         let all = [
-            "tipo must not be empty",
-            "medio must be one of correo, sms, push",
-            "valor must not be empty",
+            "tipo no puede estar vacío",
+            "medio debe ser uno de correo, sms, push",
+            "valor no puede estar vacío",
         ];
         assert_eq!(sentences(" ", "fax", ""), all);
         assert_eq!(
             sentences(&"x".repeat(65), "sms", "v"),
-            ["tipo must be at most 64 characters long"]
+            ["tipo debe tener como máximo 64 caracteres"]
         );
         assert_eq!(
             sentences("t", "sms", &"ñ".repeat(4_001)),
-            ["valor must be at most 4000 characters long"]
+            ["valor debe tener como máximo 4000 caracteres"]
         );
         assert_eq!(
             sentences("a\nb", "sms", "v\0"),
             [
-                "tipo must hold printable characters only",
-                "valor must hold printable characters only"
+                "tipo solo puede tener caracteres imprimibles",
+                "valor solo puede tener caracteres imprimibles"
             ]
         );
     }
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(accepted.estado, Estado::Aceptada { medio: Medio::Sms });
         assert_eq!(accepted.tipo, Tipo::Recordatorio);
         let error = Nueva::parse("t", "sms", "v", Some(""), None).unwrap_err();
-        assert_eq!(error[0].to_string(), "idCliente must not be empty");
+        assert_eq!(error[0].to_string(), "idCliente no puede estar vacío");
     }
 
     #[test]
@@ -300,10 +300,10 @@ mod tests {
         let errors = Factura::parse("", "0", "usd", "2026-02-29").unwrap_err();
         let sentences: Vec<_> = errors.iter().map(ToString::to_string).collect();
         let expected = [
-            "factura.id must not be empty",
-            "factura.monto must be greater than 0",
-            "factura.moneda must be an ISO 4217 code such as USD",
-            "factura.vence must be a date such as 2026-12-31",
+            "factura.id no puede estar vacío",
+            "factura.monto debe ser mayor que 0",
+            "factura.moneda debe ser un código ISO 4217, como USD",
+            "factura.vence debe ser una fecha, como 2026-12-31",
         ];
         assert_eq!(sentences, expected);
         for bad in [

@@ -31,6 +31,7 @@ pub(crate) struct Arnes {
     pub(crate) mensajeria: Arc<MensajeriaEnMemoria>,
     pub(crate) app: App,
     pub(crate) puerta: Arc<Puerta>,
+    pub(crate) pool: sqlx::AnyPool,
     router: Router,
     _folder: TempDir,
 }
@@ -100,13 +101,14 @@ impl Arnes {
                 resto: mensajeria.clone(),
             }),
         };
-        let app = App::new(puerta.clone(), pool, all);
+        let app = App::new(puerta.clone(), pool.clone(), all);
         let router = app.router(&args.service, auth);
         Self {
             sidecar,
             mensajeria,
             app,
             puerta,
+            pool,
             router,
             _folder: folder,
         }

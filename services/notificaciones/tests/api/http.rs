@@ -79,58 +79,61 @@ async fn a_command_is_accepted_and_says_where_its_notification_is() {
 #[tokio::test]
 async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept() {
     let arnes = Arnes::new().await;
-    let medio = "medio must be one of correo, sms, push";
+    let medio = "medio debe ser uno de correo, sms, push";
     let long = format!(r#"{{"tipo":"{}","medio":"sms","valor":"v"}}"#, "x".repeat(65));
     let table: [(&str, &[&str]); 16] = [
         (r#"{"tipo":"t","medio":"fax","valor":"v"}"#, &[medio]),
         (r#"{"tipo":"t","medio":"SMS","valor":"v"}"#, &[medio]),
         (r#"{"tipo":"t","valor":"v"}"#, &[medio]),
-        (r#"{"tipo":"t","medio":7,"valor":"v"}"#, &["medio must be a text"]),
+        (r#"{"tipo":"t","medio":7,"valor":"v"}"#, &["medio debe ser un texto"]),
         (
             r#"{"tipo":"","medio":"sms","valor":"  "}"#,
-            &["tipo must not be empty", "valor must not be empty"],
+            &["tipo no puede estar vacío", "valor no puede estar vacío"],
         ),
         (
             r#"{"tipo":null,"medio":"sms","valor":["v"]}"#,
-            &["valor must be a text", "tipo must not be empty"],
+            &["valor debe ser un texto", "tipo no puede estar vacío"],
         ),
-        ("{}", &["tipo must not be empty", medio, "valor must not be empty"]),
-        (&long, &["tipo must be at most 64 characters long"]),
+        (
+            "{}",
+            &["tipo no puede estar vacío", medio, "valor no puede estar vacío"],
+        ),
+        (&long, &["tipo debe tener como máximo 64 caracteres"]),
         (
             r#"{"tipo":"t","medio":"sms","valor":"\u0000"}"#,
-            &["valor must hold printable characters only"],
+            &["valor solo puede tener caracteres imprimibles"],
         ),
         (
             r#"{"tipo":"a\u0007","medio":"sms","valor":"v"}"#,
-            &["tipo must hold printable characters only"],
+            &["tipo solo puede tener caracteres imprimibles"],
         ),
         (
             r#"{"tipo":"t","medio":"sms","valor":"v","asunto":"a"}"#,
-            &["asunto is not one of the fields tipo, medio, valor, idCliente, factura"],
+            &["asunto no es uno de los campos tipo, medio, valor, idCliente, factura"],
         ),
         (
             r#"{"tipo":"t","medio":"sms","valor":"v","idCliente":7}"#,
-            &["idCliente must be a text"],
+            &["idCliente debe ser un texto"],
         ),
         (
             r#"{"tipo":"t","medio":"sms","valor":"v","idCliente":""}"#,
-            &["idCliente must not be empty"],
+            &["idCliente no puede estar vacío"],
         ),
         (
             r#"{"tipo":"RECORDATORIO","medio":"sms","valor":"v","factura":"f-1"}"#,
-            &["factura must be an object"],
+            &["factura debe ser un objeto"],
         ),
         (
             r#"{"tipo":"RECORDATORIO","medio":"sms","factura":{"id":7,"monto":1,"dias":3}}"#,
             &[
-                "factura.dias is not one of the fields id, monto, moneda, vence",
-                "factura.id must be a text",
-                "valor must not be empty",
+                "factura.dias no es uno de los campos id, monto, moneda, vence",
+                "factura.id debe ser un texto",
+                "valor no puede estar vacío",
             ],
         ),
         (
             r#"{"tipo":"ALERTA","medio":"sms","valor":"v","factura":{"id":"f","monto":1,"moneda":"USD","vence":"2026-12-31"}}"#,
-            &["factura goes with tipo RECORDATORIO only"],
+            &["factura solo va con tipo RECORDATORIO"],
         ),
     ];
     for (body, sentences) in table {
@@ -252,21 +255,24 @@ async fn the_notifications_of_a_payment_are_found_by_it_and_tell_where_they_stan
 #[tokio::test]
 async fn a_bad_page_is_refused_with_a_sentence_for_each_rule() {
     let arnes = Arnes::new().await;
-    let limite = "limite must be a number from 1 to 100";
-    let cursor = "cursor must be the id of a notification";
+    let limite = "limite debe ser un número de 1 a 100";
+    let cursor = "cursor debe ser uno que haya respondido una lista";
     let table: [(&str, &[&str]); 8] = [
         ("limite=0", &[limite]),
         ("limite=101", &[limite]),
         ("limite=-1", &[limite]),
         ("limite=x", &[limite]),
         ("cursor=x", &[cursor]),
-        ("cursor=00000000-0000-0000-0000-000000000000", &[cursor]),
+        (
+            "cursor=2026-11-24T18:00:00Z.00000000-0000-0000-0000-00000000000A",
+            &[cursor],
+        ),
         ("limite=&cursor=", &[limite, cursor]),
         (
             "idCorrelacion=A&limite=9.5",
             &[
                 limite,
-                "idCorrelacion must be made of lower-case letters, digits and inner hyphens",
+                "idCorrelacion solo puede tener letras minúsculas sin tilde, dígitos y guiones interiores",
             ],
         ),
     ];
@@ -278,10 +284,18 @@ async fn a_bad_page_is_refused_with_a_sentence_for_each_rule() {
             "{query}"
         );
     }
+    let twice = arnes.get(&format!("{CREAR}?limite=1&limite=2")).await;
+    let sentence = "cada parámetro de la dirección debe aparecer una sola vez y ser un texto UTF-8";
     assert_eq!(
-        arnes.get(&format!("{CREAR}?limite=1&limite=2")).await.status,
-        StatusCode::BAD_REQUEST
+        (twice.status, &twice.body["error"]),
+        (StatusCode::BAD_REQUEST, &json!(sentence))
     );
+    // A place is a place, whether a notification stands there or not.
+    arnes.post(CREAR, BUENA).await;
+    for (place, count) in [("1999-12-31T23:59:59Z", 1), ("9999-99-99T99:99:99Z", 0)] {
+        let path = format!("{CREAR}?cursor={place}.00000000-0000-0000-0000-000000000000");
+        assert_eq!(ids(&arnes.get(&path).await).len(), count, "{place}");
+    }
 }
 
 #[tokio::test]
@@ -303,7 +317,8 @@ async fn the_document_names_every_route_and_each_one_is_served() {
             let there = path.replace("{id}", "00000000-0000-0000-0000-000000000000");
             let request = Request::builder().method(method.to_uppercase().as_str()).uri(&there);
             let answer = arnes.ask(request.body(Body::empty()).unwrap()).await;
-            let missing = answer.status == StatusCode::METHOD_NOT_ALLOWED || answer.body["detail"] == "no such path";
+            let missing =
+                answer.status == StatusCode::METHOD_NOT_ALLOWED || answer.body["detail"] == "no existe esta ruta";
             assert!(!missing, "{method} {path}");
             named.insert(format!("{method} {path}"));
         }
@@ -384,10 +399,7 @@ async fn a_key_stands_for_one_request_of_one_caller() {
         let other = BUENA.replace("sms", "push");
         let answer = arnes.post_with(path, &key, &other).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
-        assert_eq!(
-            answer.body["error"],
-            "Idempotency-Key was used before with another request"
-        );
+        assert_eq!(answer.body["error"], "Idempotency-Key ya se usó con otra petición");
     }
     assert_eq!(ids(&arnes.get(CREAR).await).len(), 1);
     // Without a key, under another one, and for another client each is a new one.
@@ -413,10 +425,33 @@ async fn of_requests_at_the_same_moment_under_one_key_one_makes_it() {
     let ask = || arnes.post_with(COMANDO, &key, BUENA);
     let answers = tokio::join!(ask(), ask(), ask(), ask());
     let answers = [answers.0, answers.1, answers.2, answers.3];
-    let places: BTreeSet<_> = answers
-        .iter()
-        .map(|answer| answer.headers["location"].to_str().unwrap())
-        .collect();
-    assert!(answers.iter().all(|answer| answer.status == StatusCode::ACCEPTED));
-    assert_eq!((places.len(), ids(&arnes.get(CREAR).await).len()), (1, 1));
+    // The others are to come back, and are then answered as the one was.
+    let (made, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == StatusCode::ACCEPTED);
+    assert_eq!(made.len(), 1);
+    assert!(others.iter().all(|answer| answer.status == StatusCode::CONFLICT));
+    assert_eq!(ask().await.headers["location"], made[0].headers["location"]);
+    assert_eq!(ids(&arnes.get(CREAR).await).len(), 1);
+}
+
+#[tokio::test]
+async fn while_a_request_is_being_answered_another_under_its_key_is_to_come_back() {
+    for path in [CREAR, COMANDO] {
+        let arnes = Arnes::new().await;
+        let key = [("idempotency-key", "k-1")];
+        // The one connection that there is: the first request waits for it, half-way.
+        let connection = arnes.pool.acquire().await.unwrap();
+        let mut first = std::pin::pin!(arnes.post_with(path, &key, BUENA));
+        let waits = std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())).await;
+        assert!(waits);
+        let second = arnes.post_with(path, &key, BUENA).await;
+        assert_eq!(second.status, StatusCode::CONFLICT);
+        assert_eq!(second.headers["retry-after"], "1");
+        let sentence = "otra petición con esta Idempotency-Key se está atendiendo; repita la suya en 1 s";
+        assert_eq!(second.body["error"], sentence);
+        drop(connection);
+        let first = first.await;
+        assert!(first.status.is_success(), "{}", first.body);
+        let again = arnes.post_with(path, &key, BUENA).await;
+        assert_eq!((again.status, again.body), (first.status, first.body));
+    }
 }

@@ -18,14 +18,14 @@ fn nueva() -> Nueva {
 async fn guardar(arnes: &Arnes) -> Notificacion {
     match arnes.app.registro.guardar(nueva(), None).await.unwrap() {
         Recibo::Nueva(notificacion) => *notificacion,
-        other @ (Recibo::Repetida(_) | Recibo::ClaveUsada) => panic!("not new: {other:?}"),
+        other @ (Recibo::Repetida(_) | Recibo::ClaveUsada | Recibo::EnCurso(_)) => panic!("not new: {other:?}"),
     }
 }
 
 async fn aceptar(arnes: &Arnes) -> Uuid {
     match arnes.app.registro.aceptar(nueva(), None).await.unwrap() {
         Recibo::Nueva(notificacion) => notificacion.id,
-        other @ (Recibo::Repetida(_) | Recibo::ClaveUsada) => panic!("not new: {other:?}"),
+        other @ (Recibo::Repetida(_) | Recibo::ClaveUsada | Recibo::EnCurso(_)) => panic!("not new: {other:?}"),
     }
 }
 

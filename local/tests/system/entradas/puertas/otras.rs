@@ -79,7 +79,7 @@ pub(in super::super) fn cliente() -> Vec<Bad> {
         400,
         &["nombre debe aparecer una sola vez"],
     ));
-    table.push(Bad::new(&good, 400, &["Idempotency-Key must be 1 to 255 characters long"]).keyed("k".repeat(256)));
+    table.push(Bad::new(&good, 400, &["Idempotency-Key debe tener de 1 a 255 caracteres"]).keyed("k".repeat(256)));
     table
 }
 
@@ -88,45 +88,49 @@ pub(in super::super) fn notificacion() -> Vec<Bad> {
     let good = json!({"tipo": "ALERTA", "medio": "correo", "valor": "hola"});
     let mut table = unreadable(&good);
     for (field, text) in [
-        ("tipo", "tipo must be a text"),
-        ("medio", "medio must be a text"),
-        ("valor", "valor must be a text"),
+        ("tipo", "tipo debe ser un texto"),
+        ("medio", "medio debe ser un texto"),
+        ("valor", "valor debe ser un texto"),
     ] {
         for value in no_texts() {
             table.push(Bad::new(with(&good, field, value), 400, &[text]));
         }
     }
     for (field, value, rule) in [
-        ("tipo", None, "tipo must not be empty"),
-        ("tipo", Some(json!(" ")), "tipo must not be empty"),
+        ("tipo", None, "tipo no puede estar vacío"),
+        ("tipo", Some(json!(" ")), "tipo no puede estar vacío"),
         (
             "tipo",
             Some(json!("x".repeat(65))),
-            "tipo must be at most 64 characters long",
+            "tipo debe tener como máximo 64 caracteres",
         ),
-        ("tipo", Some(json!("a\nb")), "tipo must hold printable characters only"),
-        ("medio", None, "medio must be one of correo, sms, push"),
-        ("medio", Some(json!("")), "medio must be one of correo, sms, push"),
-        ("medio", Some(json!("fax")), "medio must be one of correo, sms, push"),
-        ("valor", None, "valor must not be empty"),
-        ("valor", Some(Value::Null), "valor must not be empty"),
+        (
+            "tipo",
+            Some(json!("a\nb")),
+            "tipo solo puede tener caracteres imprimibles",
+        ),
+        ("medio", None, "medio debe ser uno de correo, sms, push"),
+        ("medio", Some(json!("")), "medio debe ser uno de correo, sms, push"),
+        ("medio", Some(json!("fax")), "medio debe ser uno de correo, sms, push"),
+        ("valor", None, "valor no puede estar vacío"),
+        ("valor", Some(Value::Null), "valor no puede estar vacío"),
         (
             "valor",
             Some(json!("x".repeat(4_001))),
-            "valor must be at most 4000 characters long",
+            "valor debe tener como máximo 4000 caracteres",
         ),
         (
             "valor",
             Some(json!("a\u{0}b")),
-            "valor must hold printable characters only",
+            "valor solo puede tener caracteres imprimibles",
         ),
     ] {
         table.push(Bad::new(with(&good, field, value), 400, &[rule]));
     }
     let all = [
-        "tipo must not be empty",
-        "medio must be one of correo, sms, push",
-        "valor must not be empty",
+        "tipo no puede estar vacío",
+        "medio debe ser uno de correo, sms, push",
+        "valor no puede estar vacío",
     ];
     table.push(Bad::new(json!({}), 400, &all));
     table
@@ -135,37 +139,41 @@ pub(in super::super) fn notificacion() -> Vec<Bad> {
 /// `POST /pagos/simular-evento-de-compensacion`; `id` is a payment that is not to be reversed. It reads any content
 /// type, as the original, and what names no payment is answered as the original did.
 pub(in super::super) fn contracargo(id: &str) -> Vec<Bad> {
-    let no_object = &["the body must be a JSON object"];
+    let no_object = &["el cuerpo debe ser un objeto JSON"];
     let large = json!({"idCorrelacion": id, "motivo": "x".repeat(OVERSIZED)});
     let mut table = vec![
         Bad::new("{", 400, no_object),
         Bad::new("[]", 400, no_object),
         Bad::new(json!(id), 400, no_object),
         Bad::new(large, 413, &["65536 bytes"]),
-        Bad::new(json!({"idCorrelacion": ""}), 400, &["idCorrelacion must not be empty"]),
+        Bad::new(
+            json!({"idCorrelacion": ""}),
+            400,
+            &["idCorrelacion no puede estar vacío"],
+        ),
         Bad::new(
             json!({"idCorrelacion": "No Es"}),
             400,
-            &["idCorrelacion must be made of lower-case letters"],
+            &["idCorrelacion solo puede tener letras minúsculas"],
         ),
         Bad::new(
             json!({"idCorrelacion": "x".repeat(59)}),
             400,
-            &["idCorrelacion must be at most 58 characters long"],
+            &["idCorrelacion debe tener como máximo 58 caracteres"],
         ),
         Bad::new(
             json!({"idCorrelacion": "no-lo-conoce-nadie"}),
             404,
-            &["no payment has this id"],
+            &["no hay ningún pago con este id"],
         ),
     ];
     for value in no_texts() {
         let body = json!({"idCorrelacion": value});
-        table.push(Bad::new(body, 400, &["idCorrelacion must be a text"]));
+        table.push(Bad::new(body, 400, &["idCorrelacion debe ser un texto"]));
         table.push(Bad::new(
             json!({"idCorrelacion": id, "motivo": value}),
             400,
-            &["motivo must be a text"],
+            &["motivo debe ser un texto"],
         ));
     }
     for motivo in ["x".repeat(257), "a\u{7}b".to_owned()] {
@@ -173,7 +181,7 @@ pub(in super::super) fn contracargo(id: &str) -> Vec<Bad> {
         table.push(Bad::new(
             body,
             400,
-            &["motivo must be at most 256 printable characters"],
+            &["motivo debe tener como máximo 256 caracteres imprimibles"],
         ));
     }
     table

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{Bad, OVERSIZED, no_texts, unreadable, with};
 
-const PLAIN: &str = "monto must be a plain decimal number";
-const POSITIVE: &str = "monto must be greater than 0";
-const DECIMALS: &str = "monto must have at most 2 decimals in USD";
-const LARGE: &str = "monto must be at most 1000000";
-const MEDIO: &str = "medioPago must be one of TarjetaCredito, TarjetaDebito, PSE";
+const PLAIN: &str = "monto debe ser un número decimal simple";
+const POSITIVE: &str = "monto debe ser mayor que 0";
+const DECIMALS: &str = "monto debe tener como máximo 2 decimales en USD";
+const LARGE: &str = "monto debe ser como máximo 1000000";
+const MEDIO: &str = "medioPago debe ser uno de TarjetaCredito, TarjetaDebito, PSE";
 
 /// The text of an amount, and the rule it breaks.
 const MONTOS: [(&str, &str); 17] = [
@@ -64,27 +64,31 @@ pub(in super::super) fn pago(cliente: &str) -> Vec<Bad> {
         table.push(Bad::new(
             with(&good, "idCliente", value),
             400,
-            &["idCliente must not be empty"],
+            &["idCliente no puede estar vacío"],
         ));
     }
     let long = Some(json!("x".repeat(129)));
     table.push(Bad::new(
         with(&good, "idCliente", long),
         400,
-        &["idCliente must be at most 128 characters long"],
+        &["idCliente debe tener como máximo 128 caracteres"],
     ));
     let control = Some(json!("a\u{0}b"));
     table.push(Bad::new(
         with(&good, "idCliente", control),
         400,
-        &["idCliente must hold printable characters only"],
+        &["idCliente solo puede tener caracteres imprimibles"],
     ));
     let all = json!({"medioPago": "Efectivo", "idCliente": "", "monto": -5});
-    table.push(Bad::new(all, 400, &[MEDIO, "idCliente must not be empty", POSITIVE]));
-    table.push(Bad::new(json!({}), 400, &[MEDIO, "idCliente must not be empty", PLAIN]));
+    table.push(Bad::new(all, 400, &[MEDIO, "idCliente no puede estar vacío", POSITIVE]));
+    table.push(Bad::new(
+        json!({}),
+        400,
+        &[MEDIO, "idCliente no puede estar vacío", PLAIN],
+    ));
     let twice = format!(r#"{{"medioPago":"PSE","idCliente":"{cliente}","monto":24,"monto":240}}"#);
     table.push(Bad::new(twice, 400, &["monto debe aparecer una sola vez"]));
-    table.push(Bad::new(&good, 400, &["Idempotency-Key must be 1 to 255 characters long"]).keyed("k".repeat(256)));
+    table.push(Bad::new(&good, 400, &["Idempotency-Key debe tener de 1 a 255 caracteres"]).keyed("k".repeat(256)));
     table.push(Bad::new(&good, 400, &["Idempotency-Key"]).keyed(""));
     table
 }
@@ -97,17 +101,13 @@ pub(in super::super) fn mutation(cliente: &str) -> Vec<Bad> {
     let mut table = vec![
         Bad::new("", 400, &["Unable to parse request body as JSON"]),
         Bad::new("{", 400, &["Unable to parse request body as JSON"]),
-        Bad::new(
-            "[]",
-            400,
-            &["Send one operation per request: batches are not supported"],
-        ),
+        Bad::new("[]", 400, &["envíe una operación por petición: no se atienden en lote"]),
         Bad::new("{\"query\": \"\"}", 400, &["No GraphQL query found in the request"]),
         Bad::new("{\"query\": 5}", 400, &["No GraphQL query found in the request"]),
         Bad::new(
             json!({"query": QUERY, "variables": []}),
             400,
-            &["Variables are not a JSON object"],
+            &["variables debe ser un objeto JSON"],
         ),
         Bad::new(
             json!({"query": QUERY, "relleno": "x".repeat(OVERSIZED)}),
@@ -123,7 +123,7 @@ pub(in super::super) fn mutation(cliente: &str) -> Vec<Bad> {
         Bad::new(
             asked(good.clone()),
             200,
-            &["Idempotency-Key must be 1 to 255 characters long"],
+            &["Idempotency-Key debe tener de 1 a 255 caracteres"],
         )
         .keyed("k".repeat(256)),
     ];
@@ -156,9 +156,12 @@ pub(in super::super) fn mutation(cliente: &str) -> Vec<Bad> {
         }
     }
     for (id, rule) in [
-        (String::new(), "idCliente must not be empty"),
-        ("x".repeat(129), "idCliente must be at most 128 characters long"),
-        ("a\u{0}b".to_owned(), "idCliente must hold printable characters only"),
+        (String::new(), "idCliente no puede estar vacío"),
+        ("x".repeat(129), "idCliente debe tener como máximo 128 caracteres"),
+        (
+            "a\u{0}b".to_owned(),
+            "idCliente solo puede tener caracteres imprimibles",
+        ),
     ] {
         table.push(Bad::new(asked(with(&good, "idCliente", Some(json!(id)))), 200, &[rule]));
     }
@@ -167,7 +170,7 @@ pub(in super::super) fn mutation(cliente: &str) -> Vec<Bad> {
     table.push(Bad::new(
         asked(all),
         200,
-        &[MEDIO, "idCliente must not be empty", POSITIVE],
+        &[MEDIO, "idCliente no puede estar vacío", POSITIVE],
     ));
     table
 }

@@ -3,6 +3,7 @@
 
 use async_graphql::{Context, Error, ErrorExtensions as _, Response, ServerError};
 use seedwork::Fault;
+use seedwork_runtime::intake::KeyInUse;
 
 use crate::adapters::clientes::ClientesError;
 use crate::adapters::limits::Excess;
@@ -28,6 +29,8 @@ pub(crate) enum Code {
     NotFound,
     /// The key was used with another request.
     KeyReused,
+    /// Another request under the key is being answered.
+    KeyInUse,
     /// Too many requests, or streams.
     Limited,
     /// Events are missing.
@@ -52,6 +55,7 @@ impl Code {
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::NotFound => "NOT_FOUND",
             Self::KeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::KeyInUse => "IDEMPOTENCY_KEY_IN_USE",
             Self::Limited => "RATE_LIMITED",
             Self::Reset => "STREAM_RESET",
             Self::Unavailable => "UNAVAILABLE",
@@ -63,6 +67,12 @@ impl Code {
 /// An error with its code.
 pub(super) fn error(code: Code, sentence: impl Into<String>) -> Error {
     Error::new(sentence).extend_with(|_, extensions| extensions.set("code", code.as_str()))
+}
+
+/// The key's first request is being answered: when to come back, in seconds, stands in `extensions.retryAfter`.
+pub(super) fn in_use(in_use: KeyInUse) -> Error {
+    error(Code::KeyInUse, in_use.to_string())
+        .extend_with(|_, extensions| extensions.set("retryAfter", KeyInUse::RETRY_AFTER))
 }
 
 /// An answer that is this error and nothing else.
@@ -105,7 +115,7 @@ pub(super) fn fault(ctx: &Context<'_>, fault: Fault) -> Error {
     match fault {
         Fault::Rejected(sentences) => rejected(ctx, sentences),
         Fault::NotFound(_) => error(Code::NotFound, "no existe"),
-        Fault::Conflict(_) => error(Code::KeyReused, "la Idempotency-Key ya se usó con otra solicitud"),
+        Fault::Conflict(_) => error(Code::KeyReused, "Idempotency-Key ya se usó con otra petición"),
         Fault::Unavailable { .. } => {
             tracing::warn!(error = fault.chain(), "a part we depend on does not answer");
             error(Code::Unavailable, "una parte del sistema no responde; intente de nuevo")

@@ -2,9 +2,10 @@
 
 use async_graphql::{Context, Object, Result};
 use seedwork::SolicitudPago;
+use seedwork::solicitud::SolicitudError;
 use seedwork_runtime::intake::IdempotencyKey;
 
-use super::error::{Code, error, fault, rejected};
+use super::error::{Code, error, fault, in_use, rejected};
 use super::types::{ClienteRespuesta, RealizarPagoInput};
 use super::{quien, sources};
 
@@ -16,7 +17,8 @@ pub(crate) struct IdempotencyHeader(pub(crate) String);
 #[Object]
 impl Mutation {
     /// Asks for a payment. Answered once the request cannot be lost; what becomes of it is told by `pago`, by
-    /// `eventosPago` and by /stream. With the header Idempotency-Key, a repeat is the same payment.
+    /// `eventosPago` and by /stream. With the header Idempotency-Key, a repeat is the same payment; while the first is being
+    /// answered, a repeat is told to come back (`IDEMPOTENCY_KEY_IN_USE`).
     async fn realizar_pago(&self, ctx: &Context<'_>, pago: RealizarPagoInput) -> Result<ClienteRespuesta> {
         let (sources, quien) = (sources(ctx)?, quien(ctx)?);
         let RealizarPagoInput {
@@ -27,7 +29,7 @@ impl Mutation {
         // The shortest text that reads back as the same double: what the caller wrote, or it would not have come here.
         // A number that is not finite has no digits, and is refused as any such text.
         let solicitud = SolicitudPago::parse(&medio_pago, &id_cliente, &monto.to_string(), sources.moneda)
-            .map_err(|errors| rejected(ctx, errors.iter().map(ToString::to_string).collect()))?;
+            .map_err(|errors| rejected(ctx, errors.iter().map(SolicitudError::frase).collect()))?;
         if !quien.sees(&solicitud.id_cliente) {
             return Err(error(
                 Code::Forbidden,
@@ -40,6 +42,7 @@ impl Mutation {
             .map(|header| IdempotencyKey::parse(&scope, &header.0))
             .transpose()
             .map_err(|error| fault(ctx, error))?;
+        let _held = sources.intake.hold(key).map_err(in_use)?;
         // Made at another door, or with kubectl: the operator would refuse this one, where nobody looks for it.
         if let Some(key) = key
             && let Some(known) = sources

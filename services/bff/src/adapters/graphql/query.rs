@@ -134,7 +134,7 @@ async fn known(sources: &Sources, id: &IdCorrelacion) -> std::result::Result<Opt
 }
 
 fn limit(limite: i32) -> std::result::Result<u8, String> {
-    let sentence = || format!("limite debe estar entre 1 y {LIMIT}");
+    let sentence = || format!("limite debe ser un número de 1 a {LIMIT}");
     if !(1..=LIMIT).contains(&limite) {
         return Err(sentence());
     }
@@ -150,7 +150,7 @@ fn filter(
     let id_cliente = id_cliente
         .map(IdCliente::parse)
         .transpose()
-        .map_err(|error| format!("idCliente {error}"));
+        .map_err(|error| format!("idCliente {}", error.frase()));
     let fase = fase
         .map(|text| {
             Fase::stored()
@@ -159,7 +159,7 @@ fn filter(
         })
         .transpose();
     let after = cursor
-        .map(|text| Cursor::parse(&text).ok_or_else(|| "cursor no es válido".to_owned()))
+        .map(|text| Cursor::parse(&text).ok_or_else(|| "cursor debe ser uno que haya respondido una lista".to_owned()))
         .transpose();
     match (id_cliente, fase, after, limit(limite)) {
         (Ok(id_cliente), Ok(fase), Ok(after), Ok(limit)) => Ok(Filter {

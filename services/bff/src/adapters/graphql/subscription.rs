@@ -55,7 +55,7 @@ impl Subscription {
 }
 
 fn parse(ctx: &Context<'_>, text: String) -> Result<IdCorrelacion> {
-    IdCorrelacion::parse(text).map_err(|error| rejected(ctx, vec![format!("idCorrelacion {error}")]))
+    IdCorrelacion::parse(text).map_err(|error| rejected(ctx, vec![format!("idCorrelacion {}", error.frase())]))
 }
 
 /// The states of a payment from the present one on, each once and in order; or the transitions of all from now on.

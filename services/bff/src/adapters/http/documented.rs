@@ -55,7 +55,7 @@ pub(super) struct ErrorGraphql {
 #[derive(ToSchema)]
 pub(super) struct Extensiones {
     /// A stable name.
-    #[schema(value_type = String, examples("BAD_USER_INPUT", "FORBIDDEN", "IDEMPOTENCY_KEY_REUSED", "UNAVAILABLE"))]
+    #[schema(value_type = String, examples("BAD_USER_INPUT", "FORBIDDEN", "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_USE", "UNAVAILABLE"))]
     code: String,
 }
 

@@ -28,7 +28,7 @@ use utoipa_axum::routes;
 use self::documented::{Operacion, Respuesta};
 use self::requests::{BadRequest, GetQuery, Refusal};
 use super::graphql::Executor;
-use super::limits::{Key, Limits};
+use super::limits::{Key, Limits, Usage};
 use super::quien::Visita;
 use super::tail::Tail;
 use crate::Pace;
@@ -85,6 +85,10 @@ impl Door {
     fn address(&self, visita: &Visita) -> IpAddr {
         visita.address(&self.proxies)
     }
+
+    fn usage(&self, visita: &Visita) -> Usage {
+        visita.usage(self.address(visita))
+    }
 }
 
 /// A query in the address, a WebSocket, or a page to try operations on
@@ -126,8 +130,8 @@ async fn by_get(
         let sdl = door.executor.sdl().unwrap_or_default();
         return Ok(Html(EXPLORER.replace("{{SDL}}", &escape(&sdl))).into_response());
     }
+    door.limits.read(&door.usage(&visita))?;
     let quien = visita.quien()?;
-    door.limits.read(quien.key(door.address(&visita)).as_ref())?;
     let Query(query): Query<GetQuery> = Query::try_from_uri(&uri).map_err(|_| BadRequest::NoQuery)?;
     let request = requests::by_get(&headers, query)?.data(quien.clone());
     let judged = door.executor.judge(request)?;
@@ -152,21 +156,23 @@ fn open_socket(
         Ok(quien) => quien.key(address),
         Err(_) => Some(Key::address(address)),
     };
-    door.limits.read(key.as_ref())?;
+    door.limits.read(&door.usage(visita))?;
     let mut place = door.limits.place()?;
     place.give_to(key)?;
     let quien = visita.quien().cloned();
+    let traceparent = telemetry::traceparent_in(headers).map(str::to_owned);
     let upgrade = upgrade
         .protocols(ALL_WEBSOCKET_PROTOCOLS)
         .max_message_size(BODY_LIMIT)
         .max_frame_size(BODY_LIMIT);
-    Ok(upgrade.on_upgrade(move |socket| socket::serve(socket, protocol, door, address, quien, place)))
+    Ok(upgrade.on_upgrade(move |socket| socket::serve(socket, protocol, door, address, quien, place, traceparent)))
 }
 
 /// A query or a mutation
 ///
 /// GraphQL errors are answered with 200 and `errors`, each with a stable `extensions.code`. With Idempotency-Key a
-/// repeated mutation is the same payment; the same key with another payment is refused.
+/// repeated mutation is the same payment; the same key with another payment is refused, and so is a repeat while the first
+/// is being answered.
 #[utoipa::path(
     post, path = "/v1", operation_id = "ejecutar", tag = "graphql",
     params(("Idempotency-Key" = Option<String>, Header,
@@ -186,9 +192,9 @@ async fn by_post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
+    let usage = door.usage(&visita);
+    door.limits.read(&usage)?;
     let quien = visita.quien()?;
-    let key = quien.key(door.address(&visita));
-    door.limits.read(key.as_ref())?;
     if !requests::is_json(&headers) {
         return Err(BadRequest::MediaType.into());
     }
@@ -196,24 +202,24 @@ async fn by_post(
     let request = requests::by_post(&headers, &body)?.data(quien.clone());
     let judged = door.executor.judge(request)?;
     if let Some(changes) = judged.changes() {
-        door.limits.write(key.as_ref(), changes)?;
+        door.limits.write(&usage, changes)?;
     }
-    let span = server_span(judged.kind(), &headers);
+    let span = server_span("POST", judged.kind(), telemetry::traceparent_in(&headers));
     Ok(Json(door.executor.execute(judged).instrument(span).await).into_response())
 }
 
-/// The span of a request: a payment's trace begins here. A query that nobody traces has none, or every page that polls
+/// The span of an operation: a payment's trace begins here. A query that nobody traces has none, or every page that polls
 /// would bury the payments.
-fn server_span(kind: Option<OperationType>, headers: &HeaderMap) -> Span {
-    let traceparent = telemetry::traceparent_in(headers);
+fn server_span(method: &str, kind: Option<OperationType>, traceparent: Option<&str>) -> Span {
     let kind = match kind {
-        Some(OperationType::Mutation | OperationType::Subscription) => "mutation",
+        Some(OperationType::Mutation) => "mutation",
+        Some(OperationType::Subscription) => "subscription",
         Some(OperationType::Query) | None => "query",
     };
     if kind == "query" && traceparent.is_none() {
         return Span::none();
     }
-    let name = format!("POST /v1 {kind}");
+    let name = format!("{method} /v1 {kind}");
     let span = tracing::info_span!("graphql", otel.name = name, otel.kind = "server");
     telemetry::continue_trace(&span, traceparent);
     span

@@ -12,26 +12,26 @@ use crate::adapters::graphql::{self, IdempotencyHeader};
 use crate::adapters::limits::Excess;
 use crate::adapters::numbers;
 
-/// Why a request over HTTP is no GraphQL request. The texts are the original's, as far as it had one.
+/// Why a request over HTTP is no GraphQL request. The texts are the original's, as far as it had one; ours are Spanish.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadRequest {
     #[error("Unable to parse request body as JSON")]
     Json,
     #[error("No GraphQL query found in the request")]
     NoQuery,
-    #[error("Variables are not a JSON object")]
+    #[error("variables debe ser un objeto JSON")]
     Variables,
-    #[error("Send one operation per request: batches are not supported")]
+    #[error("envíe una operación por petición: no se atienden en lote")]
     Batch,
     #[error("{0} are not allowed when using GET")]
     NotByGet(&'static str),
     #[error("Unsupported Media Type")]
     MediaType,
-    #[error("The request body must be at most {BODY_LIMIT} bytes")]
+    #[error("el cuerpo debe tener como máximo {BODY_LIMIT} bytes")]
     TooLarge,
-    #[error("Idempotency-Key must be made of printable ASCII characters")]
+    #[error("Idempotency-Key solo puede tener caracteres ASCII imprimibles")]
     IdempotencyKey,
-    #[error("Offer one of the subprotocols graphql-transport-ws, graphql-ws")]
+    #[error("ofrezca uno de los subprotocolos graphql-transport-ws, graphql-ws")]
     Subprotocol,
 }
 

@@ -19,10 +19,11 @@ use seedwork_runtime::problem::Problem;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
+use tracing::Span;
 
-use super::Door;
+use super::{Door, server_span};
 use crate::adapters::graphql::{self, Code, coded};
-use crate::adapters::limits::{Excess, Place};
+use crate::adapters::limits::{Excess, Place, Usage};
 use crate::adapters::numbers;
 use crate::adapters::quien::Quien;
 
@@ -52,6 +53,8 @@ struct Session {
     /// Known from connection_init on.
     quien: Arc<OnceLock<Quien>>,
     operations: Arc<Semaphore>,
+    /// The trace that the upgrade came with.
+    traceparent: Option<Arc<str>>,
 }
 
 /// Answers connection_init.
@@ -81,6 +84,7 @@ pub(super) async fn serve(
     address: IpAddr,
     by_header: Result<Quien, Problem>,
     place: Place,
+    traceparent: Option<String>,
 ) {
     let (frames, input) = mpsc::channel::<Vec<u8>>(WAITING);
     let (known, knows) = oneshot::channel();
@@ -93,6 +97,7 @@ pub(super) async fn serve(
         address,
         quien: Arc::clone(&quien),
         operations: Arc::new(Semaphore::new(OPERATIONS)),
+        traceparent: traceparent.map(Arc::from),
     };
     let greeting = Greeting {
         door,
@@ -233,18 +238,23 @@ impl Greeting {
 
 impl Session {
     /// Whether an operation may be executed; a refusal is the answer to it.
-    fn admit(&self, request: Request) -> Result<(Request, OwnedSemaphorePermit), Box<Response>> {
+    fn admit(&self, request: Request) -> Result<(Request, Span, OwnedSemaphorePermit), Box<Response>> {
         let refuse = |excess| Box::new(graphql::excess(excess));
-        let key = self.quien.get().and_then(|quien| quien.key(self.address));
+        // Nothing is executed before it is known.
+        let usage = self
+            .quien
+            .get()
+            .map_or_else(Usage::default, |quien| quien.usage(self.address));
         let limits = &self.door.limits;
-        limits.read(key.as_ref()).map_err(refuse)?;
+        limits.read(&usage).map_err(refuse)?;
         let judged = self.door.executor.judge(request)?;
         if let Some(changes) = judged.changes() {
-            limits.write(key.as_ref(), changes).map_err(refuse)?;
+            limits.write(&usage, changes).map_err(refuse)?;
         }
+        let span = server_span("WS", judged.kind(), self.traceparent.as_deref());
         let operations = Arc::clone(&self.operations);
         let permit = operations.try_acquire_owned().map_err(|_| refuse(Excess::Streams))?;
-        Ok((judged.into_request(), permit))
+        Ok((judged.into_request(), span, permit))
     }
 }
 
@@ -257,8 +267,11 @@ impl async_graphql::Executor for Session {
     fn execute_stream(&self, request: Request, data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         match self.admit(request) {
             Err(answer) => stream::once(future::ready(*answer)).boxed(),
-            Ok((request, permit)) => {
-                let answers = async_graphql::Executor::execute_stream(self.door.executor.schema(), request, data);
+            Ok((request, span, permit)) => {
+                let schema = self.door.executor.schema();
+                let mut answers = async_graphql::Executor::execute_stream(schema, request, data);
+                // Whatever is done for it is done within its span, which ends with it.
+                let answers = stream::poll_fn(move |cx| span.in_scope(|| answers.poll_next_unpin(cx)));
                 let coded = answers.map(|answer| coded(answer, Code::Validation));
                 // Given back when the operation has ended or was stopped.
                 coded

@@ -9,8 +9,9 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt as _};
@@ -55,20 +56,15 @@ pub(super) struct StreamQuery {
 pub(super) async fn stream(
     State(door): State<Door>,
     visita: Visita,
-    Query(query): Query<StreamQuery>,
+    query: Result<Query<StreamQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    door.limits.read(&door.usage(&visita))?;
     let quien = visita.quien()?.clone();
     let key = quien.key(door.address(&visita));
-    door.limits.read(key.as_ref())?;
-    let StreamQuery { id_correlacion, ultimo } = query;
-    let id = id_correlacion.map(IdCorrelacion::parse).transpose().map_err(|error| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "the request breaks a rule",
-            format!("idCorrelacion {error}"),
-        )
-    })?;
+    let Query(StreamQuery { id_correlacion, ultimo }) = query?;
+    let id = id_correlacion.map(IdCorrelacion::parse).transpose();
+    let id = id.map_err(|error| Problem::rejected(vec![format!("idCorrelacion {}", error.frase())]))?;
     // A browser that reconnects repeats the address as it was, and says in the header how far it got.
     let header = headers
         .get("last-event-id")

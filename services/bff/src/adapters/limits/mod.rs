@@ -25,11 +25,24 @@ pub(crate) enum Key {
     Operador(String),
 }
 
-/// The limits of this process.
+/// Whose use a request is: the caller's, and that of the address it comes from. An address without a token is the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Usage {
+    pub(crate) own: Option<Key>,
+    pub(crate) address: Option<Key>,
+}
+
+/// The limits of this process. Another replica counts for itself.
 pub(crate) struct Limits {
+    own: Rates,
+    address: Rates,
+    places: Arc<Places>,
+}
+
+/// How often.
+struct Rates {
     writes: Option<Bucket>,
     reads: Option<Bucket>,
-    places: Arc<Places>,
 }
 
 /// Too much was asked for.
@@ -98,14 +111,14 @@ impl Limits {
         let LimitArgs {
             rate_per_second,
             rate_burst,
+            rate_address_factor,
             streams_per_caller,
             streams,
             trusted_proxies: _,
         } = args;
-        let reads = |n: u32| n.saturating_mul(READS_PER_WRITE);
         let limits = Arc::new(Self {
-            writes: Bucket::new(*rate_per_second, *rate_burst),
-            reads: Bucket::new(reads(*rate_per_second), reads(*rate_burst)),
+            own: Rates::new(*rate_per_second, *rate_burst, 1),
+            address: Rates::new(*rate_per_second, *rate_burst, *rate_address_factor),
             places: Arc::new(Places {
                 most: *streams,
                 most_of_one: *streams_per_caller,
@@ -116,14 +129,16 @@ impl Limits {
         limits
     }
 
-    /// Counts a request. `None` is nobody that is counted.
-    pub(crate) fn read(&self, key: Option<&Key>) -> Result<(), Excess> {
-        take(self.reads.as_ref(), key, 1)
+    /// Counts a request.
+    pub(crate) fn read(&self, usage: &Usage) -> Result<(), Excess> {
+        take(self.own.reads.as_ref(), usage.own.as_ref(), 1)?;
+        take(self.address.reads.as_ref(), usage.address.as_ref(), 1)
     }
 
     /// Counts `count` changes.
-    pub(crate) fn write(&self, key: Option<&Key>, count: u32) -> Result<(), Excess> {
-        take(self.writes.as_ref(), key, count)
+    pub(crate) fn write(&self, usage: &Usage, count: u32) -> Result<(), Excess> {
+        take(self.own.writes.as_ref(), usage.own.as_ref(), count)?;
+        take(self.address.writes.as_ref(), usage.address.as_ref(), count)
     }
 
     /// A place for a stream of whoever that is; it becomes a caller's own by [`Place::give_to`].
@@ -140,6 +155,7 @@ impl Limits {
     }
 }
 
+/// `None` is nobody that is counted.
 fn take(bucket: Option<&Bucket>, key: Option<&Key>, count: u32) -> Result<(), Excess> {
     let (Some(Bucket { limiter, burst }), Some(key)) = (bucket, key) else {
         return Ok(());
@@ -167,9 +183,25 @@ async fn forget(limits: Weak<Limits>) {
 
 impl Limits {
     fn forget(&self) {
-        for Bucket { limiter, .. } in [&self.writes, &self.reads].into_iter().flatten() {
+        let Self { own, address, .. } = self;
+        let buckets = [&own.writes, &own.reads, &address.writes, &address.reads];
+        for Bucket { limiter, .. } in buckets.into_iter().flatten() {
             limiter.retain_recent();
             limiter.shrink_to_fit();
+        }
+    }
+}
+
+// === impl Rates ===
+
+impl Rates {
+    /// `callers` callers' worth.
+    fn new(per_second: u32, burst: u32, callers: u32) -> Self {
+        let reads = |n: u32| n.saturating_mul(READS_PER_WRITE);
+        let (per_second, burst) = (per_second.saturating_mul(callers), burst.saturating_mul(callers));
+        Self {
+            writes: Bucket::new(per_second, burst),
+            reads: Bucket::new(reads(per_second), reads(burst)),
         }
     }
 }
@@ -251,7 +283,7 @@ impl From<Excess> for Problem {
             Excess::Rate(seconds) => seconds,
             Excess::Streams | Excess::Full => RETRY_STREAM,
         };
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests", excess.to_string())
+        Self::of(StatusCode::TOO_MANY_REQUESTS, excess.to_string())
             .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 }

@@ -1,7 +1,7 @@
 //! How a client comes to be, and how it changes.
 
 use seedwork::{Fault, IdCliente};
-use seedwork_runtime::intake::IdempotencyKey;
+use seedwork_runtime::intake::{IdempotencyKey, KeyInUse};
 use seedwork_runtime::sidecar::{Document, load, save};
 use seedwork_runtime::{Expect, Secret, new_id};
 
@@ -41,6 +41,9 @@ pub enum Rechazo {
     /// The key stands for another client.
     #[error("the key was used before with another client")]
     ClaveUsada,
+    /// Another request under the key is being answered.
+    #[error(transparent)]
+    EnCurso(#[from] KeyInUse),
     /// The client of this token is registered already.
     #[error("the client is registered already")]
     YaExiste,
@@ -80,6 +83,7 @@ impl Clientes {
             }
             Identidad::Propia { id, con_clave } => (id, con_clave),
         };
+        let _held = con_clave.then(|| self.claves.hold(id.as_str())).transpose()?;
         if con_clave && let Some(known) = self.known(&id, &datos, &contrasena).await? {
             return Ok(known);
         }

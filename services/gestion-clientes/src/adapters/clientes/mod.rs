@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use seedwork::{Fault, IdCliente};
 use seedwork_runtime::Sidecar;
+use seedwork_runtime::intake::Keys;
 use seedwork_runtime::serve::StartupError;
 use seedwork_runtime::sidecar::load;
 use sqlx::AnyPool;
@@ -54,6 +55,7 @@ pub struct Clientes {
     sidecar: Arc<dyn Sidecar>,
     tabla: Tabla,
     hasher: Hasher,
+    claves: Arc<Keys>,
 }
 
 /// How often the sweeper looks.
@@ -78,6 +80,7 @@ impl Clientes {
             sidecar,
             tabla: Tabla::new(pool),
             hasher: Hasher::new()?,
+            claves: Arc::default(),
         })
     }
 

@@ -322,36 +322,29 @@ fn segment(id: &IdCliente) -> String {
 
 impl From<Rechazo> for Problem {
     fn from(rechazo: Rechazo) -> Self {
-        let (status, title, sentence) = match rechazo {
-            Rechazo::ClaveUsada => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "the key stands for another request",
-                "Idempotency-Key ya se usó con otro cliente",
-            ),
+        let (status, sentence) = match rechazo {
+            Rechazo::ClaveUsada => return Self::key_reused(),
+            Rechazo::EnCurso(in_use) => return in_use.into(),
             Rechazo::YaExiste => (
                 StatusCode::CONFLICT,
-                "conflict",
                 "el cliente de este token ya está registrado; para cambiarlo use PUT",
             ),
             Rechazo::IdImposible => (
                 StatusCode::FORBIDDEN,
-                "forbidden",
                 "el sujeto de este token no puede ser el id de un cliente",
             ),
             Rechazo::Inexistente => return unknown().into(),
             Rechazo::Cambiado => (
                 StatusCode::PRECONDITION_FAILED,
-                "changed meanwhile",
                 "If-Match no es la versión actual del cliente: léalo de nuevo y repita el cambio sobre lo que vea",
             ),
             // Somebody else writes at the same time; a repeat finds what they wrote.
             Rechazo::Fault(Fault::Conflict(_)) => (
                 StatusCode::CONFLICT,
-                "conflict",
                 "otra petición está cambiando este cliente; repita la suya",
             ),
             Rechazo::Fault(fault) => return fault.into(),
         };
-        Self::new(status, title, sentence)
+        Self::of(status, sentence)
     }
 }

@@ -8,7 +8,7 @@ use seedwork::{Action, Fault, IdCliente, IdCorrelacion, Outcome, Reason, Solicit
 use seedwork_runtime::Caller;
 use seedwork_runtime::intake::{EstadoSolicitud, IdempotencyKey, Registro};
 use seedwork_runtime::problem::{Json, Problem};
-use seedwork_runtime::spec::{BadRequest, NotFound, Unprocessable};
+use seedwork_runtime::spec::{BadRequest, KeyInUse, NotFound, Unprocessable};
 
 use super::campos::Campos;
 use super::cuerpos::{PAGO_NUEVO, PagoNuevo};
@@ -28,7 +28,7 @@ const UNKNOWN: &str = "no hay ningún pago con este id";
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
             description = "The same key with the same body is the same payment, however often and at whichever door it is sent")),
     request_body = PagoNuevo,
-    responses((status = 200, description = "Taken", body = PagoVista), BadRequest, Unprocessable)
+    responses((status = 200, description = "Taken", body = PagoVista), BadRequest, KeyInUse, Unprocessable)
 )]
 pub(super) async fn pay(
     State(services): State<Services>,
@@ -50,7 +50,7 @@ pub(super) async fn pay(
         (status = 202, description = "Taken", body = Aceptado,
          headers(("Location" = String, description = "Where the invoice is read"),
                  ("X-Correlation-Id" = String, description = "The idCorrelacion"))),
-        BadRequest, Unprocessable,
+        BadRequest, KeyInUse, Unprocessable,
     )
 )]
 pub(super) async fn pay_by_command(
@@ -122,7 +122,7 @@ pub(super) async fn list(
     let id_cliente = match caller.only() {
         Some(own) if pagina.id_cliente.is_empty() => own.clone(),
         Some(_) | None => IdCliente::parse(pagina.id_cliente.as_str())
-            .map_err(|error| Problem::rejected(vec![SolicitudError::IdCliente(error).to_string()]))?,
+            .map_err(|error| Problem::rejected(vec![SolicitudError::IdCliente(error).frase()]))?,
     };
     // A client that asks for another's sees none, as if there were none.
     let found = if caller.may_act_for(&id_cliente) {
@@ -155,6 +155,7 @@ async fn accept(
     caller.require(&solicitud.id_cliente)?;
     let scope = caller.scope(&solicitud.id_cliente);
     let key = clave(headers, &scope)?;
+    let _held = services.intake.hold(key)?;
     // Made at another door, or with kubectl: the operator would refuse this one, where nobody looks for it.
     if let Some(key) = key
         && let Some(factura) = services.facturas.find(&key.id()).await?
@@ -173,7 +174,7 @@ fn read_solicitud(services: &Services, campos: &Campos) -> Result<SolicitudPago,
     let id_text = id_cliente.as_deref().unwrap_or_default();
     let sentence = |error: SolicitudError| match (&error, &id_cliente) {
         (SolicitudError::IdCliente(_), Err(CampoError::NotText(name))) => CampoError::NotText(name).to_string(),
-        (SolicitudError::IdCliente(_) | SolicitudError::MedioPago | SolicitudError::Monto(_), _) => error.to_string(),
+        (SolicitudError::IdCliente(_) | SolicitudError::MedioPago | SolicitudError::Monto(_), _) => error.frase(),
     };
     let read = SolicitudPago::parse(&medio_pago, id_text, campos.raw("monto"), services.moneda);
     let unknown: Vec<_> = campos.unknown(&PAGO_NUEVO).map(|error| error.to_string()).collect();

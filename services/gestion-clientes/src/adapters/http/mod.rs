@@ -81,7 +81,7 @@ fn people_only(caller: &Caller) -> Result<(), Problem> {
         Caller::Anyone | Caller::Operador { .. } | Caller::Cliente { .. } => Ok(()),
         Caller::App(app) => {
             let sentence = format!("{app} solo puede leer: esto lo pide un cliente o un operador");
-            Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", sentence))
+            Err(Problem::of(StatusCode::FORBIDDEN, sentence))
         }
     }
 }

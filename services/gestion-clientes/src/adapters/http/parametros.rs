@@ -43,7 +43,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        let unknown = |_| Problem::new(StatusCode::NOT_FOUND, "not found", "no hay nada con este id");
+        let unknown = |_| Problem::of(StatusCode::NOT_FOUND, "no hay nada con este id");
         path.map(|Path(id)| Self(id)).map_err(unknown)
     }
 }
@@ -55,7 +55,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Pagina {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<Parametros>::from_request_parts(parts, state).await;
-        let Query(parametros) = query.map_err(|rejection| Problem::rejected(vec![rejection.body_text()]))?;
+        let Query(parametros) = query?;
         Self::parse(parametros).map_err(Problem::rejected)
     }
 }
@@ -114,9 +114,11 @@ impl Pagina {
 /// The `Idempotency-Key` of a request, within `scope`.
 pub(super) fn clave<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option<IdempotencyKey<'a>>, Fault> {
     let key = headers.get("idempotency-key").map(|value| {
-        let text = value
-            .to_str()
-            .map_err(|_| Fault::Rejected(vec!["Idempotency-Key debe ser imprimible".to_owned()]));
+        let text = value.to_str().map_err(|_| {
+            Fault::Rejected(vec![
+                "Idempotency-Key solo puede tener caracteres ASCII imprimibles".to_owned(),
+            ])
+        });
         text.and_then(|key| IdempotencyKey::parse(scope, key))
     });
     key.transpose()
@@ -125,11 +127,7 @@ pub(super) fn clave<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option
 /// A conflict about a key is the caller's mistake, not a race: 422.
 pub(super) fn reused(fault: Fault) -> Problem {
     match fault {
-        Fault::Conflict(sentence) => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "the key stands for another request",
-            sentence,
-        ),
+        Fault::Conflict(_) => Problem::key_reused(),
         fault @ (Fault::Rejected(_) | Fault::NotFound(_) | Fault::Unavailable { .. } | Fault::Bug { .. }) => {
             fault.into()
         }

@@ -194,7 +194,15 @@ impl FacturaVista {
         reason: Option<Reason>,
         reintento: Option<Reintento>,
     ) -> Result<Self, Problem> {
-        let (motivo, mensaje) = reason.map(|Reason { motivo, mensaje }| (motivo, mensaje)).unzip();
+        let (motivo, mensaje) = reason
+            .map(
+                |Reason {
+                     motivo,
+                     mensaje,
+                     declive: _,
+                 }| (motivo, mensaje),
+            )
+            .unzip();
         let (reintento_de, intento) = reintento
             .map(|Reintento { de, intento }| (de.to_string(), intento))
             .unzip();

@@ -119,7 +119,7 @@ impl Conciliacion {
 
     async fn empezar(&self, id: String) -> Result<Informe, Fault> {
         if !self.leader.lead().await? {
-            return Err(Fault::Conflict("a reconciliation is running".to_owned()));
+            return Err(Fault::Conflict("ya hay una conciliación en curso".to_owned()));
         }
         let ahora = now_ms();
         let begun = async {
@@ -139,7 +139,7 @@ impl Conciliacion {
             };
             if !self.informes.empezar(&informe).await? {
                 return Err(Fault::Conflict(
-                    "a reconciliation of this key was begun just now".to_owned(),
+                    "una conciliación con esta Idempotency-Key acaba de empezar".to_owned(),
                 ));
             }
             Ok(informe)

@@ -21,7 +21,7 @@ const ULTIMOS: i64 = 50;
 /// Answers at once; the report of its id shows when it has ended. The same `Idempotency-Key` of the same caller gets
 /// the report that it began.
 #[utoipa::path(
-    post, path = "/pagos/conciliacion", operation_id = "conciliar", tag = "conciliacion",
+    post, path = "/conciliacion", operation_id = "conciliar", tag = "conciliacion",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
     responses(
         (status = 202, description = "It runs; Location says where its report is", body = InformeVista,
@@ -48,14 +48,14 @@ pub(super) async fn conciliar(
         .conciliacion
         .pedir(key.map(|key| (scope.as_str(), key)))
         .await?;
-    let location = format!("/pagos/conciliacion/{}", informe.id);
+    let location = format!("/conciliacion/{}", informe.id);
     let headers = AppendHeaders([(header::LOCATION, location)]);
     Ok((StatusCode::ACCEPTED, headers, axum::Json(InformeVista::new(informe))).into_response())
 }
 
 /// The last comparisons of our books with the gateway's, newest first
 #[utoipa::path(
-    get, path = "/pagos/conciliacion", operation_id = "conciliaciones", tag = "conciliacion",
+    get, path = "/conciliacion", operation_id = "conciliaciones", tag = "conciliacion",
     responses((status = 200, description = "At most fifty of each", body = Conciliaciones))
 )]
 pub(super) async fn list(State(services): State<Services>, caller: Caller) -> Result<Response, Problem> {
@@ -80,7 +80,7 @@ pub(super) async fn list(State(services): State<Services>, caller: Caller) -> Re
 
 /// A comparison and the differences that it found
 #[utoipa::path(
-    get, path = "/pagos/conciliacion/{id}", operation_id = "conciliacion", tag = "conciliacion",
+    get, path = "/conciliacion/{id}", operation_id = "conciliacion", tag = "conciliacion",
     params(("id" = String, Path)),
     responses((status = 200, description = "The report", body = InformeVista), NotFound)
 )]
@@ -90,7 +90,7 @@ pub(super) async fn read(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     operators_only(&caller)?;
-    let unknown = || Fault::NotFound("no reconciliation has this id".to_owned());
+    let unknown = || Fault::NotFound("no hay ninguna conciliación con este id".to_owned());
     let Path(id) = id.map_err(|_| unknown())?;
     let (informe, lista) = services.conciliacion.informes().leer(&id).await?.ok_or_else(unknown)?;
     Ok(axum::Json(InformeVista::new(informe).with_list(lista)).into_response())

@@ -73,13 +73,13 @@ impl Pagina {
         let limite = limite
             .map_or(Some(LIMITE), |text| text.parse().ok())
             .filter(|n| (1..=LIMITE_MAX).contains(n));
-        let limite = limite.ok_or_else(|| format!("limite must be a number from 1 to {LIMITE_MAX}"));
-        let cursor = cursor.map(|text| Cursor::parse(&text).ok_or("cursor must be one that a list has answered"));
+        let limite = limite.ok_or_else(|| format!("limite debe ser un número de 1 a {LIMITE_MAX}"));
+        let cursor = cursor.map(|text| Cursor::parse(&text).ok_or("cursor debe ser uno que haya respondido una lista"));
         let cursor = cursor.transpose().map_err(str::to_owned);
         let id_cliente = id_cliente
             .map(IdCliente::parse)
             .transpose()
-            .map_err(|error| format!("idCliente {error}"));
+            .map_err(|error| format!("idCliente {}", error.frase()));
         match (limite, cursor, id_cliente) {
             (Ok(limite), Ok(cursor), Ok(id_cliente)) => Ok(Self {
                 limite,
@@ -103,22 +103,22 @@ impl Aviso {
             return Ok(None);
         }
         let fields: Map<String, Value> =
-            serde_json::from_slice(body).map_err(|error| vec![format!("the body must be a JSON object: {error}")])?;
+            serde_json::from_slice(body).map_err(|_| vec!["el cuerpo debe ser un objeto JSON".to_owned()])?;
         let text = |name: &str| match fields.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                Err(format!("{name} must be a text"))
+                Err(format!("{name} debe ser un texto"))
             }
         };
         let id = text("idCorrelacion").and_then(|text| {
             text.map(IdCorrelacion::parse)
                 .transpose()
-                .map_err(|error| format!("idCorrelacion {error}"))
+                .map_err(|error| format!("idCorrelacion {}", error.frase()))
         });
         let motivo = text("motivo").map(Option::unwrap_or_default).and_then(|text| {
             let fits = text.chars().count() <= MOTIVO_MAX && !text.chars().any(char::is_control);
-            let rule = || format!("motivo must be at most {MOTIVO_MAX} printable characters");
+            let rule = || format!("motivo debe tener como máximo {MOTIVO_MAX} caracteres imprimibles");
             let words = Some(text.trim()).filter(|words| !words.is_empty());
             fits.then_some(words.unwrap_or(MOTIVO)).ok_or_else(rule)
         });

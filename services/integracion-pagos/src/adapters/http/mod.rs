@@ -62,6 +62,7 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(read))
         .routes(routes!(chargeback))
         .routes(routes!(webhook::stripe))
+        // Not below /pagos, where a payment of any name may stand.
         .routes(routes!(conciliacion::list, conciliacion::conciliar))
         .routes(routes!(conciliacion::read))
 }
@@ -70,19 +71,11 @@ fn routes() -> OpenApiRouter<Services> {
 fn operators_only(caller: &Caller) -> Result<(), Problem> {
     match caller {
         Caller::Anyone | Caller::Operador { .. } | Caller::App(_) => Ok(()),
-        Caller::Cliente { .. } => Err(Problem::new(
+        Caller::Cliente { .. } => Err(Problem::of(
             StatusCode::FORBIDDEN,
-            "forbidden",
-            "this is for operators: the token must carry their role",
+            "esto es para operadores: el token debe llevar su rol",
         )),
     }
-}
-
-fn read_body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
-        status => Problem::new(status, "unreadable body", rejection.body_text()),
-    })
 }
 
 /// A payment by its idCorrelacion
@@ -96,7 +89,7 @@ async fn read(
     caller: Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    const UNKNOWN: &str = "no payment has this id";
+    const UNKNOWN: &str = "no hay ningún pago con este id";
     let unknown = || Fault::NotFound(UNKNOWN.to_owned());
     // What is no id names no payment.
     let id = id
@@ -135,7 +128,7 @@ async fn list(
     caller: Caller,
     parametros: Result<Query<Parametros>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(parametros) = parametros.map_err(|rejection| Problem::rejected(vec![rejection.body_text()]))?;
+    let Query(parametros) = parametros?;
     let Pagina {
         limite,
         cursor,
@@ -176,7 +169,7 @@ async fn chargeback(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     operators_only(&caller)?;
-    let body = read_body(body)?;
+    let body = body?;
     if let Some(Aviso { id, motivo }) = Aviso::parse(&body).map_err(Problem::rejected)? {
         services.contracargos.recibir(&id, &motivo).await?;
     }

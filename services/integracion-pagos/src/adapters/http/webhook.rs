@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, StatusCode};
 use seedwork_runtime::problem::Problem;
 use seedwork_runtime::spec::{BadRequest, Forbidden};
 
+use super::Services;
 use super::vista::Recibido;
-use super::{Services, read_body};
 use crate::adapters::webhook::NoRecibido;
 
 /// Stripe's webhooks, signed
@@ -26,21 +26,17 @@ pub(super) async fn stripe(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<axum::Json<Recibido>, Problem> {
-    let body = read_body(body)?;
+    let body = body?;
     let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
     match services.webhook.recibir(signature.unwrap_or_default(), &body).await {
         Ok(()) => Ok(axum::Json(Recibido { recibido: true })),
         Err(NoRecibido::SinSecreto) => {
-            let sentence = "webhooks of Stripe's are not switched on here: STRIPE_WEBHOOK_SECRET is not set";
-            Err(Problem::new(StatusCode::FORBIDDEN, "not switched on", sentence))
+            let sentence = "aquí no se reciben webhooks de Stripe: falta STRIPE_WEBHOOK_SECRET";
+            Err(Problem::of(StatusCode::FORBIDDEN, sentence))
         }
         Err(NoRecibido::Firma(error)) => {
-            tracing::warn!(%error, "a webhook was not believed");
-            Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "the signature does not hold",
-                error.to_string(),
-            ))
+            tracing::warn!(?error, "a webhook was not believed");
+            Err(Problem::rejected(vec![error.to_string()]))
         }
         Err(NoRecibido::Ilegible(sentence)) => Err(Problem::rejected(vec![sentence])),
         Err(NoRecibido::Fallo(fault)) => Err(fault.into()),

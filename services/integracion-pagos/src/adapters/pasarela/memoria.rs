@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use seedwork::{Dinero, Fault, IdCorrelacion, MedioPago, Moneda, Reason};
+use seedwork::{Declive, Dinero, Fault, IdCorrelacion, MedioPago, Moneda, Reason};
 use tokio::sync::Notify;
 
 use super::{Pagina, Pasarela, Respuesta};
@@ -315,7 +315,12 @@ fn efecto(terminacion: i64, operacion: Operacion, veces: u32) -> Efecto {
 }
 
 fn rechazada(codigo: &str) -> Contestacion {
-    Contestacion::Rechazada(Reason::new(codigo, codigo))
+    let declive = match codigo {
+        "FondosInsuficientes" => Some(Declive::Suave),
+        "TarjetaRechazada" | "TarjetaVencida" | "TarjetaRobada" => Some(Declive::Duro),
+        _ => None,
+    };
+    Contestacion::Rechazada(Reason::new(codigo, codigo).with_declive(declive))
 }
 
 fn incierta(codigo: &str) -> Contestacion {

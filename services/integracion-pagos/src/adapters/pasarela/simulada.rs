@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::{Url, redirect};
-use seedwork::{Dinero, Fault, IdCorrelacion, MedioPago, Moneda, Reason};
+use seedwork::{Declive, Dinero, Fault, IdCorrelacion, MedioPago, Moneda, Reason};
 use seedwork_runtime::serve::StartupError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -99,6 +99,8 @@ struct ErrorWire {
 struct DetalleWire {
     codigo: String,
     mensaje: String,
+    /// Of a decline: whether the same may succeed on another day.
+    suave: Option<bool>,
 }
 
 // === impl PasarelaSimulada ===
@@ -285,10 +287,11 @@ fn juzgar<T: DeserializeOwned>(status: u16, body: &[u8]) -> Respuesta<T> {
     }
     match serde_json::from_slice(body) {
         Ok(ErrorWire {
-            error: DetalleWire { codigo, mensaje },
+            error: DetalleWire { codigo, mensaje, suave },
         }) => {
             let definite = status == 402 || (matches!(status, 400 | 409) && DEFINITE.contains(&codigo.as_str()));
-            let motivo = Reason::new(codigo, mensaje);
+            let declive = suave.map(|suave| if suave { Declive::Suave } else { Declive::Duro });
+            let motivo = Reason::new(codigo, mensaje).with_declive(declive.filter(|_| status == 402));
             if definite {
                 Respuesta::Rechazado(motivo)
             } else {
@@ -381,6 +384,25 @@ mod tests {
                 "{status} of a proxy"
             );
         }
+    }
+
+    #[test]
+    fn a_decline_is_soft_or_hard_as_the_gateway_says() {
+        for (status, suave, declive) in [
+            (402, json!(true), Some(Declive::Suave)),
+            (402, json!(false), Some(Declive::Duro)),
+            (402, Value::Null, None),
+            (409, json!(true), None),
+        ] {
+            let codigo = "AutorizacionAnulada";
+            let body = json!({"error": {"codigo": codigo, "mensaje": "…", "suave": suave}}).to_string();
+            let answer = judged(status, &body);
+            assert!(
+                matches!(&answer, Respuesta::Rechazado(reason) if reason.declive == declive),
+                "{status} {suave}: {answer:?}"
+            );
+        }
+        assert!(matches!(judged(402, &error("X")), Respuesta::Rechazado(reason) if reason.declive.is_none()));
     }
 
     #[test]

@@ -91,9 +91,9 @@ impl Evento {
             id,
             tipo,
             data: DatosWire { object },
-        } = serde_json::from_slice(body).map_err(|error| format!("the body must be an event of Stripe's: {error}"))?;
+        } = serde_json::from_slice(body).map_err(|_| "el cuerpo debe ser un evento de Stripe".to_owned())?;
         if id.is_empty() || id.len() > 255 {
-            return Err("id must be 1 to 255 characters long".to_owned());
+            return Err("id debe tener de 1 a 255 caracteres".to_owned());
         }
         let noticia = object.noticia(&tipo);
         Ok(Self { id, tipo, noticia })

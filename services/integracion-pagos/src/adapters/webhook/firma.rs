@@ -7,17 +7,17 @@ use sha2::Sha256;
 /// How far the moment of signing may be from now, in seconds, in either direction.
 pub(crate) const TOLERANCIA_S: i64 = 300;
 
-/// Why a webhook is not believed.
+/// Why a webhook is not believed. Displays as a sentence for whoever sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FirmaInvalida {
     /// No header, or not of this form.
-    #[error("Stripe-Signature must be like t=1795543200,v1=5257a869…")]
+    #[error("Stripe-Signature debe ser como t=1795543200,v1=5257a869…")]
     Ilegible,
     /// No signature is made with a secret of ours.
-    #[error("no v1 signature in Stripe-Signature fits the body and the secret of this endpoint")]
+    #[error("ninguna firma v1 de Stripe-Signature corresponde al cuerpo y al secreto de este punto de entrada")]
     Ajena,
     /// It was signed too long ago, or too far ahead.
-    #[error("the t of Stripe-Signature must be within {TOLERANCIA_S} s of now")]
+    #[error("el t de Stripe-Signature debe estar a menos de {TOLERANCIA_S} s de ahora")]
     FueraDeHora,
 }
 

@@ -14,7 +14,7 @@ pub(super) fn leer(cuerpo: &Map<String, Value>) -> Result<Nueva, Problem> {
     let mut text = |campo: &str| match texto(cuerpo, campo) {
         Ok(text) => text,
         Err(NoEsTexto) => {
-            sentences.push(format!("{campo} must be a text"));
+            sentences.push(format!("{campo} debe ser un texto"));
             Some("correo")
         }
     };
@@ -30,7 +30,7 @@ pub(super) fn leer(cuerpo: &Map<String, Value>) -> Result<Nueva, Problem> {
             }
         },
         Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            sentences.push("factura must be an object".to_owned());
+            sentences.push("factura debe ser un objeto".to_owned());
             None
         }
     };
@@ -56,7 +56,7 @@ fn leer_factura(cuerpo: &Map<String, Value>) -> Result<Factura, Vec<String>> {
     sobran(cuerpo, &["id", "monto", "moneda", "vence"], "factura.", &mut sentences);
     for campo in ["id", "moneda", "vence"] {
         if texto(cuerpo, campo).is_err() {
-            sentences.push(format!("factura.{campo} must be a text"));
+            sentences.push(format!("factura.{campo} debe ser un texto"));
         }
     }
     // A number's own characters: no amount passes through a float.
@@ -89,5 +89,5 @@ fn sobran(cuerpo: &Map<String, Value>, members: &[&str], within: &str, sentences
     let allowed = members.join(", ");
     // A caller's own text is told back in parts only.
     let told = unknown.map(|name| name.chars().take(64).collect::<String>().escape_debug().to_string());
-    sentences.extend(told.map(|name| format!("{within}{name} is not one of the fields {allowed}")));
+    sentences.extend(told.map(|name| format!("{within}{name} no es uno de los campos {allowed}")));
 }

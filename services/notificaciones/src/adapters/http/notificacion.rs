@@ -8,7 +8,7 @@ use seedwork::{Fault, IdCliente};
 use seedwork_runtime::Caller;
 use seedwork_runtime::intake::IdempotencyKey;
 use seedwork_runtime::problem::{Json, Problem};
-use seedwork_runtime::spec::{BadRequest, NotFound};
+use seedwork_runtime::spec::{BadRequest, KeyInUse, NotFound, Unprocessable};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -34,8 +34,7 @@ type Id = Result<Path<String>, PathRejection>;
     request_body = NuevaEntrada,
     responses(
         (status = 200, description = "The notification", body = Vista),
-        (status = 422, description = "The Idempotency-Key was used before with another request",
-         body = Problem, content_type = "application/problem+json"),
+        KeyInUse, Unprocessable,
     )
 )]
 pub(super) async fn crear(
@@ -51,7 +50,8 @@ pub(super) async fn crear(
     let vista = match recibo {
         Recibo::Nueva(notificacion) => Vista::from(*notificacion),
         Recibo::Repetida(fila) => Vista::from(*fila),
-        Recibo::ClaveUsada => return Err(clave_usada()),
+        Recibo::ClaveUsada => return Err(Problem::key_reused()),
+        Recibo::EnCurso(in_use) => return Err(in_use.into()),
     };
     Ok(axum::Json(vista).into_response())
 }
@@ -68,8 +68,7 @@ pub(super) async fn crear(
         (status = 202, description = "Accepted", body = Aceptada,
          headers(("Location" = String, description = "Where the notification is"),
                  ("X-Correlation-Id" = String, description = "Its id"))),
-        (status = 422, description = "The Idempotency-Key was used before with another request",
-         body = Problem, content_type = "application/problem+json"),
+        KeyInUse, Unprocessable,
     )
 )]
 pub(super) async fn comando(
@@ -85,7 +84,8 @@ pub(super) async fn comando(
     let id = match recibo {
         Recibo::Nueva(notificacion) => notificacion.id.to_string(),
         Recibo::Repetida(fila) => fila.id,
-        Recibo::ClaveUsada => return Err(clave_usada()),
+        Recibo::ClaveUsada => return Err(Problem::key_reused()),
+        Recibo::EnCurso(in_use) => return Err(in_use.into()),
     };
     let headers = [
         (header::LOCATION.as_str(), format!("/notificaciones/notificacion/{id}")),
@@ -99,7 +99,7 @@ pub(super) async fn comando(
     get, path = "/notificaciones/notificacion", operation_id = "notificaciones", tag = "notificaciones",
     params(
         ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
-        ("cursor" = Option<String>, Query, pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description = "The X-Next-Cursor of the page before"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z[.][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description = "The X-Next-Cursor of the page before"),
         ("idCorrelacion" = Option<String>, Query, min_length = 1, max_length = 58, pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", description = "Only those that tell of this payment"),
         ("idCliente" = Option<String>, Query, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$", description = "Only those for this client"),
     ),
@@ -122,7 +122,7 @@ pub(super) async fn listar(
     get, path = "/notificaciones/notificacion-query", operation_id = "notificacionesQuery", tag = "notificaciones",
     params(
         ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
-        ("cursor" = Option<String>, Query, pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description = "The X-Next-Cursor of the page before"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z[.][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description = "The X-Next-Cursor of the page before"),
         ("idCorrelacion" = Option<String>, Query, min_length = 1, max_length = 58, pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", description = "Only those that tell of this payment"),
         ("idCliente" = Option<String>, Query, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$", description = "Only those for this client"),
     ),
@@ -161,7 +161,7 @@ pub(super) async fn ver_query(State(recursos): State<Recursos>, caller: Caller, 
 }
 
 async fn lista(recursos: &Recursos, caller: &Caller, parametros: Busqueda) -> Result<Response, Problem> {
-    let Query(parametros) = parametros.map_err(|rejection| Problem::rejected(vec![rejection.body_text()]))?;
+    let Query(parametros) = parametros?;
     let mut pagina = pagina::leer(&parametros)?;
     // A client that asks for another's sees none, as if there were none.
     if pagina
@@ -192,7 +192,7 @@ async fn una(recursos: &Recursos, caller: &Caller, id: Id) -> Result<Response, P
         let own = caller.only().map(IdCliente::as_str);
         own.is_none_or(|own| fila.id_cliente.as_deref() == Some(own))
     };
-    let unknown = || Fault::NotFound("there is no notification with this id".to_owned());
+    let unknown = || Fault::NotFound("no hay ninguna notificación con este id".to_owned());
     let fila = fila.filter(theirs).ok_or_else(unknown)?;
     Ok(axum::Json(Vista::from(fila)).into_response())
 }
@@ -201,10 +201,9 @@ async fn una(recursos: &Recursos, caller: &Caller, id: Id) -> Result<Response, P
 fn may_make(caller: &Caller) -> Result<(), Problem> {
     match caller {
         Caller::Anyone | Caller::Operador { .. } | Caller::App(_) => Ok(()),
-        Caller::Cliente { .. } => Err(Problem::new(
+        Caller::Cliente { .. } => Err(Problem::of(
             StatusCode::FORBIDDEN,
-            "forbidden",
-            "notifications are made by operators and by applications of the platform: the token must carry their role",
+            "las notificaciones las hacen operadores y aplicaciones de la plataforma: el token debe llevar su rol",
         )),
     }
 }
@@ -221,12 +220,4 @@ fn clave<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option<Idempotenc
         .get("idempotency-key")
         .map(|value| value.to_str().unwrap_or_default());
     key.map(|key| IdempotencyKey::parse(scope, key)).transpose()
-}
-
-fn clave_usada() -> Problem {
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "another request",
-        "Idempotency-Key was used before with another request",
-    )
 }

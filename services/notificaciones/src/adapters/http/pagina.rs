@@ -2,9 +2,8 @@
 
 use seedwork::{Fault, IdCliente, IdCorrelacion};
 use serde::Deserialize;
-use uuid::Uuid;
 
-use crate::adapters::read_model::{Fila, Pagina, ReadModel};
+use crate::adapters::read_model::{Cursor, Fila, Pagina, ReadModel};
 
 /// The query of a list, as it arrives.
 #[derive(Deserialize)]
@@ -33,19 +32,19 @@ pub(super) fn leer(parametros: &Parametros) -> Result<Pagina, Fault> {
         text.parse().ok().filter(|limite| (1..=LIMITE_MAXIMO).contains(limite))
     });
     if limite.is_none() {
-        sentences.push(format!("limite must be a number from 1 to {LIMITE_MAXIMO}"));
+        sentences.push(format!("limite debe ser un número de 1 a {LIMITE_MAXIMO}"));
     }
-    let tras = cursor.as_deref().map(Uuid::parse_str).transpose();
+    let tras = cursor.as_deref().map(|text| Cursor::parse(text).ok_or(())).transpose();
     if tras.is_err() {
-        sentences.push("cursor must be the id of a notification".to_owned());
+        sentences.push("cursor debe ser uno que haya respondido una lista".to_owned());
     }
     let id_correlacion = id_correlacion.as_deref().map(IdCorrelacion::parse).transpose();
     if let Err(error) = &id_correlacion {
-        sentences.push(format!("idCorrelacion {error}"));
+        sentences.push(format!("idCorrelacion {}", error.frase()));
     }
     let id_cliente = id_cliente.as_deref().map(IdCliente::parse).transpose();
     if let Err(error) = &id_cliente {
-        sentences.push(format!("idCliente {error}"));
+        sentences.push(format!("idCliente {}", error.frase()));
     }
     match (limite, tras, id_correlacion, id_cliente) {
         (Some(limite), Ok(tras), Ok(id_correlacion), Ok(id_cliente)) => Ok(Pagina {
@@ -71,6 +70,9 @@ pub(super) async fn pedir(read_model: &ReadModel, pagina: Pagina) -> Result<(Vec
         .await?;
     let more = filas.len() > wanted;
     filas.truncate(wanted);
-    let siguiente = filas.last().filter(|_| more).map(|last| last.id.clone());
+    let siguiente = filas
+        .last()
+        .filter(|_| more)
+        .map(|last| Cursor::after(last).to_string());
     Ok((filas, siguiente))
 }

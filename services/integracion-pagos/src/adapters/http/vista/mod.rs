@@ -147,7 +147,7 @@ pub(super) struct InformeVista {
     #[schema(schema_with = nombres::conciliaciones)]
     estado: String,
     id: String,
-    /// The differences, one by one (the first thousand); only in the answer to `GET /pagos/conciliacion/{id}`
+    /// The differences, one by one (the first thousand); only in the answer to `GET /conciliacion/{id}`
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     lista: Option<Vec<Diferencia>>,

@@ -4,7 +4,7 @@
 //! everything else is an unknown outcome. Two kinds of answer never change under their key and are looked into: a 5xx
 //! that Stripe has stored and replays, and an intent whose state ruled the call out.
 
-use seedwork::Reason;
+use seedwork::{Declive, Reason};
 
 use super::wire::Detalle;
 use crate::domain::Operacion;
@@ -82,7 +82,21 @@ pub(super) fn declive(detalle: &Detalle) -> Reason {
         (_, "authentication_required") | ("authentication_required", _) => "AutenticacionRequerida",
         _ => "TarjetaRechazada",
     };
-    Reason::new(codigo, mensaje(402, detalle))
+    Reason::new(codigo, mensaje(402, detalle)).with_declive(clase(detalle, codigo))
+}
+
+/// Whether it may be tried again: Stripe's advice, where there is one; else what its code can only mean.
+fn clase(detalle: &Detalle, codigo: &str) -> Option<Declive> {
+    match detalle.advice_code.as_deref().unwrap_or_default() {
+        "try_again_later" => Some(Declive::Suave),
+        // The client has to do something first: the same again would be declined again.
+        "do_not_try_again" | "confirm_card_data" => Some(Declive::Duro),
+        _ => match codigo {
+            "FondosInsuficientes" => Some(Declive::Suave),
+            "TarjetaRobada" | "TarjetaVencida" | "AutenticacionRequerida" => Some(Declive::Duro),
+            _ => None,
+        },
+    }
 }
 
 /// Our name for an answer that decides nothing.
@@ -260,5 +274,27 @@ mod tests {
             declive(&detalle("card_error", "expired_card", "")).motivo,
             "TarjetaVencida"
         );
+    }
+
+    #[test]
+    fn the_advice_says_whether_a_decline_may_be_tried_again() {
+        use Declive::{Duro, Suave};
+        for (decline_code, advice_code, clase) in [
+            ("generic_decline", "try_again_later", Some(Suave)),
+            ("generic_decline", "do_not_try_again", Some(Duro)),
+            ("generic_decline", "confirm_card_data", Some(Duro)),
+            ("generic_decline", "", None),
+            ("generic_decline", "something_new", None),
+            ("insufficient_funds", "", Some(Suave)),
+            ("insufficient_funds", "do_not_try_again", Some(Duro)),
+            ("stolen_card", "", Some(Duro)),
+        ] {
+            let declined = Detalle {
+                decline_code: Some(decline_code.to_owned()),
+                advice_code: Some(advice_code.to_owned()),
+                ..detalle("card_error", "card_declined", "")
+            };
+            assert_eq!(declive(&declined).declive, clase, "{decline_code} {advice_code}");
+        }
     }
 }

@@ -73,6 +73,8 @@ pub(crate) struct Detalle {
     pub(crate) tipo: String,
     pub(crate) code: Option<String>,
     pub(crate) decline_code: Option<String>,
+    /// What Stripe advises after a decline.
+    pub(crate) advice_code: Option<String>,
     pub(crate) param: Option<String>,
     pub(crate) message: Option<String>,
 }

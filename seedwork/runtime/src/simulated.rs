@@ -1,0 +1,60 @@
+//! The clock, the ids and the dice of a simulation: virtual, seeded, one world per thread. Only with `test-support`.
+
+use std::cell::RefCell;
+
+use rand::rngs::SmallRng;
+use rand::{Rng as _, RngCore as _, SeedableRng as _};
+use tokio::time::Instant;
+
+thread_local! {
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+struct World {
+    epoch_ms: i64,
+    started: Instant,
+    dice: SmallRng,
+}
+
+/// Ends the simulation of this thread when dropped.
+#[must_use = "dropping it gives the thread its real clock back"]
+pub struct Guard(());
+
+/// From now on this thread's wall clock starts at `epoch_ms` and goes with tokio's clock, which should be paused; its
+/// ids and its dice come from `seed`.
+pub fn begin(epoch_ms: i64, seed: u64) -> Guard {
+    let world = World {
+        epoch_ms,
+        started: Instant::now(),
+        dice: SmallRng::seed_from_u64(seed),
+    };
+    WORLD.set(Some(world));
+    Guard(())
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        WORLD.set(None);
+    }
+}
+
+pub(crate) fn now_ms() -> Option<i64> {
+    WORLD.with_borrow(|world| {
+        let world = world.as_ref()?;
+        let passed = i64::try_from(world.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        Some(world.epoch_ms.saturating_add(passed))
+    })
+}
+
+pub(crate) fn new_id() -> Option<uuid::Uuid> {
+    let millis = u64::try_from(now_ms()?).unwrap_or_default();
+    WORLD.with_borrow_mut(|world| {
+        let mut random = [0; 10];
+        world.as_mut()?.dice.fill_bytes(&mut random);
+        Some(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    })
+}
+
+pub(crate) fn jitter_ms(below: i64) -> Option<i64> {
+    WORLD.with_borrow_mut(|world| Some(world.as_mut()?.dice.random_range(0..below)))
+}
