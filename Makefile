@@ -124,7 +124,8 @@ bench-soak: tools ## One loop of 64 clients: payment 100,000 costs what payment 
 
 # A failed run says where its evidence is. SEED=… asks for and breaks the same again; CAMPAIGN="--rate 20 --report docs/campaign.md".
 .PHONY: campaign
-campaign: tools build ## Load and faults on a system of its own, then rest and a verdict: MINUTES=5 SEED=… CAMPAIGN="…"
+campaign: tools ## Load and faults on a system of its own, then rest and a verdict: MINUTES=5 SEED=… CAMPAIGN="…"
+	cargo build --locked --bins --profile $(PROFILE) $(addprefix --package ,$(IMAGES) campaign)
 	@$(BIN)/campaign --minutes $(or $(MINUTES),5) $(CAMPAIGN)
 
 # Optimised, unless PROFILE says otherwise. A failing seed tells its story and how to play it again.

@@ -25,15 +25,7 @@ use crate::world::World;
 /// it missed meanwhile shows as a gap in a history.
 pub struct Watch {
     task: JoinHandle<()>,
-    seen: Receiver<Gathered>,
-}
-
-/// What a watch has seen.
-#[derive(Debug, Clone, Default)]
-struct Gathered {
-    histories: Histories,
-    /// Resources that are no payments, as sentences.
-    unreadable: BTreeSet<String>,
+    seen: Receiver<Histories>,
 }
 
 // === impl Watch ===
@@ -42,14 +34,14 @@ impl Watch {
     /// Watches the payments of a namespace. `at_ms` of each version is milliseconds since `clock`.
     pub fn open(world: &World, namespace: &str, clock: Instant) -> Self {
         let sagas = sagas(world, namespace);
-        let (gathered, seen) = channel(Gathered::default());
+        let (seeing, seen) = channel(Histories::default());
         let task = tokio::spawn(async move {
             let mut events = pin!(watcher(sagas, watcher::Config::default()).default_backoff());
             while let Some(event) = events.next().await {
                 match event {
                     // What is deleted is shown as it was in the end.
                     Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => {
-                        see(&gathered, object, clock.elapsed());
+                        see(&seeing, object, clock.elapsed());
                     }
                     // An error is a pause: the watcher lists again.
                     Ok(Event::Init | Event::InitDone) | Err(_) => {}
@@ -60,12 +52,8 @@ impl Watch {
     }
 
     /// What was seen so far.
-    pub fn histories(&self) -> Result<Histories> {
-        let Gathered { histories, unreadable } = self.seen.borrow().clone();
-        match unreadable.first() {
-            None => Ok(histories),
-            Some(why) => Err(Error::advice(format!("a resource cannot be judged: {why}"))),
-        }
+    pub fn histories(&self) -> Histories {
+        self.seen.borrow().clone()
     }
 }
 
@@ -75,16 +63,11 @@ impl Drop for Watch {
     }
 }
 
-fn see(gathered: &Sender<Gathered>, object: DynamicObject, at: Duration) {
-    gathered.send_modify(|gathered| match version(object) {
-        Ok(version) => gathered.histories.see(Version {
-            at_ms: i64::try_from(at.as_millis()).unwrap_or(i64::MAX),
-            ..version
-        }),
-        Err(error) => {
-            gathered.unreadable.insert(error.to_string());
-        }
-    });
+fn see(seen: &Sender<Histories>, object: DynamicObject, at: Duration) {
+    // What cannot be read is no payment: of one that was accepted, the judge misses a version or all of them.
+    let Ok(version) = version(object) else { return };
+    let at_ms = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    seen.send_modify(|histories| histories.see(Version { at_ms, ..version }));
 }
 
 fn sagas(world: &World, namespace: &str) -> Api<DynamicObject> {

@@ -26,6 +26,9 @@ const LOOK: Duration = Duration::from_millis(45);
 /// After a write that the API server did not take.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What was kept this recently may not be in the cache yet.
+const LATELY: Duration = Duration::from_secs(60);
+
 /// A command is not sent again before this many times what answers take now, up to the most.
 const PATIENCE: u32 = 3;
 const MOST_PATIENCE: Duration = Duration::from_secs(15);
@@ -127,8 +130,10 @@ impl Held {
 
     /// Forgets the payments whose resources are gone.
     pub fn retain(&self, present: &HashSet<String>) {
-        // One that is not in the cache yet was made just now, and is asked for again if it is forgotten too early.
-        self.lock().retain(|_, holding| present.contains(holding.payment.uid()));
+        // One that was kept lately may not be in the cache yet, and what went ahead is nowhere else.
+        self.lock().retain(|_, holding| {
+            present.contains(holding.payment.uid()) || holding.due.is_some() || holding.since.elapsed() < LATELY
+        });
     }
 
     /// The payments whose write is due; each is given again only after a pause.
@@ -246,6 +251,9 @@ mod tests {
         assert_eq!(held.find(&first.payment().id).unwrap().secuencia(), 2);
         held.retain(&HashSet::from(["p-1".to_owned()]));
         assert!(held.find(&first.payment().id).is_some());
+        held.retain(&HashSet::new());
+        assert!(held.find(&first.payment().id).is_some(), "it may not be in the cache yet");
+        tokio::time::advance(LATELY).await;
         held.retain(&HashSet::new());
         assert!(held.find(&first.payment().id).is_none());
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::routing::get;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::controller::{Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
@@ -31,6 +31,10 @@ use crate::shell::{Shell, Watched};
 
 /// How many resources are reconciled at once.
 const CONCURRENCY: u16 = 32;
+
+/// How often every resource is looked at, whatever the watch says. When it lists anew it wakes us for each resource before
+/// the cache has it: one that is new to the cache is not found then, and nobody would wake us for it again.
+const LOOK_AT_ALL: Duration = Duration::from_secs(10);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -90,7 +94,12 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     tokio::spawn(tell_ends(Arc::clone(&shell)));
     tokio::spawn(ahead::catch_up(Arc::clone(&shell)));
 
+    let ticks = stream::unfold(tokio::time::interval(LOOK_AT_ALL), async |mut ticks| {
+        ticks.tick().await;
+        Some(((), ticks))
+    });
     let watching = controller
+        .reconcile_all_on(ticks)
         .graceful_shutdown_on(serve::stop_signal())
         .run(reconcile, on_error, Arc::clone(&shell))
         .for_each(|pass| async {

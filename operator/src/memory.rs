@@ -13,6 +13,9 @@ use tokio::time::Instant;
 /// For how long after the start a record is taken for one whose writer is gone.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
+/// A record that stays older than what was seen for this long is what there is: what we saw went ahead of it and was lost.
+const STALE: Duration = Duration::from_secs(5);
+
 /// A resource that was seen this recently may not be in the cache yet.
 const LATELY: Duration = Duration::from_secs(60);
 
@@ -35,6 +38,8 @@ struct Remembered {
     presumed: bool,
     archived: bool,
     leaving: bool,
+    /// Since when only older records are seen.
+    stale_since: Option<Instant>,
 }
 
 // === impl Memories ===
@@ -59,8 +64,12 @@ impl Memories {
             .entry(uid.to_owned())
             .or_insert_with(|| Remembered::new(secuencia, now, found_at_start));
         if secuencia < entry.secuencia {
-            return None;
+            if now.duration_since(*entry.stale_since.get_or_insert(now)) < STALE {
+                return None;
+            }
+            *entry = Remembered::new(secuencia, now, true);
         }
+        entry.stale_since = None;
         if secuencia > entry.secuencia {
             *entry = Remembered::new(secuencia, now, false);
         }
@@ -174,6 +183,7 @@ impl Remembered {
             presumed: !writer_gone,
             archived: false,
             leaving: false,
+            stale_since: None,
         }
     }
 
@@ -222,6 +232,18 @@ mod tests {
         memories.sent("u-1", 4, start);
         assert_eq!(memories.of("u-1", 3, false, start), None);
         assert_eq!(memories.of("u-1", 4, false, start).unwrap().sends, 1);
+    }
+
+    #[test]
+    fn a_number_that_no_record_comes_up_to_is_forgotten_after_a_while() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let memories = Memories::new(start);
+        memories.sent("u-1", 4, at(0));
+        assert_eq!(memories.of("u-1", 2, false, at(1)), None);
+        assert_eq!(memories.of("u-1", 2, false, at(5)), None, "it may still come");
+        assert_eq!(memories.of("u-1", 2, false, at(6)).unwrap().sends, 0, "and is sent again at once");
+        assert_eq!(memories.of("u-1", 3, false, at(7)).unwrap().sends, 1);
     }
 
     #[test]

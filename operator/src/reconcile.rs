@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::runtime::controller::Action as Requeue;
 use kube::{Resource, ResourceExt as _};
 use saga::{Memory, Next, Saga};
-use seedwork::{Fault, Reason};
+use seedwork::{Action, Fault, Reason};
 use tokio::time::Instant;
 
 use crate::crd::PaymentSaga;
@@ -14,6 +14,9 @@ use crate::record::Recorded;
 use crate::resource::{FINALIZER, TRACEPARENT};
 use crate::shell::{Shell, Watched, now};
 use crate::{requests, retire};
+
+/// When to look again after a stale read.
+const STALE: Duration = Duration::from_secs(1);
 
 /// Looks at a resource and does what is due.
 pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeue, Fault> {
@@ -53,9 +56,10 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
             .of(recorded.uid(), saga.secuencia, suspended, Instant::now())?;
         Some((memory, saga::next(saga, &payment.controls, &memory)))
     };
-    // Nothing is decided on a stale read: the newer one is on its way.
+    // Nothing is decided on a stale read. The newer one is on its way, or it was what woke us: while the watch lists anew it
+    // wakes us before the cache has what it lists.
     let Some((memory, mut decided)) = decide() else {
-        return Ok(Requeue::await_change());
+        return Ok(Requeue::requeue(STALE));
     };
     // Nothing is decided and no command goes out for a payment that ended in an earlier life.
     if matches!(decided, Next::Record(_) | Next::Send(_)) && object.status.is_none() && memory.sends <= 1 {
@@ -64,7 +68,7 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
         }
         // Whoever made it may have published its command while we looked.
         let Some((_, again)) = decide() else {
-            return Ok(Requeue::await_change());
+            return Ok(Requeue::requeue(STALE));
         };
         decided = again;
     }
@@ -78,7 +82,7 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
         }
         Next::Send(action) => {
             // Not while answers take longer than that anyway: it would be the same command once more in the same queue.
-            if let Some(early) = too_early(&memory, shell.held.pace()) {
+            if let Some(early) = too_early(&memory, shell.held.pace().min(patience(saga, action) / 4)) {
                 return Ok(Requeue::requeue(early));
             }
             shell.publish(&recorded, action).await?;
@@ -95,6 +99,17 @@ fn too_early(memory: &Memory, pace: Duration) -> Option<Duration> {
         .elapsed
         .checked_sub(memory.last_send.filter(|_| memory.sends > 0)?)?;
     pace.checked_sub(since).filter(|early| !early.is_zero())
+}
+
+/// How long the payment waits for this command's answer before it gives up or shows as stalled.
+fn patience(saga: &Saga, action: Action) -> Duration {
+    let politica = &saga.politica;
+    let seconds = match action {
+        Action::Do(step) => politica.paso(step).deadline_seconds,
+        Action::Undo(_) => politica.stall_after_seconds,
+        Action::AvisarReversion => politica.aviso_deadline_seconds,
+    };
+    Duration::from_secs(seconds.into())
 }
 
 /// Whether it can't vanish without having been undone. One that is being deleted is held by what is in it or not at

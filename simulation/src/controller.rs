@@ -1,10 +1,11 @@
 //! What kube's controller does for an operator, in one deterministic order (its own queue is in no order): watches, and
 //! runs the real `reconcile`, one pass per resource at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use kube::Resource as _;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -34,6 +35,12 @@ struct Slot {
     due: Option<Instant>,
 }
 
+/// How often every resource is looked at, as `operator::app` says.
+const LOOK_AT_ALL: Duration = Duration::from_secs(10);
+
+/// The longest that a list takes to come in.
+const LISTING: Duration = Duration::from_millis(50);
+
 /// How long a watch that broke waits before it lists again.
 const RELIST: Duration = Duration::from_secs(1);
 
@@ -44,26 +51,48 @@ pub fn run(life: &Arc<Life>, writer: Writer<Watched>, shell: &Arc<Shell>) {
         shell: Arc::clone(shell),
         slots: Mutex::default(),
     });
+    tokio::spawn(look_at_all(Arc::clone(&controller)));
     tokio::spawn(watch(controller, writer));
+}
+
+/// Looks at every resource of the cache now and then, whatever the watch says.
+async fn look_at_all(controller: Arc<Controller>) {
+    loop {
+        tokio::time::sleep(LOOK_AT_ALL).await;
+        controller.life.alive().await;
+        let names = controller.shell.cache.state().into_iter().filter_map(|object| object.meta().name.clone());
+        let names: BTreeSet<String> = names.collect();
+        names.iter().for_each(|name| controller.trigger(name));
+    }
 }
 
 /// Lists, then follows the changes, late; lists again whenever the watch breaks.
 async fn watch(controller: Arc<Controller>, mut cache: Writer<Watched>) {
     let life = Arc::clone(&controller.life);
     let world = life.world();
+    let mut listed_before = false;
     loop {
         while world.is_out(Part::ApiServer) {
             tokio::time::sleep(RELIST).await;
         }
         life.alive().await;
         let (objects, mut seen) = world.api.list();
+        let names = || objects.iter().filter_map(|object| object.metadata.name.as_deref());
         cache.apply_watcher_event(&watcher::Event::Init);
         for object in &objects {
             cache.apply_watcher_event(&watcher::Event::InitApply(DeserializeGuard(Ok((**object).clone()))));
         }
+        if listed_before {
+            // As kube does it: whoever is woken now looks into the old cache.
+            names().for_each(|name| controller.trigger(name));
+            tokio::time::sleep(world.upto(LISTING)).await;
+            life.alive().await;
+        }
         cache.apply_watcher_event(&watcher::Event::InitDone);
-        for object in objects {
-            controller.trigger(object.metadata.name.as_deref().unwrap_or_default());
+        if !listed_before {
+            // The first passes wait until there is a cache.
+            names().for_each(|name| controller.trigger(name));
+            listed_before = true;
         }
         'following: loop {
             world.api.changed(seen).await;

@@ -53,14 +53,16 @@ impl Effects {
         let mut seen = self.seen();
         let before = seen.invoices.insert(id.to_owned(), now);
         let action = match (before, now) {
-            (None, Invoice::Issued) => Action::Do(Step::CrearFacturacion),
-            (Some(Invoice::Issued), Invoice::Confirmed) => Action::Do(Step::ConfirmarFacturacion),
+            // What no invoice does (coming back, beginning as paid or cancelled) the checker takes for what it would have
+            // to be.
+            (None, Invoice::Issued) | (Some(Invoice::Cancelled), Invoice::Issued | Invoice::Confirmed) => {
+                Action::Do(Step::CrearFacturacion)
+            }
+            (None | Some(Invoice::Issued), Invoice::Confirmed) => Action::Do(Step::ConfirmarFacturacion),
             (Some(Invoice::Confirmed), Invoice::Issued) => Action::Undo(Step::ConfirmarFacturacion),
-            (Some(Invoice::Issued | Invoice::Confirmed), Invoice::Cancelled) => Action::Undo(Step::CrearFacturacion),
-            // What no invoice does: the checker takes it for what it would have to be.
-            (Some(Invoice::Cancelled), Invoice::Issued | Invoice::Confirmed) => Action::Do(Step::CrearFacturacion),
-            (None, Invoice::Confirmed) => Action::Do(Step::ConfirmarFacturacion),
-            (None, Invoice::Cancelled) => Action::Undo(Step::CrearFacturacion),
+            (None | Some(Invoice::Issued | Invoice::Confirmed), Invoice::Cancelled) => {
+                Action::Undo(Step::CrearFacturacion)
+            }
             (Some(Invoice::Issued), Invoice::Issued)
             | (Some(Invoice::Confirmed), Invoice::Confirmed)
             | (Some(Invoice::Cancelled), Invoice::Cancelled) => return,

@@ -29,6 +29,8 @@ pub struct Plan {
     pub notification_compensates: bool,
     /// Whether events pass the real inbox as JSON over HTTP; otherwise its handler gets them read already.
     pub wire: bool,
+    /// For how long nothing may happen when all is done.
+    pub idle: Duration,
     /// Whether the sidecars have a policy of retries; without one the broker acknowledges a failed delivery.
     pub redelivers: bool,
     /// Rates of what happens to a message.
@@ -111,7 +113,7 @@ impl Plan {
     /// The plan of a world.
     pub fn draw(dice: &mut SmallRng, payments: Option<usize>) -> Self {
         let operators = if dice.random_bool(0.3) { 2 } else { 1 };
-        let trouble = Duration::from_secs(dice.random_range(5..=40));
+        let trouble = Duration::from_secs(dice.random_range(5..=30));
         let message = MessageFaults {
             loss: rate(dice, 0.002, 0.5),
             duplicate: rate(dice, 0.005, 0.5),
@@ -137,14 +139,16 @@ impl Plan {
                 .collect()
         };
         Self {
-            payments: payments.unwrap_or_else(|| dice.random_range(8..=40)),
+            payments: payments.unwrap_or_else(|| dice.random_range(16..=48)),
             trouble,
             operators,
             deadline_seconds: dice.random_range(5..=60),
             stall_after_seconds: dice.random_range(10..=60),
-            ttl_seconds: dice.random_range(0..=60),
+            ttl_seconds: dice.random_range(0..=20),
             notification_compensates: dice.random_bool(0.5),
             wire: dice.random_bool(0.1),
+            // Nothing happens in it and it costs time: a whole minute in some worlds is enough.
+            idle: Duration::from_secs(if dice.random_bool(0.2) { 60 } else { 5 }),
             redelivers: dice.random_bool(0.8),
             message: if quiet { MessageFaults::default() } else { message },
             call: if quiet { CallFaults::default() } else { call },
@@ -184,6 +188,7 @@ impl Default for Plan {
             ttl_seconds: 60,
             notification_compensates: true,
             wire: false,
+            idle: Duration::from_secs(60),
             redelivers: true,
             message: MessageFaults::default(),
             call: CallFaults::default(),

@@ -24,9 +24,6 @@ const EPOCH_MS: i64 = 1_795_543_200_000;
 /// How long everything may take after faults have stopped.
 const BOUND: Duration = Duration::from_secs(30 * 60);
 
-/// For how long nothing may happen when all is done.
-const IDLE: Duration = Duration::from_secs(60);
-
 /// What became of one world.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -146,11 +143,11 @@ async fn settle(world: &Arc<World>) -> Option<Quiet> {
     let counters =
         || [world.api.writes(), world.broker.published()].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
     let before = counters();
-    sleep(IDLE).await;
+    sleep(world.plan.idle).await;
     Some(Quiet {
         before,
         after: counters(),
-        during: IDLE,
+        during: world.plan.idle,
     })
 }
 

@@ -188,7 +188,7 @@ async fn shown_refused(system: &System, id: &IdCorrelacion) -> Outcome {
 async fn doors(system: &mut System) -> Outcome {
     for path in ["/facturacion/realizar-pago", "/facturacion/realizar-pago-comando"] {
         let url = system.world.url(App::GestionClientes, path);
-        let body = json!({"medioPago": "PSE", "idCliente": system.cliente, "monto": 24.5});
+        let body = json!({"medioPago": "TarjetaCredito", "idCliente": system.cliente, "monto": 24.5});
         let response = system
             .world
             .http()
@@ -210,7 +210,7 @@ async fn doors(system: &mut System) -> Outcome {
             })?;
             correlation
         } else {
-            let own = answer["monto"] == 24.5 && answer["medioPago"] == "PSE";
+            let own = answer["monto"] == 24.5 && answer["medioPago"] == "TarjetaCredito";
             ensure(status == 200 && own, || format!("{path} answers {status} {answer}"))?;
             answer["id"].as_str().unwrap_or_default().to_owned()
         };

@@ -163,8 +163,10 @@ impl AnyConnectionBackend for Conexion {
         let all = async move {
             let items: Vec<_> = match self.run(query, arguments).await {
                 Ok(Done { rows, affected }) => {
-                    let mut result = AnyQueryResult::default();
-                    result.rows_affected = affected;
+                    let result = AnyQueryResult {
+                        rows_affected: affected,
+                        ..Default::default()
+                    };
                     let rows = rows.into_iter().map(|row| Ok(Either::Right(row)));
                     rows.chain([Ok(Either::Left(result))]).collect()
                 }

@@ -18,8 +18,11 @@ pub use base::{Base, Value};
 
 use crate::life::Life;
 
+/// A database, and the life of the process that opens it.
+type Opening = (Arc<Base>, Arc<Life>);
+
 /// Who opened which database, until the connection is made.
-static OPENING: Mutex<BTreeMap<u64, (Arc<Base>, Arc<Life>)>> = Mutex::new(BTreeMap::new());
+static OPENING: Mutex<BTreeMap<u64, Opening>> = Mutex::new(BTreeMap::new());
 static NEXT: AtomicU64 = AtomicU64::new(1);
 static INSTALLED: Once = Once::new();
 
