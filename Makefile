@@ -147,9 +147,8 @@ fuzz: ## Feed mutated inputs to every parser of strangers' texts, SECONDS=60 eac
 	  -- fuzz:: --skip fuzz::tests --nocapture --test-threads 1 2>&1; echo "status $$?"; } | tee $(TARGET)/fuzz.log | grep --line-buffered -ao 'fuzz [a-z].*'; \
 	  tail -n 1 $(TARGET)/fuzz.log | grep -qx 'status 0' || { grep -a -A 3 -e panicked -e overflow -e '^error' $(TARGET)/fuzz.log; exit 1; }
 
-mutants: ## Plant each deliberate mistake, in the engine and in all that the simulation plays, and see its test go red
-	@tools/mutants operator/saga
-	@tools/mutants simulation
+mutants: ## Plant each deliberate mistake, in the engine and in all that the simulation plays, and see its test go red (CRATE=operator/saga)
+	@for crate in $(or $(CRATE),operator/saga simulation); do tools/mutants $$crate || exit; done
 
 # docs/conformance.md has the table. CONFORMANCE_PORT_BASE=26000 moves its ports.
 .PHONY: conformance

@@ -252,7 +252,10 @@ mod tests {
         held.retain(&HashSet::from(["p-1".to_owned()]));
         assert!(held.find(&first.payment().id).is_some());
         held.retain(&HashSet::new());
-        assert!(held.find(&first.payment().id).is_some(), "it may not be in the cache yet");
+        assert!(
+            held.find(&first.payment().id).is_some(),
+            "it may not be in the cache yet"
+        );
         tokio::time::advance(LATELY).await;
         held.retain(&HashSet::new());
         assert!(held.find(&first.payment().id).is_none());

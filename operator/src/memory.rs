@@ -242,7 +242,11 @@ mod tests {
         memories.sent("u-1", 4, at(0));
         assert_eq!(memories.of("u-1", 2, false, at(1)), None);
         assert_eq!(memories.of("u-1", 2, false, at(5)), None, "it may still come");
-        assert_eq!(memories.of("u-1", 2, false, at(6)).unwrap().sends, 0, "and is sent again at once");
+        assert_eq!(
+            memories.of("u-1", 2, false, at(6)).unwrap().sends,
+            0,
+            "and is sent again at once"
+        );
         assert_eq!(memories.of("u-1", 3, false, at(7)).unwrap().sends, 1);
     }
 

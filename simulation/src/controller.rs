@@ -60,7 +60,12 @@ async fn look_at_all(controller: Arc<Controller>) {
     loop {
         tokio::time::sleep(LOOK_AT_ALL).await;
         controller.life.alive().await;
-        let names = controller.shell.cache.state().into_iter().filter_map(|object| object.meta().name.clone());
+        let names = controller
+            .shell
+            .cache
+            .state()
+            .into_iter()
+            .filter_map(|object| object.meta().name.clone());
         let names: BTreeSet<String> = names.collect();
         names.iter().for_each(|name| controller.trigger(name));
     }

@@ -38,10 +38,15 @@ pub fn judge(world: &World, calm_ms: i64, bound: Duration, quiet: Option<&Quiet>
     }
     deadlines(world, &changes);
     rows(world);
+    let withdrawn = withdrawn(&changes);
+    let mut requests = world.log.requests();
+    requests.retain(|request| request.id.as_ref().is_none_or(|id| !withdrawn.contains(id)));
+    let mut histories = histories(&changes);
+    histories.retain(|id| !withdrawn.contains(id));
     let evidence = Evidence {
-        requests: world.log.requests(),
+        requests,
         sagas: Some(screens(world)),
-        histories: Some(histories(&changes)),
+        histories: Some(histories),
         archivo: Some(archive(world)),
         movimientos: Some(ledger(world)),
         effects: Some(world.effects.all()),
@@ -106,6 +111,19 @@ fn asked(world: &World) -> BTreeSet<IdCorrelacion> {
         .into_iter()
         .filter_map(|request| request.id)
         .collect()
+}
+
+/// Resources that somebody applied and deleted before an operator came to them: nothing was begun, nothing held them.
+fn withdrawn(changes: &[Change]) -> BTreeSet<IdCorrelacion> {
+    let begun = |object: &PaymentSaga| object.status.is_some() || object.spec.politica.is_some();
+    let name = |change: &Change| IdCorrelacion::from_resource_name(change.object.metadata.name.as_deref()?);
+    let began: BTreeSet<_> = changes
+        .iter()
+        .filter(|change| begun(&change.object))
+        .filter_map(name)
+        .collect();
+    let gone = changes.iter().filter(|change| change.gone).filter_map(name);
+    gone.filter(|id| !began.contains(id)).collect()
 }
 
 fn histories(changes: &[Change]) -> Histories {
@@ -298,10 +316,12 @@ fn deadlines(world: &World, changes: &[Change]) {
     let slow = world.plan.watch_lag.as_millis() + 2 * world.plan.longest_pause.as_millis() + 3_000;
     let tolerance = i64::try_from(slow).unwrap_or(i64::MAX);
     let mut clocks: BTreeMap<&str, Clock> = BTreeMap::new();
+    let mut restored = BTreeSet::new();
     for Change { at_ms, object, gone } in changes {
         let name = object.metadata.name.as_deref().unwrap_or_default();
         if *gone {
             clocks.remove(name);
+            restored.insert(name);
             continue;
         }
         let secuencia = object.status.as_ref().map_or(0, |status| status.secuencia);
@@ -321,7 +341,8 @@ fn deadlines(world: &World, changes: &[Change]) {
             clock.given_up = true;
             let ran = at_ms - clock.since_ms - clock.suspended_ms;
             let deadline = i64::from(world.plan.deadline_seconds) * 1_000;
-            if ran + tolerance < deadline {
+            // One that comes back was given up in its earlier life.
+            if ran + tolerance < deadline && !restored.contains(name) {
                 world.broken(format!("{name} was given up after {ran} ms, and had {deadline}"));
             }
         }

@@ -51,6 +51,7 @@ struct Sum {
     writes: usize,
     messages: usize,
     took: Duration,
+    judged_in: Duration,
     failed: u64,
 }
 
@@ -133,6 +134,7 @@ impl Sum {
         self.writes += outcome.writes;
         self.messages += outcome.messages;
         self.took += outcome.took;
+        self.judged_in += outcome.judged_in;
     }
 
     fn print(&self, real: Duration) {
@@ -145,15 +147,17 @@ impl Sum {
             writes,
             messages,
             took,
+            judged_in,
             failed,
         } = self;
         let per_minute = u128::try_from(*payments).unwrap_or_default() * 60_000 / real.as_millis().max(1);
         println!(
             "{worlds} worlds, {payments} payments ({completed} completed, {compensated} compensated), {deaths} deaths, \
-             {writes} writes, {messages} messages, {} h of virtual time in {:.1} s, {per_minute} payments/min; \
-             violations in {failed} worlds",
+             {writes} writes, {messages} messages, {} h of virtual time in {:.1} s ({:.1} s of it the judge's), {per_minute} \
+             payments/min; violations in {failed} worlds",
             took.as_secs() / 3600,
             real.as_secs_f64(),
+            judged_in.as_secs_f64(),
         );
     }
 }

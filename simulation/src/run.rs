@@ -41,6 +41,8 @@ pub struct Outcome {
     pub messages: usize,
     /// How much time passed in it.
     pub took: Duration,
+    /// How long the judge took, of real time.
+    pub judged_in: Duration,
     /// Every broken promise.
     pub violations: Vec<String>,
     /// What happened, if it was to be told.
@@ -108,6 +110,7 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
     world.calm_down();
     let calm_ms = seedwork_runtime::now_ms();
     let quiet = settle(&world).await;
+    let began = std::time::Instant::now();
     let verdict = judge::judge(&world, calm_ms, BOUND, quiet.as_ref());
     let mut violations = world.take_broken();
     violations.extend(verdict.violations.iter().map(ToString::to_string));
@@ -122,6 +125,7 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
         writes: world.api.writes(),
         messages: world.broker.published(),
         took: world.elapsed(),
+        judged_in: began.elapsed(),
         violations,
         story: world.take_story(),
         plan: format!("{:?}", world.plan),

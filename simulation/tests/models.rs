@@ -60,10 +60,11 @@ fn payment() -> PaymentSaga {
 }
 
 fn code<T: std::fmt::Debug>(done: kube::Result<T>) -> u16 {
-    match done.unwrap_err() {
-        kube::Error::Api(status) => status.code,
-        error => panic!("{error}"),
-    }
+    let error = done.unwrap_err();
+    let kube::Error::Api(status) = error else {
+        panic!("{error}")
+    };
+    status.code
 }
 
 #[test]

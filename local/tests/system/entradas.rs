@@ -112,7 +112,7 @@ async fn refused(
 
 /// A payment asked for at one of the two doors of gestión-clientes.
 async fn pay_at(system: &System, path: &str) -> Outcome<Accepted> {
-    let body = json!({"medioPago": "PSE", "idCliente": system.cliente, "monto": 24}).to_string();
+    let body = json!({"medioPago": "TarjetaCredito", "idCliente": system.cliente, "monto": 24}).to_string();
     let url = system.world.url(App::GestionClientes, path);
     let request = system
         .world

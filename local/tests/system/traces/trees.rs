@@ -27,19 +27,15 @@ pub(super) fn edges(door: &str, steps: &[&str]) -> Vec<Edge> {
 pub(super) const DOOR: &str = "
 bff POST /v1 mutation
   bff send SolicitarPago
-    operator receive SolicitarPago…
-      bff receive SagaActualizada";
+    operator receive SolicitarPago…";
 pub(super) const DOOR_OF_GESTION: &str = "
 gestion-clientes POST /facturacion/realizar-pago
   gestion-clientes send SolicitarPago
-    operator receive SolicitarPago…
-      bff receive SagaActualizada";
+    operator receive SolicitarPago…";
 pub(super) const RESOURCE: &str = "
-operator kubectl apply…
-  operator send SagaActualizada
-    bff receive SagaActualizada";
+operator kubectl apply…";
 
-// The steps.
+// The steps. What goes ahead of its record (ADR 6) is told to the BFF only if the payment takes long, and then from its root.
 
 pub(super) const CREAR_FACTURACION: &str = "
 operator send CrearFacturacion
@@ -53,8 +49,7 @@ operator send RealizarPago
       pasarela-simulada POST /autorizaciones
     integracion-pagos capturar
       pasarela-simulada POST /autorizaciones/{id}/captura
-    operator receive PagoRealizado
-      bff receive SagaActualizada";
+    operator receive PagoRealizado";
 pub(super) const PAGO_FALLIDO: &str = "
 operator send RealizarPago
   integracion-pagos receive RealizarPago
@@ -65,8 +60,7 @@ operator send RealizarPago
 pub(super) const CONFIRMAR_FACTURACION: &str = "
 operator send ConfirmarFacturacion
   gestion-clientes receive ConfirmarFacturacion
-    operator receive FacturacionConfirmada
-      bff receive SagaActualizada";
+    operator receive FacturacionConfirmada";
 pub(super) const CREAR_NOTIFICACION: &str = "
 operator send CrearNotificacion
   notificaciones receive CrearNotificacion

@@ -33,7 +33,7 @@ const MONTOS: [(&str, &str); 17] = [
 
 /// `POST /facturacion/realizar-pago` and its command.
 pub(in super::super) fn pago(cliente: &str) -> Vec<Bad> {
-    let good = json!({"medioPago": "PSE", "idCliente": cliente, "monto": 24});
+    let good = json!({"medioPago": "TarjetaCredito", "idCliente": cliente, "monto": 24});
     let mut table = unreadable(&good);
     for (monto, rule) in MONTOS {
         let text = format!(r#"{{"medioPago":"PSE","idCliente":"{cliente}","monto":{monto}}}"#);
@@ -96,7 +96,7 @@ pub(in super::super) fn pago(cliente: &str) -> Vec<Bad> {
 /// `realizarPago` at the BFF.
 pub(in super::super) fn mutation(cliente: &str) -> Vec<Bad> {
     const QUERY: &str = "mutation($p: RealizarPagoInput!) { realizarPago(pago: $p) { idCorrelacion } }";
-    let good = json!({"medioPago": "PSE", "idCliente": cliente, "monto": 24});
+    let good = json!({"medioPago": "TarjetaCredito", "idCliente": cliente, "monto": 24});
     let asked = |pago: Value| json!({"query": QUERY, "variables": {"p": pago}});
     let mut table = vec![
         Bad::new("", 400, &["Unable to parse request body as JSON"]),
@@ -112,7 +112,7 @@ pub(in super::super) fn mutation(cliente: &str) -> Vec<Bad> {
         Bad::new(
             json!({"query": QUERY, "relleno": "x".repeat(OVERSIZED)}),
             413,
-            &["at most 65536 bytes"],
+            &["como máximo 65536 bytes"],
         ),
         Bad::new(asked(good.clone()), 415, &["Unsupported Media Type"]).typed(Some("text/plain")),
         Bad::new(asked(good.clone()), 415, &["Unsupported Media Type"]).typed(None),
