@@ -2,7 +2,7 @@
 //!
 //! The archive keeps where each step stands and why, not the answers that led there. So the question is turned round:
 //! is there any sequence of answers, deadlines and people's words under which the engine writes exactly this value, in
-//! exactly as many writes? Reasons that a later write replaced are not kept anywhere; stand-ins take their place.
+//! exactly as many transitions? Reasons that a later write replaced are not kept anywhere; stand-ins take their place.
 
 use std::collections::HashMap;
 use std::time::Duration;
