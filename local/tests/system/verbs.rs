@@ -136,8 +136,17 @@ async fn stalled(system: &mut System) -> Outcome {
         .cliente("Rosa", "rechaza-todo@example.com", "rosa")
         .await
         .map_err(text)?;
-    let payment = system.world.pagar(&rosa, "24.21").await.map_err(text)?;
-    let id = &payment.id;
+    let mut spec = json!({"idCliente": rosa, "medioPago": "TarjetaCredito", "monto": "24.21", "moneda": "USD"});
+    // It need not wait as long as a payment without a policy of its own.
+    let steps = [
+        "CrearFacturacion",
+        "RealizarPago",
+        "ConfirmarFacturacion",
+        "CrearNotificacion",
+    ];
+    spec["politica"] = politica(&steps, 3);
+    let id = &crate::resources::id("atascado")?;
+    apply(system, id, &spec).await?;
     let stalled = phase(system, id, "Stalled").await?;
     let status = &stalled.data["status"];
     ensure(status["steps"][1]["state"] == "UndoFailing", || {
@@ -192,7 +201,6 @@ async fn stalled(system: &mut System) -> Outcome {
     factura(system, id, "CANCELADO").await?;
     gone(system, id).await?;
     // Who ended it is archived with it: applied again, it says so.
-    let spec = json!({"idCliente": rosa, "medioPago": "TarjetaCredito", "monto": "24.21", "moneda": "USD"});
     apply(system, id, &spec).await?;
     let restored = phase(system, id, "Compensated").await?;
     ensure(restored.data["status"]["resolvedBy"] == who, || {
@@ -204,14 +212,19 @@ async fn stalled(system: &mut System) -> Outcome {
     })
 }
 
-async fn own_policy(system: &mut System) -> Outcome {
+/// A policy under which a payment is undone for want of any of its steps.
+fn politica(pasos: &[&str], stall_after_seconds: u32) -> Value {
     let paso = |nombre| json!({"nombre": nombre, "deadlineSeconds": 60, "onExhausted": "Compensate"});
     let backoff = json!({"firstSeconds": 1, "maxSeconds": 15});
+    json!({
+        "pasos": pasos.iter().map(paso).collect::<Vec<_>>(),
+        "reenvio": backoff, "undo": backoff, "stallAfterSeconds": stall_after_seconds, "avisoDeadlineSeconds": 5,
+    })
+}
+
+async fn own_policy(system: &mut System) -> Outcome {
     let mut spec = spec(system, "24.15");
-    spec["politica"] = json!({
-        "pasos": [paso("CrearFacturacion"), paso("RealizarPago"), paso("ConfirmarFacturacion")],
-        "reenvio": backoff, "undo": backoff, "stallAfterSeconds": 60, "avisoDeadlineSeconds": 5,
-    });
+    spec["politica"] = politica(&["CrearFacturacion", "RealizarPago", "ConfirmarFacturacion"], 60);
     let completed = crate::resources::id("politica-propia")?;
     apply(system, &completed, &spec).await?;
     let end = phase(system, &completed, "Completed").await?;
