@@ -26,7 +26,7 @@ use crate::inbox::OperatorInbox;
 use crate::intake::{self, Intake};
 use crate::memory::Memories;
 use crate::reconcile::{on_error, reconcile};
-use crate::record::Recorded;
+use crate::record::{self, Recorded};
 use crate::shell::{Shell, Watched};
 
 /// How many resources are reconciled at once.
@@ -67,6 +67,7 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
             )
         })?;
     let pool = sql::open(&args.database_url, &MIGRATIONS).await?;
+    let readers = sql::readers(&args.database_url, &pool).await?;
     let sidecar: Arc<dyn Sidecar> = Arc::new(DaprSidecar::new(&args)?);
     let config = ControllerConfig::default().concurrency(CONCURRENCY);
     let controller = Controller::new(watched, watcher::Config::default()).with_config(config);
@@ -74,11 +75,11 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
         api: api.into(),
         cache: controller.store(),
         sidecar: Arc::clone(&sidecar),
-        archive: Archive::new(pool.clone()),
+        archive: Archive::new(pool.clone()).read_by(readers),
         recorder: Recorder::new(
             client,
             Reporter {
-                controller: "saga-operator".into(),
+                controller: record::NAME.into(),
                 instance: None,
             },
         ),

@@ -1,5 +1,8 @@
 //! Finished sagas, in SQL. Also the outbox of ends: an end is told to the BFF until it confirms.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use seedwork::{Fault, IdCorrelacion};
 use seedwork_runtime::config::Secret;
 use seedwork_runtime::serve::StartupError;
@@ -14,6 +17,10 @@ use crate::record::Recorded;
 #[derive(Debug, Clone)]
 pub struct Archive {
     pool: AnyPool,
+    /// For the question that stands before every new payment.
+    readers: AnyPool,
+    /// Ends that the BFF has confirmed since this was last written down. Lost with the process, and then confirmed again.
+    confirmed: Arc<Mutex<BTreeMap<IdCorrelacion, u64>>>,
 }
 
 /// One row of it, as it is stored.
@@ -36,7 +43,17 @@ const REPEAT_MOST_MS: i64 = 60_000;
 impl Archive {
     /// An archive in this database, whose tables are there.
     pub fn new(pool: AnyPool) -> Self {
-        Self { pool }
+        Self {
+            readers: pool.clone(),
+            pool,
+            confirmed: Arc::default(),
+        }
+    }
+
+    /// The same, asked by these connections: they read while another writes.
+    #[must_use]
+    pub fn read_by(self, readers: AnyPool) -> Self {
+        Self { readers, ..self }
     }
 
     /// The archive in this database, to be read by somebody who is not the operator: no table is made or changed.
@@ -97,25 +114,42 @@ impl Archive {
     pub async fn find(&self, id: &IdCorrelacion) -> Result<Option<PaymentSaga>, Fault> {
         let row: Option<String> = sqlx::query_scalar("SELECT recurso FROM archivo WHERE id_correlacion = $1")
             .bind(id.as_str())
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.readers)
             .await
             .map_err(sql::fault("look in the archive"))?;
         row.map(|text| read(&text)).transpose()
     }
 
-    /// The BFF has stored the end with this `secuencia`.
-    pub async fn confirmed(&self, id: &IdCorrelacion, secuencia: u64) -> Result<(), Fault> {
-        sqlx::query("UPDATE archivo SET acusado = 1 WHERE id_correlacion = $1 AND secuencia = $2 AND acusado = 0")
-            .bind(id.as_str())
-            .bind(i64::try_from(secuencia).unwrap_or(i64::MAX))
-            .execute(&self.pool)
-            .await
-            .map_err(sql::fault("note a confirmation"))?;
-        Ok(())
+    /// The BFF has stored the end with this `secuencia`. Written down, many at a time, before ends are told again.
+    pub fn confirmed(&self, id: IdCorrelacion, secuencia: u64) {
+        self.lock().insert(id, secuencia);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IdCorrelacion, u64>> {
+        self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn note_confirmations(&self) -> Result<(), sqlx::Error> {
+        let confirmed = std::mem::take(&mut *self.lock());
+        if confirmed.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.pool.begin().await?;
+        for (id, secuencia) in confirmed {
+            sqlx::query("UPDATE archivo SET acusado = 1 WHERE id_correlacion = $1 AND secuencia = $2 AND acusado = 0")
+                .bind(id.as_str())
+                .bind(i64::try_from(secuencia).unwrap_or(i64::MAX))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await
     }
 
     /// Claims ends that are due to be told again.
     pub async fn claim_unconfirmed(&self) -> Result<Vec<PaymentSaga>, Fault> {
+        self.note_confirmations()
+            .await
+            .map_err(sql::fault("note confirmations"))?;
         let now = now_ms();
         let rows = sqlx::query(
             "UPDATE archivo SET intentos = intentos + 1, proximo = $1 + CASE WHEN intentos >= 5 THEN $2

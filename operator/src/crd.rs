@@ -226,6 +226,14 @@ fn add_rules(schema: &mut Value) {
         json!({"minItems": 1, "maxItems": Step::ALL.len()}),
     );
 
+    // One value with one owner: a policy is fixed, a status is the operator's. Otherwise the API server keeps for each of
+    // their fields who set it, which is 1.1 of the 3.8 kB of a payment, worked out again at every write.
+    merge(&mut properties["politica"], json!({"x-kubernetes-map-type": "atomic"}));
+    merge(
+        &mut schema["properties"]["status"],
+        json!({"x-kubernetes-map-type": "atomic"}),
+    );
+
     let moves = phase_rule();
     schema["properties"]["status"]["x-kubernetes-validations"] = json!([
         rule(

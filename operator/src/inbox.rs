@@ -22,7 +22,10 @@ impl Inbox for OperatorInbox {
             Message::FinalRecibido {
                 id_correlacion,
                 secuencia,
-            } => shell.archive.confirmed(&id_correlacion, secuencia).await,
+            } => {
+                shell.archive.confirmed(id_correlacion, secuencia);
+                Ok(())
+            }
             Message::ContracargoRecibido(contracargo) => replies::contracargo(shell, &contracargo).await,
             message @ (Message::Comando(_)
             | Message::SolicitudRechazada { .. }

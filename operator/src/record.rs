@@ -10,6 +10,9 @@ use crate::fault;
 use crate::resource::{Payment, status};
 use crate::resources::Resources;
 
+/// Whom the API server names as the writer, in managed fields and events.
+pub const NAME: &str = "saga-operator";
+
 /// A payment as the API server holds it, or as far ahead of that as the engine allows. There is no other way to make one
 /// than to read it there or to have written it there, and no command is published without one: the intent to move money
 /// is durable before anyone acts on it, and what follows from a recorded intent can be had again by asking again.
@@ -88,7 +91,7 @@ impl Recorded {
         object.status = Some(status(&self.object, saga, now));
         // The resourceVersion that was read travels in the object: this is the compare of compare-and-swap.
         let written = api
-            .replace_status(&object.name_any(), &PostParams::default(), &object)
+            .replace_status(&object.name_any(), &by_the_operator(), &object)
             .await
             .map_err(fault::kube("record a transition"))?;
         Self::read(written)
@@ -97,7 +100,7 @@ impl Recorded {
     /// Creates the resource; [`Fault::Conflict`] if there is one of that name.
     pub async fn create(api: &Resources, object: &PaymentSaga) -> Result<Self, Fault> {
         let created = api
-            .create(&PostParams::default(), object)
+            .create(&by_the_operator(), object)
             .await
             .map_err(fault::kube("create a PaymentSaga"))?;
         Self::read(created)
@@ -106,9 +109,17 @@ impl Recorded {
     /// Writes everything but the status over what was read.
     pub async fn replace(&self, api: &Resources, object: &PaymentSaga) -> Result<Self, Fault> {
         let written = api
-            .replace(&object.name_any(), &PostParams::default(), object)
+            .replace(&object.name_any(), &by_the_operator(), object)
             .await
             .map_err(fault::kube("write a PaymentSaga"))?;
         Self::read(written)
+    }
+}
+
+/// A write in the operator's name, which the API server keeps with what it wrote.
+fn by_the_operator() -> PostParams {
+    PostParams {
+        field_manager: Some(NAME.to_owned()),
+        ..PostParams::default()
     }
 }

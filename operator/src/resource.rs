@@ -253,32 +253,36 @@ fn message(phase: Phase, reason: &Reason) -> String {
     }
 }
 
+/// `Ready` always; of the others those that hold or have held, since what never was says nothing and is carried by every
+/// write.
 fn conditions(object: &PaymentSaga, phase: Phase, reason: Option<&Reason>, now: jiff::Timestamp) -> Vec<Condition> {
     let before = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let ready = matches!(phase, Phase::Completed | Phase::Compensated);
-    let wanted = [
+    let all = [
         ("Completed", phase == Phase::Completed),
         ("Compensated", phase == Phase::Compensated),
         ("Ready", ready),
         ("Stalled", phase == Phase::Stalled),
     ];
     let one = |(type_, holds): (&str, bool)| {
+        let old = before.iter().find(|condition| condition.type_ == type_);
+        if !holds && old.is_none() && type_ != "Ready" {
+            return None;
+        }
         let status = if holds { "True" } else { "False" };
-        let old = before
-            .iter()
-            .find(|condition| condition.type_ == type_ && condition.status == status);
-        Condition {
+        let unchanged = old.filter(|condition| condition.status == status);
+        Some(Condition {
             type_: type_.to_owned(),
             status: status.to_owned(),
             reason: reason
                 .filter(|_| holds)
                 .map_or_else(|| phase.to_string(), |reason| reason.motivo.clone()),
             message: String::new(),
-            last_transition_time: old.map_or(Time(now), |condition| condition.last_transition_time.clone()),
+            last_transition_time: unchanged.map_or(Time(now), |condition| condition.last_transition_time.clone()),
             observed_generation: object.metadata.generation,
-        }
+        })
     };
-    wanted.into_iter().map(one).collect()
+    all.into_iter().filter_map(one).collect()
 }
 
 /// The payment as the rest of the world sees it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kube::runtime::controller::Action as Requeue;
 use operator::reconcile::reconcile;
+use operator::record::Recorded;
 use seedwork::Fault;
 use serde_json::json;
 
@@ -108,4 +109,19 @@ async fn another_payment_under_the_name_of_an_archived_one_is_refused_to_the_per
         .await;
     assert!(matches!(result, Err(Fault::Rejected(_))), "{result:?}");
     assert_eq!(stage.topics(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_end_is_due_to_be_told_again_until_that_very_end_is_confirmed() {
+    let stage = Stage::new().await;
+    let archive = &stage.shell.archive;
+    let end = Recorded::read(object(Some(&ended()), "7")).unwrap();
+    archive.store(&end).await.unwrap();
+    assert_eq!(archive.claim_unconfirmed().await.unwrap().len(), 0, "not at once");
+    archive.confirmed(payment(), ended().secuencia - 1);
+    stage.later().await;
+    assert_eq!(archive.claim_unconfirmed().await.unwrap().len(), 1);
+    archive.confirmed(payment(), ended().secuencia);
+    stage.later().await;
+    assert_eq!(archive.claim_unconfirmed().await.unwrap().len(), 0);
 }

@@ -46,6 +46,7 @@ pub(crate) struct Stage {
     server: Server,
     client: Client,
     cache: Writer<Watched>,
+    pool: sqlx::AnyPool,
     _folder: TempDir,
 }
 
@@ -79,7 +80,7 @@ impl Stage {
             api: Api::namespaced(client.clone(), NAMESPACE).into(),
             cache: reader,
             sidecar: sidecar.clone(),
-            archive: Archive::new(pool),
+            archive: Archive::new(pool.clone()),
             recorder: Recorder::new(client.clone(), reporter),
             intake: Intake::default(),
             memories: Memories::new(Instant::now()),
@@ -93,8 +94,15 @@ impl Stage {
             server,
             client,
             cache,
+            pool,
             _folder: folder,
         }
+    }
+
+    /// Every end that waits to be told again is due.
+    pub(crate) async fn later(&self) {
+        let due = sqlx::query("UPDATE archivo SET proximo = 0").execute(&self.pool);
+        due.await.unwrap();
     }
 
     /// Runs `act` while `script` plays the API server. A call that the script does not expect fails the test, and so

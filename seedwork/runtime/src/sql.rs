@@ -45,6 +45,28 @@ pub async fn open(url: &Secret, migrator: &Migrator) -> Result<AnyPool, StartupE
     Ok(pool)
 }
 
+/// Connections that only read, beside `pool` on the same database. SQLite's readers need not wait for its writer, which syncs
+/// the disk; Postgres has connections enough.
+pub async fn readers(url: &Secret, pool: &AnyPool) -> Result<AnyPool, StartupError> {
+    if !url.expose().starts_with("sqlite:") {
+        return Ok(pool.clone());
+    }
+    AnyPoolOptions::new()
+        .max_connections(2)
+        .acquire_timeout(Duration::from_secs(10))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                for pragma in ["PRAGMA query_only = ON", "PRAGMA busy_timeout = 5000"] {
+                    sqlx::query(pragma).execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect(url.expose())
+        .await
+        .map_err(|error| StartupError::new("cannot open the database a second time, to read", error))
+}
+
 /// A failed statement, as a fault.
 pub fn fault(doing: &str) -> impl FnOnce(sqlx::Error) -> Fault + use<'_> {
     move |error| Fault::unavailable(format!("failed to {doing}"), error)

@@ -8,6 +8,7 @@ mod keys;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use seedwork::contrato::SolicitarPago;
 use seedwork::{App, Fault, IdCorrelacion, Reason, SolicitudPago};
@@ -27,6 +28,16 @@ pub struct Intake {
     app: App,
     wake: Arc<Notify>,
     keys: Arc<Keys>,
+    window: Window,
+}
+
+/// How many more requests may be published before some are answered. An estimate between two looks at the table, which is
+/// right again after each; so no two replicas need to agree, and nobody counts rows for each request.
+#[derive(Default)]
+struct Window {
+    room: AtomicI64,
+    /// Rows wait for room, or nobody has looked yet.
+    waiting: AtomicBool,
 }
 
 /// What a door may say of a request it took.
@@ -72,7 +83,12 @@ const SCHEMA: &[&str] = &[
         proximo BIGINT NOT NULL,
         creada BIGINT NOT NULL
     )",
-    "CREATE INDEX IF NOT EXISTS solicitudes_proximo ON solicitudes (estado, proximo)",
+    // Each finds its rows among any number that wait: while the operator is away, only the table grows.
+    "CREATE INDEX IF NOT EXISTS solicitudes_nuevas ON solicitudes (creada) WHERE estado = 'abierta' AND intentos = 0",
+    "CREATE INDEX IF NOT EXISTS solicitudes_enviadas ON solicitudes (contestada, proximo)
+        WHERE estado = 'abierta' AND intentos > 0",
+    // What they replace.
+    "DROP INDEX IF EXISTS solicitudes_proximo",
 ];
 
 const ABIERTA: &str = "abierta";
@@ -103,6 +119,29 @@ impl<'a> IdempotencyKey<'a> {
     }
 }
 
+// === impl Window ===
+
+impl Window {
+    /// Takes a place, if there is one.
+    fn enter(&self) -> bool {
+        let less = |room: i64| (room > 0).then_some(room - 1);
+        self.room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
+
+    /// Gives a place back.
+    fn leave(&self) {
+        self.room.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What a look at the table found.
+    fn found(&self, room: i64) {
+        self.room.store(room, Ordering::Relaxed);
+        self.waiting.store(room <= 0, Ordering::Relaxed);
+    }
+}
+
 // === impl Intake ===
 
 impl Intake {
@@ -127,6 +166,7 @@ impl Intake {
             app,
             wake: Arc::clone(&wake),
             keys: Arc::default(),
+            window: Window::default(),
         });
         tokio::spawn(worker::run(Arc::downgrade(&intake), wake));
         Ok(intake)
@@ -151,15 +191,23 @@ impl Intake {
         let body = serde_json::to_string(solicitud).map_err(|e| Fault::bug("failed to write a request", e))?;
         let now = crate::now_ms();
         let traceparent = crate::telemetry::current_traceparent().unwrap_or_default();
+        // With room in the window, the row is stored as one that is published already, by us and at once; if that fails
+        // it is asked about as any other.
+        let at_once = self.window.enter();
+        let (intentos, proximo) = if at_once {
+            (1_i64, now + worker::ASK_FIRST_MS + crate::jitter_ms(1_000))
+        } else {
+            (0, now)
+        };
         let inserted = sqlx::query(
-            "INSERT INTO solicitudes (id_correlacion, solicitud, estado, traceparent, proximo, creada)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id_correlacion) DO NOTHING",
+            "INSERT INTO solicitudes (id_correlacion, solicitud, estado, traceparent, intentos, proximo, creada)
+             VALUES ($1, $2, 'abierta', $3, $4, $5, $6) ON CONFLICT (id_correlacion) DO NOTHING",
         )
         .bind(id.as_str())
         .bind(&body)
-        .bind(ABIERTA)
         .bind(&traceparent)
-        .bind(now)
+        .bind(intentos)
+        .bind(proximo)
         .bind(now)
         .execute(&self.pool)
         .await
@@ -171,7 +219,17 @@ impl Intake {
             }
             return Ok(id);
         }
-        self.wake.notify_one();
+        if at_once {
+            let solicitar = SolicitarPago {
+                id_correlacion: id.clone(),
+                solicitud: solicitud.clone(),
+                origen: self.app,
+            };
+            tokio::spawn(worker::publish(Arc::clone(&self.sidecar), solicitar, traceparent));
+        } else {
+            self.window.waiting.store(true, Ordering::Relaxed);
+            self.wake.notify_one();
+        }
         Ok(id)
     }
 
@@ -215,7 +273,13 @@ impl Intake {
             .await
             .map_err(sql::fault("note that a request is known"))?;
         if done.rows_affected() > 0 {
-            self.wake.notify_one(); // a place in the window is free
+            // An end may be the second news of a payment; the next look knows.
+            if !ended {
+                self.window.leave();
+            }
+            if self.window.waiting.load(Ordering::Relaxed) {
+                self.wake.notify_one();
+            }
         }
         Ok(())
     }
@@ -238,11 +302,6 @@ impl Intake {
         .await
         .map_err(sql::fault("note that a request is refused"))?;
         Ok(())
-    }
-
-    async fn publish(&self, solicitar: SolicitarPago) -> Result<(), Fault> {
-        let message = seedwork::Message::SolicitarPago(solicitar);
-        crate::send(self.sidecar.as_ref(), self.app, App::Operator, &message).await
     }
 }
 

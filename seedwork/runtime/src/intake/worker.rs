@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use seedwork::contrato::SolicitarPago;
-use seedwork::{Fault, IdCorrelacion};
+use seedwork::{App, Fault, IdCorrelacion, Message};
 use sqlx::Row as _;
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
-use super::{ABIERTA, Intake};
+use super::Intake;
+use crate::sidecar::Sidecar;
 use crate::sql;
 
 /// At most this many rows are published and unanswered; the rest wait in SQL, so a slow operator is not buried.
@@ -20,7 +21,7 @@ const WINDOW: i64 = 128;
 const LOOK_MS: u64 = 500;
 
 /// The first question about a silent request comes after this long, then twice as long, up to the most.
-const ASK_FIRST_MS: i64 = 2_000;
+pub(super) const ASK_FIRST_MS: i64 = 2_000;
 const ASK_MOST_MS: i64 = 60_000;
 
 /// A payment that the operator knows is asked about this often, in case its end was lost.
@@ -58,52 +59,65 @@ async fn round(intake: &Intake) -> Result<usize, Fault> {
     let due = claim(intake).await?;
     let count = due.len();
     futures::stream::iter(due)
-        .for_each_concurrent(PUBLISHES, |Due { solicitar, traceparent }| async move {
-            let id = solicitar.id_correlacion.clone();
-            let span = tracing::info_span!("send SolicitarPago", otel.kind = "producer", id_correlacion = %id);
-            crate::telemetry::continue_trace(&span, Some(&traceparent));
-            if let Err(fault) = intake.publish(solicitar).instrument(span).await {
-                tracing::warn!(%id, error = fault.chain(), "unable to publish a request; it will be asked again");
-            }
+        .for_each_concurrent(PUBLISHES, |Due { solicitar, traceparent }| {
+            publish(Arc::clone(&intake.sidecar), solicitar, traceparent)
         })
         .await;
     Ok(count)
+}
+
+/// Publishes a request. If that fails its row falls due again.
+pub(super) async fn publish(sidecar: Arc<dyn Sidecar>, solicitar: SolicitarPago, traceparent: String) {
+    let id = solicitar.id_correlacion.clone();
+    let door = solicitar.origen;
+    let span = tracing::info_span!("send SolicitarPago", otel.kind = "producer", id_correlacion = %id);
+    crate::telemetry::continue_trace(&span, Some(&traceparent));
+    let message = Message::SolicitarPago(solicitar);
+    let sent = crate::send(sidecar.as_ref(), door, App::Operator, &message);
+    if let Err(fault) = sent.instrument(span).await {
+        tracing::warn!(%id, error = fault.chain(), "unable to publish a request; it will be asked again");
+    }
 }
 
 /// Takes due rows for this replica by moving their next time on: another replica's claim of the same row sees the
 /// moved time and leaves it.
 async fn claim(intake: &Intake) -> Result<Vec<Due>, Fault> {
     let now = crate::now_ms();
-    let unanswered: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes WHERE estado = $1 AND contestada = 0 AND intentos > 0")
-            .bind(ABIERTA)
-            .fetch_one(&intake.pool)
-            .await
-            .map_err(sql::fault("count unanswered requests"))?;
+    let unanswered: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM solicitudes WHERE estado = 'abierta' AND intentos > 0 AND contestada = 0",
+    )
+    .fetch_one(&intake.pool)
+    .await
+    .map_err(sql::fault("count unanswered requests"))?;
+    let free = (WINDOW - unanswered).max(0);
     let jitter = crate::jitter_ms(1_000);
-    // Repeats of unanswered rows are within the window; new rows take what is left of it.
+    // Repeats of unanswered rows are within the window; new rows take what is left of it. The state stands in the text,
+    // so that the indexes of the open rows serve.
     let rows = sqlx::query(
         "UPDATE solicitudes SET intentos = intentos + 1, proximo = $1 + $2 + CASE
              WHEN contestada = 1 THEN $3
              WHEN intentos >= 5 THEN $4
              ELSE $5 * (intentos * intentos + 1) END
-         WHERE estado = $6 AND proximo <= $1 AND id_correlacion IN (
-             SELECT id_correlacion FROM solicitudes WHERE estado = $6 AND proximo <= $1 AND intentos > 0
+         WHERE estado = 'abierta' AND proximo <= $1 AND id_correlacion IN (
+             SELECT id_correlacion FROM solicitudes
+                 WHERE estado = 'abierta' AND intentos > 0 AND contestada IN (0, 1) AND proximo <= $1
              UNION ALL
              SELECT id_correlacion FROM (SELECT id_correlacion FROM solicitudes
-                 WHERE estado = $6 AND proximo <= $1 AND intentos = 0 ORDER BY creada LIMIT $7) AS nuevas)
-         RETURNING id_correlacion, solicitud, traceparent",
+                 WHERE estado = 'abierta' AND intentos = 0 ORDER BY creada LIMIT $6) AS nuevas)
+         RETURNING id_correlacion, solicitud, traceparent, intentos",
     )
     .bind(now)
     .bind(jitter)
     .bind(ASK_KNOWN_MS)
     .bind(ASK_MOST_MS)
     .bind(ASK_FIRST_MS)
-    .bind(ABIERTA)
-    .bind((WINDOW - unanswered).max(0))
+    .bind(free)
     .fetch_all(&intake.pool)
     .await
     .map_err(sql::fault("claim due requests"))?;
+    let is_new = |row: &&sqlx::any::AnyRow| row.try_get::<i64, _>("intentos").is_ok_and(|intentos| intentos == 1);
+    let new = rows.iter().filter(is_new).count();
+    intake.window.found(free - i64::try_from(new).unwrap_or(i64::MAX));
     let read = |row: sqlx::any::AnyRow| -> Option<Due> {
         let id = IdCorrelacion::parse(row.try_get::<String, _>("id_correlacion").ok()?).ok()?;
         let solicitud = serde_json::from_str(&row.try_get::<String, _>("solicitud").ok()?).ok()?;
