@@ -13,7 +13,7 @@ use futures::future::join_all;
 use kube::ResourceExt as _;
 use saga::Saga;
 use seedwork::{Action, Fault, IdCorrelacion};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use crate::record::Recorded;
@@ -56,19 +56,25 @@ struct Holding {
     since: Instant,
     /// When its write is due, if one is.
     due: Option<Instant>,
+    /// Held by who writes it.
+    turn: Arc<AsyncMutex<()>>,
 }
 
 // === impl Held ===
 
 impl Held {
-    /// Keeps where a payment stands, unless something further along is kept; one that has ended is let go.
+    /// Keeps where a payment stands; one that has ended is let go. Of what is kept further along, a newer record becomes
+    /// the ground.
     pub fn keep(&self, payment: &Recorded) {
         let mut by_id = self.lock();
         let id = &payment.payment().id;
-        let known = by_id.get(id).filter(|known| known.payment.uid() == payment.uid());
-        if known.is_some_and(|known| known.payment.secuencia() > payment.secuencia()) {
+        if let Some(known) = by_id.get_mut(id).filter(|known| known.payment.uid() == payment.uid())
+            && known.payment.secuencia() > payment.secuencia()
+        {
+            known.payment = known.payment.clone().on_the_ground_of(payment);
             return;
         }
+        let known = by_id.get(id).filter(|known| known.payment.uid() == payment.uid());
         if payment.saga().is_none_or(Saga::ended) {
             by_id.remove(id);
             return;
@@ -82,6 +88,7 @@ impl Held {
             payment: payment.clone(),
             since: same.map_or(now, |known| known.since),
             due,
+            turn: known.map(|known| Arc::clone(&known.turn)).unwrap_or_default(),
         };
         by_id.insert(id.clone(), holding);
         if due.is_some() {
@@ -92,6 +99,12 @@ impl Held {
     /// Where a payment stands, if it is held.
     pub fn find(&self, id: &IdCorrelacion) -> Option<Recorded> {
         self.lock().get(id).map(|holding| holding.payment.clone())
+    }
+
+    /// The turn to write a payment: two writes of ours at a time would be one lost race and one read more.
+    pub async fn turn(&self, id: &IdCorrelacion) -> Option<OwnedMutexGuard<()>> {
+        let turn = self.lock().get(id).map(|holding| Arc::clone(&holding.turn))?;
+        Some(turn.lock_owned().await)
     }
 
     /// An answer came that brings this payment on: how long it took is remembered.
@@ -187,7 +200,12 @@ async fn write(shell: &Shell, payment: &Recorded) {
 }
 
 async fn written(shell: &Shell, payment: &Recorded) -> Result<Option<Recorded>, Fault> {
-    let mut payment = payment.clone();
+    let id = &payment.payment().id;
+    let _turn = shell.held.turn(id).await;
+    // Whoever had the turn before may have written it, or more.
+    let Some(mut payment) = shell.held.find(id) else {
+        return Ok(None);
+    };
     // A lost race means: read again, and see whether there is still something to write.
     while payment.is_ahead() {
         let Some(saga) = payment.saga() else { break };
@@ -199,7 +217,7 @@ async fn written(shell: &Shell, payment: &Recorded) -> Result<Option<Recorded>, 
             Err(Fault::Conflict(_) | Fault::NotFound(_)) => {}
             Err(fault) => return Err(fault),
         }
-        match shell.read(&payment.payment().id).await? {
+        match shell.read(id).await? {
             Some(read) => {
                 shell.held.keep(&read);
                 payment = read;

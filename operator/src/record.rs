@@ -79,6 +79,21 @@ impl Recorded {
         }
     }
 
+    /// The same payment where it stands, on the resource of `other` if that records more of the way there.
+    #[must_use]
+    pub fn on_the_ground_of(self, other: &Self) -> Self {
+        let newer = self.uid() == other.uid() && self.recorded() < other.recorded();
+        match self.saga() {
+            Some(saga) if newer && other.recorded() <= saga.secuencia => other.standing_at(saga),
+            Some(_) | None => self,
+        }
+    }
+
+    /// The number that the resource records; 0 before its first.
+    fn recorded(&self) -> u64 {
+        self.object.status.as_ref().map_or(0, |status| status.secuencia)
+    }
+
     fn standing_at(&self, saga: &Saga) -> Self {
         let mut ahead = self.clone();
         ahead.payment.saga = Some(saga.clone());

@@ -138,7 +138,19 @@ impl Shell {
 
     /// Writes a transition and does what follows from it: the outstanding command, the news, the archive.
     pub async fn record(&self, before: &Recorded, saga: &Saga) -> Result<Recorded, Fault> {
-        let recorded = match before.write(&self.api, saga, now()).await {
+        let id = &before.payment().id;
+        let turn = self.held.turn(id).await;
+        // What we wrote while we waited for our turn is no other's write.
+        let ground = match self.held.find(id) {
+            Some(held) => before.clone().on_the_ground_of(&held),
+            None => before.clone(),
+        };
+        let written = ground.write(&self.api, saga, now()).await;
+        if let Ok(recorded) = &written {
+            self.held.keep(recorded);
+        }
+        drop(turn);
+        let recorded = match written {
             Ok(recorded) => recorded,
             Err(fault) => {
                 if let Fault::Bug { .. } = fault {
@@ -163,7 +175,6 @@ impl Shell {
     /// What follows a write. None of it is needed for the write to count: each part has its own way to be made good.
     pub async fn follow_up(&self, before: Option<&Saga>, recorded: &Recorded) {
         let Some(saga) = recorded.saga() else { return };
-        self.held.keep(recorded);
         self.publish_outstanding(recorded).await;
         if saga.ended()
             && let Err(fault) = self.store(recorded).await

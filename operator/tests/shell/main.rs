@@ -276,6 +276,41 @@ async fn what_went_ahead_of_its_record_is_written_and_told_soon_after_over_whate
     assert_eq!(stage.topics(), ["inbox-bff"], "its command went out long ago");
 }
 
+#[tokio::test]
+async fn an_answer_that_comes_while_progress_is_written_is_recorded_over_that_write() {
+    let mut stage = Stage::new().await;
+    money_asked_for(&mut stage).await;
+    goes_ahead(&stage, Step::RealizarPago).await;
+    goes_ahead(&stage, Step::ConfirmarFacturacion).await;
+    let shell = Arc::clone(&stage.shell);
+    let (begun, late) = tokio::sync::oneshot::channel();
+    let last = answer(Step::CrearNotificacion);
+    let answered = async {
+        late.await.unwrap();
+        replies::respuesta(&shell, &last).await
+    };
+    let both = async {
+        tokio::select! {
+            () = operator::ahead::catch_up(Arc::clone(&shell)) => unreachable!("it goes on for ever"),
+            result = answered => result,
+        }
+    };
+    let result = stage
+        .play(both, async |server, _| {
+            let progress = server.call("PUT", "/status").await;
+            assert_eq!(progress.resource_version(), "8");
+            begun.send(()).unwrap();
+            tokio::task::yield_now().await;
+            progress.accept("9");
+            let end = server.call("PUT", "/status").await;
+            assert_eq!(end.resource_version(), "9", "no race is lost against ourselves");
+            assert_eq!(end.body["status"]["phase"], "Completed");
+            end.accept("10");
+        })
+        .await;
+    result.unwrap();
+}
+
 /// Catches up until what was behind is recorded and told.
 async fn until_told(shell: Arc<operator::shell::Shell>) {
     let told = async {
