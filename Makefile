@@ -128,11 +128,13 @@ campaign: tools ## Load and faults on a system of its own, then rest and a verdi
 	cargo build --locked --bins --profile $(PROFILE) $(addprefix --package ,$(IMAGES) campaign)
 	@$(BIN)/campaign --minutes $(or $(MINUTES),5) $(CAMPAIGN)
 
-# Optimised, unless PROFILE says otherwise. A failing seed tells its story and how to play it again.
+# Optimised as a whole (Cargo.toml says how), unless PROFILE says otherwise. A failing seed tells its story and how to play it again.
 .PHONY: simulate
-simulate: PROFILE := $(if $(filter command environment,$(firstword $(origin PROFILE))),$(PROFILE),release)
-simulate: ## The whole system in virtual time, a world per seed, each judged: SEEDS=2000 FIRST=1 SIMULATE="--story --threads 2"
-	@cargo build --locked --quiet --package simulation --profile $(PROFILE)
+# Each thread has its own databases: nothing of SQLite's that is shared by all of a process, and locked, is of use to it.
+simulate: ALONE := -USQLITE_ENABLE_MEMORY_MANAGEMENT -DSQLITE_DEFAULT_MEMSTATUS=0
+simulate: PROFILE := $(if $(filter command environment,$(firstword $(origin PROFILE))),$(PROFILE),simulation)
+simulate: ## The whole system in virtual time, a world per seed, each judged: SEEDS=2000 FIRST=1 SIMULATE="--story --threads 1"
+	@$(if $(filter simulation,$(PROFILE)),LIBSQLITE3_FLAGS="$(ALONE)") cargo build --locked --quiet --package simulation --profile $(PROFILE)
 	@$(BIN)/simulate --seeds $(or $(SEEDS),2000) --first $(or $(FIRST),1) $(SIMULATE)
 
 .PHONY: schemathesis

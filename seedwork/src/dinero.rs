@@ -61,6 +61,12 @@ const DECIMALS_2: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BN
     MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP \
     STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VES WST XCD YER ZAR ZMW";
 
+/// Whether a list has this code. Every amount that is read asks, so it is not split into words: a code and its space are
+/// four bytes.
+fn is_listed(list: &str, code: [u8; 3]) -> bool {
+    list.as_bytes().chunks(4).any(|entry| entry.starts_with(&code))
+}
+
 // === impl Moneda ===
 
 impl Moneda {
@@ -69,13 +75,11 @@ impl Moneda {
 
     /// Reads an ISO 4217 code, upper case.
     pub fn parse(code: &str) -> Result<Self, DineroError> {
-        let known = [DECIMALS_0, DECIMALS_2, DECIMALS_3]
-            .iter()
-            .any(|list| list.split_whitespace().any(|c| c == code));
-        match <[u8; 3]>::try_from(code.as_bytes()) {
-            Ok(bytes) if known => Ok(Self(bytes)),
-            _ => Err(DineroError::UnknownCurrency),
-        }
+        let bytes = <[u8; 3]>::try_from(code.as_bytes()).map_err(|_| DineroError::UnknownCurrency)?;
+        let known = [DECIMALS_2, DECIMALS_0, DECIMALS_3]
+            .into_iter()
+            .any(|list| is_listed(list, bytes));
+        known.then_some(Self(bytes)).ok_or(DineroError::UnknownCurrency)
     }
 
     /// Every currency, by number of decimals, then by code.
@@ -88,10 +92,9 @@ impl Moneda {
 
     /// How many decimals an amount in this currency may have.
     pub fn decimals(self) -> u32 {
-        let listed = |list: &str| list.split_whitespace().any(|c| c.as_bytes() == self.0);
-        if listed(DECIMALS_0) {
+        if is_listed(DECIMALS_0, self.0) {
             0
-        } else if listed(DECIMALS_3) {
+        } else if is_listed(DECIMALS_3, self.0) {
             3
         } else {
             2
@@ -252,6 +255,16 @@ mod tests {
     }
 
     #[test]
+    fn every_currency_is_found_with_its_decimals() {
+        for (list, decimals) in [(DECIMALS_0, 0), (DECIMALS_2, 2), (DECIMALS_3, 3)] {
+            for code in list.split_whitespace() {
+                assert_eq!(Moneda::parse(code).unwrap().decimals(), decimals, "{code}");
+            }
+        }
+        assert_eq!(Moneda::all().count(), 16 + 129 + 7);
+    }
+
+    #[test]
     fn an_amount_nobody_can_pay_is_refused_with_its_rule() {
         let refused = |text| Dinero::parse(text, Moneda::USD).unwrap_err();
         assert_eq!(
@@ -271,6 +284,9 @@ mod tests {
             assert_eq!(refused(text), DineroError::TooLarge, "{text}");
         }
         assert_eq!(Moneda::parse("usd"), Err(DineroError::UnknownCurrency));
+        for code in ["", "US", "USDX", "SD ", "D U", " US"] {
+            assert_eq!(Moneda::parse(code), Err(DineroError::UnknownCurrency), "{code:?}");
+        }
         assert_eq!(Moneda::parse("XXQ"), Err(DineroError::UnknownCurrency));
     }
 }

@@ -148,7 +148,8 @@ impl Controller {
             let key = ObjectRef::<Watched>::new(name).within(&self.shell.settings.namespace);
             let requeue = match self.shell.cache.get(&key) {
                 Some(object) => {
-                    let pass = reconcile(Arc::clone(&object), Arc::clone(&self.shell)).await;
+                    // Boxed, or every wake-up without a pass would carry the room for one about.
+                    let pass = Box::pin(reconcile(Arc::clone(&object), Arc::clone(&self.shell))).await;
                     let action = pass.unwrap_or_else(|fault| {
                         self.look(name, &fault);
                         on_error(object, &fault, Arc::clone(&self.shell))

@@ -125,6 +125,23 @@ pub fn published(world: &World, proc: Proc, event: &Event) {
     }
 }
 
+/// What the gateway refuses because of what was done before: our own record must have ruled it out.
+const RULED_OUT: [&str; 4] = [
+    "AutorizacionAnulada",
+    "AutorizacionCapturada",
+    "CapturaExcedida",
+    "ReembolsoExcedido",
+];
+
+/// The gateway refused a call.
+pub fn refused(world: &World, id: &IdCorrelacion, operation: Operacion, code: &str) {
+    if RULED_OUT.contains(&code) {
+        world.broken(format!(
+            "{id}: the gateway was asked to {operation} and had to say {code}"
+        ));
+    }
+}
+
 /// The gateway was called: at most one capture, nothing returned that was not taken, nothing taken once it was let go.
 pub fn paid(world: &World, id: &IdCorrelacion) {
     let (mut captures, mut held, mut let_go) = (0, 0, false);

@@ -1,5 +1,6 @@
 //! Plays seeds: `simulate --seeds 1000 --first 1`. A failing seed prints its story and how to play it again.
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,6 +8,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use simulation::{Bases, Outcome, play};
+
+/// Half a million small things are made and thrown away in every world.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Plays whole systems in virtual time, a world per seed, and judges each.
 #[derive(Debug, Parser)]
@@ -24,9 +29,9 @@ struct Args {
     #[arg(long)]
     payments: Option<usize>,
 
-    /// Worlds at a time, a thread each.
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
+    /// Worlds at a time, a thread each; otherwise one for each processor.
+    #[arg(long)]
+    threads: Option<usize>,
 
     /// How many failing seeds are told before it stops.
     #[arg(long, default_value_t = 1)]
@@ -61,8 +66,11 @@ fn main() -> ExitCode {
     let next = AtomicU64::new(args.first);
     let enough = AtomicBool::new(false);
     let sum = Mutex::new(Sum::default());
+    let threads = args
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
     std::thread::scope(|scope| {
-        for _ in 0..args.threads.max(1) {
+        for _ in 0..threads.max(1) {
             scope.spawn(|| {
                 let bases = Bases::new();
                 loop {
@@ -71,19 +79,18 @@ fn main() -> ExitCode {
                         return;
                     }
                     let outcome = play(seed, args.payments, &bases, args.story);
+                    let again = args.twice.then(|| play(seed, args.payments, &bases, args.story));
                     let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     sum.add(&outcome);
                     if args.story {
                         tell(seed, &args, &outcome);
                     }
-                    if args.twice {
-                        let again = play(seed, args.payments, &bases, args.story);
-                        if (again.writes, again.messages, again.took)
+                    if let Some(again) = again
+                        && (again.writes, again.messages, again.took)
                             != (outcome.writes, outcome.messages, outcome.took)
-                        {
-                            sum.failed += 1;
-                            println!("seed {seed} is not the same world twice: {outcome:?} {again:?}");
-                        }
+                    {
+                        sum.failed += 1;
+                        println!("seed {seed} is not the same world twice: {outcome:?} {again:?}");
                     }
                     if !outcome.violations.is_empty() {
                         sum.failed += 1;

@@ -1,6 +1,6 @@
 //! One world, from its seed to its verdict.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -52,6 +52,7 @@ pub struct Outcome {
 }
 
 thread_local! {
+    static PLAYING: Cell<bool> = const { Cell::new(false) };
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -60,8 +61,13 @@ static HOOK: Once = Once::new();
 /// Plays a seed.
 pub fn play(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: bool) -> Outcome {
     HOOK.call_once(|| {
-        std::panic::set_hook(Box::new(|panic| {
-            PANICS.with_borrow_mut(|panics| panics.push(panic.to_string()));
+        let outside = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if PLAYING.get() {
+                PANICS.with_borrow_mut(|panics| panics.push(panic.to_string()));
+            } else {
+                outside(panic);
+            }
         }));
     });
     PANICS.take();
@@ -71,11 +77,13 @@ pub fn play(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: bool)
         .build();
     let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
     bases.wipe();
+    PLAYING.set(true);
     let played = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(live(seed, payments, bases, tells))
     }));
     // What is left of the dead must not outlive their world.
     drop(runtime);
+    PLAYING.set(false);
     let mut outcome = played.unwrap_or_default();
     outcome
         .violations
@@ -117,7 +125,7 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
     if violations.is_empty() && !verdict.money_conserved() {
         violations.push(format!("held {}, owed {}", verdict.held, verdict.owed));
     }
-    Outcome {
+    let outcome = Outcome {
         payments: verdict.payments,
         completed: verdict.completed,
         compensated: verdict.compensated,
@@ -129,7 +137,9 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
         violations,
         story: world.take_story(),
         plan: format!("{:?}", world.plan),
-    }
+    };
+    world.end();
+    outcome
 }
 
 /// Waits until everything has ended and left, while people settle by hand what needs them; then looks whether it stays

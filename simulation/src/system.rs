@@ -233,7 +233,7 @@ impl Incarnation {
                     }
                 }
             }
-            Door::Wire(router) => posted(router.clone(), event).await,
+            Door::Wire(router) => Box::pin(posted(router.clone(), event)).await,
         }
     }
 

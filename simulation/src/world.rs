@@ -306,6 +306,12 @@ impl World {
         });
     }
 
+    /// Lets go of every process: they hold the world, which nobody would ever let go of.
+    pub fn end(&self) {
+        let processes = std::mem::take(&mut *self.processes());
+        drop(processes);
+    }
+
     /// A process as it runs now.
     pub fn running(&self, proc: Proc) -> Option<Arc<Incarnation>> {
         self.processes().running.get(&proc).cloned()

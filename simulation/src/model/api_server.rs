@@ -200,8 +200,11 @@ impl ApiServer {
     pub fn replace_status(&self, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
         let mut inner = self.inner();
         let before = current(&inner, object)?;
-        let mut after = PaymentSaga::clone(&before);
-        after.status.clone_from(&object.status);
+        let after = PaymentSaga {
+            metadata: before.metadata.clone(),
+            spec: before.spec.clone(),
+            status: object.status.clone(),
+        };
         if let Some(broken) = broken_by_status(&before, &after) {
             return Err(refused(422, "Invalid", broken.to_owned()));
         }

@@ -71,6 +71,9 @@ impl Till {
         life.world()
             .note(|| format!("the gateway answers {said:?} to {operation} of {id}"));
         crate::laws::paid(life.world(), id);
+        if let Respuesta::Rechazado(reason) = &said {
+            crate::laws::refused(life.world(), id, operation, &reason.motivo);
+        }
         match life.answered(Port::Gateway).await {
             Ok(()) => said,
             Err(why) => silent(why),

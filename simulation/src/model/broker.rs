@@ -103,7 +103,8 @@ fn deliver(world: &Arc<World>, app: App, event: Event, after: Duration) {
                 tokio::time::sleep(PROCESSING).await;
                 continue;
             }
-            match attempt(world, app, &event).await {
+            // Boxed: a message that is on its way is a small thing.
+            match Box::pin(attempt(world, app, &event)).await {
                 Answer::Success => return,
                 Answer::Drop => {
                     let name = format!("{app} {}", event.event_type);

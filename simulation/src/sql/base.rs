@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use sqlx_core::any::{AnyColumn, AnyRow, AnyTypeInfo, AnyTypeInfoKind, AnyValue, AnyValueKind};
@@ -50,11 +51,14 @@ pub(super) struct Done {
 
 impl Base {
     pub(super) fn new<'a>(scripts: impl Iterator<Item = &'a str>) -> Self {
-        let made = rusqlite::Connection::open_in_memory().and_then(|connection| {
+        // One thread at a time speaks to it: see the lock around it.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let made = rusqlite::Connection::open_in_memory_with_flags(flags).and_then(|connection| {
             connection.set_prepared_statement_cache_capacity(256);
             // Or each new argument makes SQLite plan its statement anew, which is half of what a world costs.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-            connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;")?;
+            connection
+                .execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA temp_store = MEMORY;")?;
             for script in scripts {
                 connection.execute_batch(script)?;
             }
