@@ -50,6 +50,18 @@ async fn an_answer_is_judged_on_a_fresh_read_and_its_command_goes_out_after_the_
 }
 
 #[tokio::test]
+async fn a_stale_read_is_looked_at_again_though_nothing_wakes_us() {
+    let stage = Stage::new().await;
+    let seen = stage.shell.memories.of("uid-1", 3, false, tokio::time::Instant::now());
+    assert!(seen.is_some());
+    // After its restart the API server's watch lists anew, and we are woken before the cache has what it lists.
+    let older = watched(&object(Some(&started()), "7"));
+    let requeued = reconcile(older, Arc::clone(&stage.shell)).await;
+    assert_eq!(requeued.unwrap(), Requeue::requeue(Duration::from_secs(1)));
+    assert_eq!(stage.topics(), Vec::<String>::new(), "nothing is sent of what has passed");
+}
+
+#[tokio::test]
 async fn a_lost_write_is_read_again_and_decided_again_never_forced() {
     let mut stage = Stage::new().await;
     let answer = answer(Step::CrearFacturacion);
