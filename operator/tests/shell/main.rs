@@ -58,7 +58,11 @@ async fn a_stale_read_is_looked_at_again_though_nothing_wakes_us() {
     let older = watched(&object(Some(&started()), "7"));
     let requeued = reconcile(older, Arc::clone(&stage.shell)).await;
     assert_eq!(requeued.unwrap(), Requeue::requeue(Duration::from_secs(1)));
-    assert_eq!(stage.topics(), Vec::<String>::new(), "nothing is sent of what has passed");
+    assert_eq!(
+        stage.topics(),
+        Vec::<String>::new(),
+        "nothing is sent of what has passed"
+    );
 }
 
 #[tokio::test]
