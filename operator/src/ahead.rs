@@ -49,6 +49,7 @@ pub struct Held {
     answers_take: Mutex<Duration>,
 }
 
+/// A payment that is held.
 #[derive(Debug)]
 struct Holding {
     payment: Recorded,
@@ -83,7 +84,8 @@ impl Held {
         let due = payment
             .is_ahead()
             .then(|| known.and_then(|known| known.due).unwrap_or(now + BEHIND));
-        let same = known.filter(|known| known.payment.secuencia() == payment.secuencia());
+        // While it is suspended nobody is asked for an answer: what it waits for begins when it goes on.
+        let same = known.filter(|known| known.payment.secuencia() == payment.secuencia() && !known.is_suspended());
         let holding = Holding {
             payment: payment.clone(),
             since: same.map_or(now, |known| known.since),
@@ -101,6 +103,11 @@ impl Held {
         self.lock().get(id).map(|holding| holding.payment.clone())
     }
 
+    /// Forgets a payment: its resource is gone.
+    pub fn let_go(&self, id: &IdCorrelacion) {
+        self.lock().remove(id);
+    }
+
     /// The turn to write a payment: two writes of ours at a time would be one lost race and one read more.
     pub async fn turn(&self, id: &IdCorrelacion) -> Option<OwnedMutexGuard<()>> {
         let turn = self.lock().get(id).map(|holding| Arc::clone(&holding.turn))?;
@@ -113,7 +120,7 @@ impl Held {
         let Some(asked) = by_id.get(&payment.payment().id) else {
             return;
         };
-        if asked.payment.secuencia() == payment.secuencia() {
+        if asked.payment.secuencia() == payment.secuencia() && !asked.is_suspended() {
             let mut average = self.answers_take.lock().unwrap_or_else(PoisonError::into_inner);
             *average = (*average * 7 + asked.since.elapsed()) / 8;
         }
@@ -132,7 +139,7 @@ impl Held {
         let by_id = self.lock();
         let waiting = by_id
             .values()
-            .filter(|holding| holding.payment.saga().is_some_and(doing));
+            .filter(|holding| !holding.is_suspended() && holding.payment.saga().is_some_and(doing));
         let mut ages: Vec<Duration> = waiting.map(|holding| holding.since.elapsed()).collect();
         if ages.len() < MANY {
             return false;
@@ -168,6 +175,14 @@ impl Held {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IdCorrelacion, Holding>> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Holding ===
+
+impl Holding {
+    fn is_suspended(&self) -> bool {
+        self.payment.payment().controls.suspend
     }
 }
 
@@ -246,6 +261,12 @@ mod tests {
         Recorded::read(object).unwrap()
     }
 
+    fn suspended(payment: &Recorded) -> Recorded {
+        let mut object = payment.object().clone();
+        object.spec.suspend = true;
+        Recorded::read(object).unwrap()
+    }
+
     fn second(first: &Recorded) -> Recorded {
         let done = Respuesta {
             action: Action::Do(Step::CrearFacturacion),
@@ -310,6 +331,19 @@ mod tests {
         assert!(!held.is_congested(), "few may be slow");
         held.keep(&payment("one-more"));
         assert!(held.is_congested());
+        let paused = Held::default();
+        for number in 0..MANY * 2 {
+            paused.keep(&suspended(&payment(&format!("p-{number}"))));
+        }
+        tokio::time::advance(LONG * 2).await;
+        assert!(!paused.is_congested(), "whoever is suspended waits for no answer");
+        for number in 0..MANY * 2 {
+            let resumed = payment(&format!("p-{number}"));
+            paused.keep(&resumed);
+            paused.answered(&resumed);
+        }
+        assert!(!paused.is_congested(), "and when it goes on, it waits from then");
+        assert_eq!(paused.pace(), Duration::ZERO);
         for number in 0..MANY * 2 {
             held.keep(&payment(&format!("q-{number}")));
         }

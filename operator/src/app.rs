@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::routing::get;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::client::ClientBuilder;
 use kube::runtime::controller::{Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
@@ -16,12 +17,14 @@ use seedwork_runtime::serve::{self, Health, StartupError};
 use seedwork_runtime::sidecar::DaprSidecar;
 use seedwork_runtime::{Sidecar, inbox, sql, telemetry};
 use tokio::time::Instant;
+use tower::timeout::TimeoutLayer;
 
 use crate::ahead::{self, Held};
 use crate::archive::Archive;
 use crate::census::{self, Census};
 use crate::config::RunArgs;
 use crate::crd::PaymentSaga;
+use crate::fault;
 use crate::inbox::OperatorInbox;
 use crate::intake::{self, Intake};
 use crate::memory::Memories;
@@ -31,6 +34,9 @@ use crate::shell::{Shell, Watched};
 
 /// How many resources are reconciled at once.
 const CONCURRENCY: u16 = 32;
+
+/// How long a call to the API server may take. Longer than it takes to elect a new leader of etcd.
+const CALL: Duration = Duration::from_secs(10);
 
 /// How often every resource is looked at, whatever the watch says. When it lists anew it wakes us for each resource before
 /// the cache has it: one that is new to the cache is not found then, and nobody would wake us for it again.
@@ -44,9 +50,10 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .map_err(|error| StartupError::new("cannot set up metrics", error))?;
+    fault::count_from_zero();
     let args = settings.service.clone();
     let listener = serve::bind(args.host, args.port).await?;
-    let client = Client::try_default().await.map_err(|error| {
+    let client = connect().await.map_err(|error| {
         StartupError::new(
             "cannot find a Kubernetes API server; set KUBECONFIG, or run in a cluster",
             error,
@@ -126,6 +133,18 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     served
 }
 
+async fn connect() -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(patient(kube::Config::infer().await?)?)
+}
+
+/// A client each of whose calls is answered within [`CALL`] or has failed. Without it a call into a connection whose other
+/// end is gone hangs for a quarter of an hour, and with it whatever waits for its turn.
+fn patient(config: kube::Config) -> kube::Result<Client> {
+    let builder = ClientBuilder::try_from(config)?;
+    // Until the answer begins, so that a watch may go on for as long as it likes.
+    Ok(builder.with_layer(&TimeoutLayer::new(CALL)).build())
+}
+
 /// Keeps knowing whether new payments are taken.
 async fn watch_intake(shell: Arc<Shell>, leases: Api<Lease>) {
     let mut ticks = tokio::time::interval(intake::LOOK);
@@ -156,5 +175,24 @@ pub async fn tell_ends(shell: Arc<Shell>) {
                 Err(fault) => tracing::error!(error = fault.chain(), "an archived payment cannot be read"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::ListParams;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_nobody_answers_fails_in_time() {
+        // It takes connections, and never says a word.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let client = patient(kube::Config::new(url.parse().unwrap())).unwrap();
+        let api: Api<PaymentSaga> = Api::namespaced(client, "pagos");
+        let listed = tokio::time::timeout(CALL * 2, api.list(&ListParams::default())).await;
+        assert!(listed.expect("it does not hang").is_err());
     }
 }

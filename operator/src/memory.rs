@@ -24,6 +24,8 @@ const LATELY: Duration = Duration::from_secs(60);
 pub struct Memories {
     started: Instant,
     by_uid: Mutex<HashMap<String, Remembered>>,
+    /// Resources that are no payments, of which a person was told: in which generation.
+    refused: Mutex<HashMap<String, i64>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,7 @@ impl Memories {
         Self {
             started: now,
             by_uid: Mutex::default(),
+            refused: Mutex::default(),
         }
     }
 
@@ -153,10 +156,18 @@ impl Memories {
         }
     }
 
+    /// Whether this generation of a resource that is no payment is refused for the first time.
+    pub fn begin_refusing(&self, uid: &str, generation: i64) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert(uid.to_owned(), generation) != Some(generation)
+    }
+
     /// Forgets the resources that are gone: those neither in `present` nor seen lately.
     pub fn keep(&self, present: &HashSet<String>, now: Instant) {
         self.lock()
             .retain(|uid, entry| present.contains(uid) || now.duration_since(entry.seen) < LATELY);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|uid, _| present.contains(uid));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {

@@ -26,6 +26,7 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
     };
     let recorded = match Recorded::read(object.clone()) {
         Ok(recorded) => recorded,
+        Err(fault) if fault.retryable() => return Ok(left_to_the_newer(object, &fault)),
         Err(fault) => return Ok(left_alone(&shell, object, &fault.chain()).await), // client required
     };
     let recorded = match shell.held.find(&recorded.payment().id) {
@@ -175,8 +176,24 @@ async fn left_alone(shell: &Shell, object: &impl Resource<DynamicType = ()>, why
         "a resource that is no payment is left alone"
     );
     metrics::counter!("operator_resources_left_alone_total").increment(1);
-    let reason = Reason::new("EspecificacionInvalida", why);
-    shell.raise(object, "Refuse", &reason).await;
+    // It is looked at every few seconds, and the person was told already.
+    let generation = object.meta().generation.unwrap_or_default();
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    if shell.memories.begin_refusing(uid, generation) {
+        let reason = Reason::new("EspecificacionInvalida", why);
+        shell.raise(object, "Refuse", &reason).await;
+    }
+    Requeue::await_change()
+}
+
+/// A payment of a newer operator's, while a release is rolled out or after it was rolled back.
+fn left_to_the_newer(object: &PaymentSaga, fault: &Fault) -> Requeue {
+    tracing::debug!(
+        name = object.name_any(),
+        error = fault.chain(),
+        "a payment is left alone"
+    );
+    metrics::counter!("operator_resources_left_alone_total").increment(1);
     Requeue::await_change()
 }
 

@@ -7,7 +7,7 @@ use seedwork::Fault;
 
 use crate::crd::{ENGINE_VERSION, PaymentSaga};
 use crate::fault;
-use crate::resource::{Payment, status};
+use crate::resource::{Payment, Unfit, status};
 use crate::resources::Resources;
 
 /// Whom the API server names as the writer, in managed fields and events.
@@ -26,8 +26,15 @@ pub struct Recorded {
 
 impl Recorded {
     /// A resource as it was read. Not from a cache when a reply is judged on it.
+    ///
+    /// # Errors
+    /// [`Fault::Rejected`] when it is no payment; [`Fault::Unavailable`] when it is one of a newer operator's, which is
+    /// at work beside this one or will be again.
     pub fn read(object: PaymentSaga) -> Result<Self, Fault> {
-        let payment = Payment::try_from_resource(&object).map_err(|unfit| Fault::Rejected(vec![unfit.to_string()]))?;
+        let payment = Payment::try_from_resource(&object).map_err(|unfit| match unfit {
+            Unfit::Newer(_) => Fault::unavailable("failed to follow a payment", unfit),
+            Unfit::Name | Unfit::Fields(_) | Unfit::Politica(_) => Fault::Rejected(vec![unfit.to_string()]),
+        })?;
         Ok(Self { payment, object })
     }
 

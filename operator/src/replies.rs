@@ -28,6 +28,18 @@ pub async fn respuesta(shell: &Shell, respuesta: &Respuesta) -> Result<(), Fault
             },
         };
         let Some(saga) = recorded.saga() else { return Ok(()) };
+        // A person's word that was read is not overtaken by an answer.
+        if let Some(obeyed) = saga::obey(saga, &recorded.payment().controls) {
+            if recorded.object().status.is_none() {
+                // It may have ended in an earlier life: a pass looks into the archive before it obeys.
+                ignored("Overtaken");
+                return Ok(());
+            }
+            match shell.record(&recorded, &obeyed).await {
+                Ok(_) | Err(Fault::Conflict(_) | Fault::NotFound(_)) => continue, // read again, decide again
+                Err(fault) => return Err(fault),
+            }
+        }
         match saga::apply(saga, respuesta) {
             // A duplicate is one for good: no step goes back to where it was.
             Applied::Ignored(why) if fresh || why == Ignored::Duplicate => {
@@ -88,7 +100,8 @@ pub async fn contracargo(shell: &Shell, contracargo: &Contracargo) -> Result<(),
             }
             Applied::Changed(changed) => match shell.record(&recorded, &changed).await {
                 Ok(_) => return attended(shell, id_correlacion).await,
-                Err(Fault::Conflict(_)) => {}
+                // Somebody wrote it, or it has just left and is in the archive.
+                Err(Fault::Conflict(_) | Fault::NotFound(_)) => {}
                 Err(fault) => return Err(fault),
             },
         }
@@ -105,6 +118,9 @@ async fn revive(shell: &Shell, id: &IdCorrelacion) -> Result<Option<Recorded>, F
     };
     let mut object = archived.clone();
     object.status = None;
+    // What people asked of it was of its first life, and nobody could take it back since.
+    object.spec.suspend = false;
+    object.spec.cancel = false;
     object.metadata = kube::api::ObjectMeta {
         name: archived.metadata.name.clone(),
         annotations: archived.metadata.annotations.clone(),

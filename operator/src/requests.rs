@@ -25,8 +25,7 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
     // Not a refusal: the door keeps the request and asks again, of this release or of the next. Asking the broker to
     // deliver it again instead would fill the inbox with what cannot be done yet, before the answers that would help.
     if let Some(why) = no_room(shell) {
-        metrics::counter!("operator_requests_left_total", "why" => why).increment(1);
-        tracing::debug!(id = %id_correlacion, why, "a request is left to its door, which asks again");
+        leave(&solicitar, why);
         return Ok(());
     }
     let traceparent = seedwork_runtime::telemetry::current_traceparent();
@@ -44,6 +43,11 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
             Ok(None) => Err(Fault::Conflict("the payment's resource was just deleted".to_owned())),
             // A resource that is no payment has the name.
             Err(Fault::Rejected(_)) => refuse(shell, &solicitar, taken()).await,
+            // A newer operator's payment, or an API server that does not answer: no reason to refuse anything.
+            Err(Fault::Unavailable { .. }) => {
+                leave(&solicitar, "Unreadable");
+                Ok(())
+            }
             Err(fault) => Err(fault),
         },
         // The same rules stand at the door, so this is a request that no door of ours took.
@@ -54,6 +58,12 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
         }
         Err(fault) => Err(fault),
     }
+}
+
+/// The door keeps the request and asks again.
+fn leave(solicitar: &SolicitarPago, why: &'static str) {
+    metrics::counter!("operator_requests_left_total", "why" => why).increment(1);
+    tracing::debug!(id = %solicitar.id_correlacion, why, "a request is left to its door, which asks again");
 }
 
 /// A resource without a status: an archived payment is restored, a new one begins.

@@ -85,8 +85,13 @@ impl Shell {
             .get_opt(&id.resource_name())
             .await
             .map_err(crate::fault::kube("read a PaymentSaga"))?;
-        let read = found.map(Recorded::read).transpose()?;
-        Ok(read.map(|read| match self.held.find(id) {
+        let Some(found) = found else {
+            // Another replica brought it to its end, and it has left: nobody would tell us of it any more.
+            self.held.let_go(id);
+            return Ok(None);
+        };
+        let read = Recorded::read(found)?;
+        Ok(Some(match self.held.find(id) {
             Some(held) => read.with(&held),
             None => read,
         }))

@@ -31,7 +31,7 @@ mod state;
 
 pub use ahead::may_wait;
 pub use apply::{Applied, Ignored, apply, chargeback};
-pub use next::{Controls, Memory, Next, next};
+pub use next::{Controls, Memory, Next, next, obey};
 pub use phase::{PHASE_MOVES, allowed};
 pub use politica::{Backoff, OnExhausted, Politica, PoliticaError, PoliticaPaso};
 pub use state::{Aviso, Cause, CauseKind, Paso, Saga, StepState};

@@ -97,8 +97,9 @@ pub fn next(saga: &Saga, controls: &Controls, memory: &Memory) -> Next {
     Next::Wait(deadline.map_or(due, |deadline| deadline.min(due)) - elapsed)
 }
 
-/// What a person's word changes, if it has not been acted on.
-fn obey(saga: &Saga, controls: &Controls) -> Option<Saga> {
+/// What a person's word changes, if it has not been acted on. Ended payments obey nobody.
+#[must_use]
+pub fn obey(saga: &Saga, controls: &Controls) -> Option<Saga> {
     let Controls {
         cancel,
         suspend: _,
@@ -106,6 +107,9 @@ fn obey(saga: &Saga, controls: &Controls) -> Option<Saga> {
         retry_requested,
         resolved_by,
     } = controls;
+    if saga.ended() {
+        return None;
+    }
     if saga.cause.is_none() && *deleted {
         let reason = Reason::new("Eliminado", "El pago se eliminó antes de terminar.");
         let cause = Cause {

@@ -1,21 +1,23 @@
 //! Resources that people made or changed by hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action as Requeue;
 use operator::crd::PaymentSaga;
 use operator::reconcile::reconcile;
-use operator::requests;
 use operator::resource::FINALIZER;
 use operator::shell::Watched;
+use operator::{replies, requests};
 use saga::Saga;
+use seedwork::contrato::Contracargo;
 use seedwork::{Fault, Message, Step};
 use serde_json::json;
 
 use crate::fixture::Stage;
-use crate::payments::{applied_by_a_person, done, ended, object, started, watched};
+use crate::payments::{answer, applied_by_a_person, done, ended, object, payment, started, watched};
 
 fn without_finalizer(saga: Option<&Saga>) -> PaymentSaga {
     let mut object = object(saga, "7");
@@ -108,6 +110,138 @@ async fn a_resource_that_cannot_be_read_is_left_alone_and_a_person_is_told() {
         .await;
     assert_eq!(result.unwrap(), Requeue::await_change());
     assert_eq!(stage.topics(), Vec::<String>::new());
+    // It is looked at every few seconds; the person heard it once.
+    let mut strange = serde_json::to_value(object(None, "7")).unwrap();
+    strange["spec"]["medioPago"] = json!("Trueque");
+    let again = reconcile(
+        Arc::new(serde_json::from_value(strange).unwrap()),
+        Arc::clone(&stage.shell),
+    );
+    assert_eq!(asking_nobody(again).await.unwrap(), Requeue::await_change());
+}
+
+/// What makes no call to the API server.
+async fn asking_nobody<T>(act: impl Future<Output = T>) -> T {
+    let act = tokio::time::timeout(Duration::from_secs(5), act);
+    act.await.expect("nothing is asked of the API server")
+}
+
+/// A payment that a newer operator has brought on.
+fn of_the_newer() -> PaymentSaga {
+    let mut newer = object(Some(&done(&started(), Step::CrearFacturacion)), "7");
+    newer.status.as_mut().unwrap().engine_version += 1;
+    newer
+}
+
+#[tokio::test]
+async fn a_payment_of_a_newer_operator_is_left_to_it_without_a_word() {
+    let mut stage = Stage::new().await;
+    let pass = reconcile(watched(&of_the_newer()), Arc::clone(&stage.shell));
+    assert_eq!(asking_nobody(pass).await.unwrap(), Requeue::await_change());
+    let shell = Arc::clone(&stage.shell);
+    let asked = requests::solicitar(&shell, crate::solicitar());
+    let result = stage
+        .play(asked, async |server, _| {
+            server.call("POST", "").await.refuse(409);
+            server.call("GET", "").await.answer(200, &of_the_newer());
+        })
+        .await;
+    result.unwrap();
+    let answer = answer(Step::RealizarPago);
+    let answered = replies::respuesta(&shell, &answer);
+    let result = stage
+        .play(answered, async |server, _| {
+            server.call("GET", "").await.answer(200, &of_the_newer());
+        })
+        .await;
+    assert!(
+        result.is_err_and(|fault| fault.retryable()),
+        "the newer one is to have the answer"
+    );
+    assert_eq!(stage.topics(), Vec::<String>::new(), "nothing is refused that runs");
+}
+
+#[tokio::test]
+async fn an_answer_does_not_overtake_a_cancel_that_was_read() {
+    let mut stage = Stage::new().await;
+    let mut cancelled = object(Some(&done(&started(), Step::CrearFacturacion)), "7");
+    cancelled.spec.cancel = true;
+    let shell = Arc::clone(&stage.shell);
+    let answer = answer(Step::RealizarPago);
+    let result = stage
+        .play(replies::respuesta(&shell, &answer), async |server, _| {
+            server.call("GET", "").await.answer(200, &cancelled);
+            let write = server.call("PUT", "/status").await;
+            assert_eq!(write.body["status"]["phase"], "Compensating");
+            let mut turned = cancelled.clone();
+            turned.status = serde_json::from_value(write.body["status"].clone()).unwrap();
+            turned.metadata.resource_version = Some("8".to_owned());
+            write.accept("8");
+            server.event().await.echo();
+            server.call("GET", "").await.answer(200, &turned);
+        })
+        .await;
+    result.unwrap();
+    let expected = ["inbox-notificaciones", "inbox-bff"];
+    assert_eq!(
+        stage.topics(),
+        expected,
+        "the undo of all that may have begun, and the news"
+    );
+
+    // Without a status it may have ended in an earlier life: that is for a pass to find out.
+    let mut stage = Stage::new().await;
+    let mut cancelled = object(None, "7");
+    cancelled.spec.cancel = true;
+    let shell = Arc::clone(&stage.shell);
+    let answer = crate::answer(Step::CrearFacturacion);
+    let result = stage
+        .play(replies::respuesta(&shell, &answer), async |server, _| {
+            server.call("GET", "").await.answer(200, &cancelled);
+        })
+        .await;
+    result.unwrap();
+    assert_eq!(stage.topics(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_chargeback_of_an_archived_payment_is_not_held_up_by_what_was_asked_of_its_first_life() {
+    let mut stage = Stage::new().await;
+    let mut suspended = object(Some(&ended()), "7");
+    suspended.spec.suspend = true;
+    suspended.spec.cancel = true;
+    stage.archive(&suspended).await;
+    let shell = Arc::clone(&stage.shell);
+    let contracargo = Contracargo {
+        id_correlacion: payment(),
+        motivo: "fraude".to_owned(),
+    };
+    let result = stage
+        .play(replies::contracargo(&shell, &contracargo), async |server, _| {
+            server.call("GET", "").await.refuse(404);
+            let made = server.call("POST", "").await;
+            assert_ne!(made.body["spec"]["suspend"], true);
+            assert_ne!(made.body["spec"]["cancel"], true);
+            made.answer(201, &object(None, "8"));
+            server.call("PUT", "/status").await.accept("9");
+            // Another replica let it leave in this very moment: it is made again.
+            let lost = server.call("PUT", "/status").await;
+            assert_eq!(lost.body["status"]["phase"], "Compensating");
+            lost.refuse(404);
+            server.call("GET", "").await.refuse(404);
+            server.call("POST", "").await.answer(201, &object(None, "10"));
+            server.call("PUT", "/status").await.accept("11");
+            server.call("PUT", "/status").await.accept("12");
+            server.event().await.echo();
+        })
+        .await;
+    result.unwrap();
+    let sent = stage.messages();
+    let undo = sent.iter().any(|one| matches!(one, Message::Comando(_)));
+    let attended = sent
+        .iter()
+        .any(|one| matches!(one, Message::ContracargoAtendido { .. }));
+    assert!(undo && attended, "{sent:?}");
 }
 
 #[tokio::test]
