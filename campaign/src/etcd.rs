@@ -32,6 +32,7 @@ pub(crate) struct Changes {
 }
 
 /// One change.
+#[derive(Debug)]
 pub(crate) struct Change {
     /// The key without the prefix.
     pub(crate) key: String,
@@ -62,6 +63,8 @@ struct Batch {
     canceled: bool,
     #[serde(default)]
     cancel_reason: String,
+    /// The oldest revision that is left, where an older one was asked for.
+    compact_revision: Option<String>,
     #[serde(default)]
     events: Vec<Event>,
 }
@@ -194,7 +197,12 @@ fn read(line: &[u8], prefix: &str) -> Outcome<Vec<Change>> {
         return Ok(Vec::new());
     };
     if batch.canceled {
-        return Err(format!("etcd ended the watch: {}", batch.cancel_reason));
+        // It gives no reason when what was asked for is compacted, only the revision that is left.
+        let compacted = batch
+            .compact_revision
+            .map(|oldest| format!(" compacted up to {oldest}"));
+        let (why, compacted) = (batch.cancel_reason, compacted.unwrap_or_default());
+        return Err(format!("etcd ended the watch: {why}{compacted}"));
     }
     let change = |Event { kind, kv }: Event| {
         let key = String::from_utf8_lossy(&kv.key.0).into_owned();
@@ -224,7 +232,8 @@ mod tests {
             .collect();
         assert_eq!(seen, [("a", Some(b"{}".as_slice()), 7), ("b", None, 8)]);
         let gone = json!({"result": {"canceled": true, "compact_revision": "12"}});
-        assert!(read(gone.to_string().as_bytes(), "/p/").is_err());
+        let why = read(gone.to_string().as_bytes(), "/p/").unwrap_err();
+        assert!(why.contains("compacted up to 12"), "{why}");
         assert_eq!(end_of("/p/"), "/p0");
     }
 }

@@ -113,7 +113,7 @@ impl Recorder {
                 let from = recording.lock().revision + 1;
                 let ended = recording.follow(&etcd, clock, from, &mut file).await;
                 if let Err(why) = ended
-                    && (why.contains("compact") || why.contains("required revision"))
+                    && why.contains("compact")
                 {
                     recording.lock().gaps.push(why);
                     // What was compacted is gone; go on with what is there.
@@ -136,15 +136,28 @@ impl Recorder {
                 let Some(id) = IdCorrelacion::from_resource_name(&change.key) else {
                     continue;
                 };
-                let whole: Option<Value> = match &change.value {
-                    Some(value) => serde_json::from_slice(value).map_err(text)?,
-                    None => None,
-                };
-                write(file, at, change.revision, &id, whole.as_ref())?;
-                self.add(at, change.revision, id, whole.as_ref())?;
+                // One that cannot be recorded is said to be missing; the others are not lost by it.
+                if let Err(why) = self.record(at, change.revision, &id, change.value.as_deref(), file) {
+                    let mut inner = self.lock();
+                    inner.revision = inner.revision.max(change.revision);
+                    inner.gaps.push(format!("revision {} of {id}: {why}", change.revision));
+                }
             }
             file.flush().map_err(text)?;
         }
+    }
+
+    fn record(
+        &self,
+        at: Millis,
+        revision: i64,
+        id: &IdCorrelacion,
+        value: Option<&[u8]>,
+        file: &mut BufWriter<File>,
+    ) -> Outcome {
+        let whole: Option<Value> = value.map(serde_json::from_slice).transpose().map_err(text)?;
+        write(file, at, revision, id, whole.as_ref())?;
+        self.add(at, revision, id.clone(), whole.as_ref())
     }
 
     fn add(&self, at: Millis, revision: i64, id: IdCorrelacion, whole: Option<&Value>) -> Outcome {
@@ -378,6 +391,19 @@ mod tests {
         assert!(second.needed("gestion-clientes") && second.needed("redis") && !second.needed("integracion-pagos"));
         assert!(third.needed("daprd-integracion-pagos") && third.needed("pasarela-simulada") && !third.needed("bff"));
         assert_eq!(recorder.written().0, 3);
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_no_version() {
+        let recorder = recorder();
+        let id = IdCorrelacion::parse("p-1").unwrap();
+        let mut file = BufWriter::new(tempfile::tempfile().unwrap());
+        let no_payment = json!({"metadata": {"name": "pago-p-1"}}).to_string();
+        for value in ["{", &no_payment] {
+            let refused = recorder.record(10, 7, &id, Some(value.as_bytes()), &mut file);
+            assert!(refused.is_err(), "{value}");
+        }
+        assert_eq!(recorder.written().0, 0);
     }
 
     #[test]

@@ -51,8 +51,10 @@ pub(crate) async fn streams(port: u16, password: &str) -> Outcome<Vec<Stream>> {
             let groups = ask(&mut redis, &format!("XINFO GROUPS {inbox}")).await;
             let groups = match groups {
                 Ok(Reply::List(groups)) => groups,
+                Ok(other) => return Err(format!("Redis answers {other:?} about the groups of {inbox}")),
                 // No such stream yet.
-                Ok(_) | Err(_) => Vec::new(),
+                Err(why) if why.contains("no such key") => Vec::new(),
+                Err(why) => return Err(why),
             };
             let all = |name: &str| groups.iter().map(|group| group.field(name)).collect::<Vec<_>>();
             streams.push(Stream {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::book::Count;
-use crate::clock::Millis;
+use crate::clock::{Millis, show};
 use crate::nemesis::{Fault, Kind, Outage, Phase, Recovery};
 use crate::out::thousands;
 use crate::redis::Stream;
@@ -17,7 +17,7 @@ use crate::verdict::some_of_each;
 /// Memory of one process in the run, in KiB.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Memory {
-    /// Half a minute after the load began, or at the first look.
+    /// When it had warmed up: half a minute after the start, or at the first look.
     pub(crate) begin: u64,
     /// At the end of the load.
     pub(crate) end: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Report {
     pub(crate) machine: String,
     pub(crate) seed: u64,
     pub(crate) took: Millis,
-    /// From the first fault to the last.
+    /// From the start to the end of the last fault.
     pub(crate) faulty: Millis,
     pub(crate) rate: f64,
     pub(crate) held_back: Millis,
@@ -63,7 +63,15 @@ impl Report {
     /// Everything that is wrong, a sentence each.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let violations = self.verdict.violations.iter().map(ToString::to_string);
-        violations.chain(self.more.iter().cloned()).collect()
+        let without = self.recoveries.iter().filter(|recovery| recovery.took.is_none());
+        let without = without.map(|recovery| {
+            let Recovery { part, kind, at, .. } = recovery;
+            format!("no progress after {} {part} at {}", kind.name(), show(*at))
+        });
+        let waiting = self.outage.iter().filter(|outage| outage.worked_off.is_none());
+        let waiting = waiting.map(|_| "what waited for the operator was not worked off in time".to_owned());
+        let more = self.more.iter().cloned();
+        violations.chain(more).chain(without).chain(waiting).collect()
     }
 
     fn of_kind(&self, kind: Kind) -> usize {
@@ -133,7 +141,7 @@ impl Report {
         writeln!(text, "# Campaign\n")?;
         writeln!(
             text,
-            "The whole system as real processes on one machine: five services and five Dapr sidecars, operator, etcd, \
+            "The whole system as real processes on one machine: four services, the operator, their five Dapr sidecars, etcd, \
              kube-apiserver, Redis, Jaeger, the simulated gateway. Clients ask for payments at every door while processes are \
              killed, frozen, restarted and cut off from each other; then `checker` judges every version of every payment, the \
              gateway's ledger, the archive and the tables of the services.\n"
@@ -145,7 +153,7 @@ impl Report {
         writeln!(text, "| machine | {} |", self.machine)?;
         writeln!(
             text,
-            "| with faults | {}, {} in all |",
+            "| until the last fault | {}, {} in all |",
             minutes(self.faulty),
             minutes(self.took)
         )?;
@@ -374,8 +382,10 @@ impl Report {
         writeln!(
             text,
             "\nA dead letter is a delivery that was given up on; whoever sent it asks again, so nothing is lost by it.\n\n\
-             Not done here: a full disk and a jump of the clock. Both would reach every process of the machine, not the system \
-             alone; the simulation has the clock."
+             Not done here: a full disk and a jump of the clock, since both would reach every process of the machine and not the \
+             system alone. Cut are the wires from an application to its sidecar, from a sidecar to Redis, to the gateway, from \
+             the operator to the API server and from that to etcd; not those by which a sidecar calls its application or another \
+             sidecar."
         )
     }
 }

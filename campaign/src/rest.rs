@@ -12,7 +12,7 @@ use crate::book::{Book, Payment};
 use crate::etcd::{EVENTS, Etcd, SAGAS};
 use crate::out::Screen;
 use crate::recorder::Recorder;
-use crate::redis;
+use crate::redis::{self, Stream};
 use crate::system::System;
 use crate::tables::Tables;
 use crate::{Outcome, text};
@@ -129,8 +129,9 @@ impl Sight<'_> {
         let keys = self.etcd.count(SAGAS).await.map(|(keys, _)| keys);
         note(&mut left, keys, "resources in etcd");
         let streams = redis::streams(self.system.ports.redis(), self.redis_password).await;
-        let pending = streams.map(|streams| streams.iter().map(|stream| stream.pending).sum());
-        note(&mut left, pending, "messages delivered and not acknowledged");
+        let unsettled = |stream: &Stream| stream.pending + stream.unread.unwrap_or(0);
+        let unsettled = streams.map(|streams| streams.iter().map(unsettled).sum());
+        note(&mut left, unsettled, "messages not read or not acknowledged");
         left.join(", ")
     }
 

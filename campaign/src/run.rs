@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use local::out::say;
+use local::wait::until;
 use seedwork::Phase;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{interval, sleep};
@@ -141,7 +142,12 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
         show(clock.now()),
         args.idle_seconds()
     ));
-    let idle = sight.idle(Duration::from_secs(args.idle_seconds())).await?;
+    // From here on nothing may cost the report of what was done: what cannot be looked at is among what is wrong.
+    let idle = sight.idle(Duration::from_secs(args.idle_seconds())).await;
+    let idle = idle.unwrap_or_else(|why| {
+        more.push(format!("nobody could look whether anything is written: {why}"));
+        Vec::new()
+    });
     for part in system.parts()? {
         if let Err(why) = system.answers(&part).await {
             more.push(format!("{part} does not answer in the end: {why}"));
@@ -154,9 +160,12 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
         calm_since,
         within: args.rest * 1000,
         idle,
-        keys: etcd.count(SAGAS).await?.0,
-        etcd_in_use: etcd.size().await?.in_use,
-        streams: redis::streams(system.ports.redis(), &redis_password).await?,
+        keys: patiently("etcd", async || etcd.count(SAGAS).await).await?.0,
+        etcd_in_use: patiently("etcd", async || etcd.size().await).await?.in_use,
+        streams: patiently("Redis", async || {
+            redis::streams(system.ports.redis(), &redis_password).await
+        })
+        .await?,
     };
     screen.line(&format!("{} judging", show(clock.now())));
     let judged = verdict::verdict(&system, &load, &book, &recorder, &tables, &gathered, args.plant).await?;
@@ -164,7 +173,7 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
     more.extend(wrong);
     let memory = watch.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let report = Report {
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: command(std::env::args().skip(1)),
         machine: machine(),
         seed,
         took: clock.now(),
@@ -182,7 +191,7 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
         rested,
         idle_seconds: args.idle_seconds(),
         waiting_most: watch.waiting_most.load(Ordering::Relaxed),
-        etcd_file: etcd.size().await?.file,
+        etcd_file: patiently("etcd", async || etcd.size().await).await?.file,
         etcd_in_use: gathered.etcd_in_use,
         streams: gathered.streams,
         verdict,
@@ -342,6 +351,28 @@ fn took_to_end(book: &Book, recorder: &Recorder) -> Vec<u64> {
     took
 }
 
+/// Asks until there is an answer: what was just broken may take a moment.
+async fn patiently<T>(whom: &str, ask: impl AsyncFnMut() -> Outcome<T>) -> Outcome<T> {
+    until(&format!("{whom} to answer"), Duration::from_secs(30), ask)
+        .await
+        .map_err(text)
+}
+
+/// How it was called, without where things are on this machine.
+fn command(words: impl Iterator<Item = String>) -> String {
+    const PLACES: [&str; 3] = ["--root", "--report", "--json"];
+    let mut told = vec!["campaign".to_owned()];
+    let mut place = false;
+    for word in words {
+        let named = word.split('=').next().is_some_and(|name| PLACES.contains(&name));
+        if !named && !place {
+            told.push(word.clone());
+        }
+        place = named && !word.contains('=');
+    }
+    told.join(" ")
+}
+
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
@@ -370,4 +401,25 @@ fn machine() -> String {
 
 fn read(path: &Path) -> Outcome<String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_tells_how_it_was_called_and_not_where() {
+        let words = [
+            "--minutes",
+            "60",
+            "--report",
+            "/a/b.md",
+            "--json=/c",
+            "--root",
+            "/d",
+            "--rate=17",
+        ];
+        let told = command(words.iter().map(ToString::to_string));
+        assert_eq!(told, "campaign --minutes 60 --rate=17");
+    }
 }

@@ -12,7 +12,6 @@ use local::layout;
 use seedwork::IdCorrelacion;
 use serde_json::json;
 
-use crate::Outcome;
 use crate::args::Plant;
 use crate::book::Book;
 use crate::clock::{Millis, show};
@@ -22,6 +21,7 @@ use crate::recorder::{Entry, Recorder, Version};
 use crate::redis::Stream;
 use crate::system::{System, chained};
 use crate::tables::Tables;
+use crate::{Outcome, text};
 
 /// Everything that was gathered after the run, beside what the tables hold.
 pub(crate) struct Gathered {
@@ -40,7 +40,7 @@ pub(crate) struct Gathered {
 }
 
 /// What all of it must have been judged on, or the verdict is worth nothing.
-const DEMANDED: [Check; 15] = [
+const DEMANDED: [Check; 16] = [
     Check::Requests,
     Check::Ends,
     Check::Bound,
@@ -54,6 +54,7 @@ const DEMANDED: [Check; 15] = [
     Check::Notifications,
     Check::Screens,
     Check::Archive,
+    Check::Secrets,
     Check::Idle,
     Check::Baseline,
 ];
@@ -73,19 +74,23 @@ pub(crate) async fn verdict(
     gathered: &Gathered,
     planted: Option<Plant>,
 ) -> Outcome<(Verdict, Vec<String>)> {
+    let mut more = Vec::new();
     let mut scanner = scanner(system)?;
     for part in system.parts()? {
-        scan(
-            &mut scanner,
-            &format!("log of {part}"),
-            &layout::log_file(system.layout.state(), &part),
-        )?;
+        let log = layout::log_file(system.layout.state(), &part);
+        if let Err(why) = scan(&mut scanner, &format!("log of {part}"), &log) {
+            more.push(format!("the log of {part} was not searched: {why}"));
+        }
     }
     let archivo = tables.archive(|resource| scanner.read("archive", resource)).await?;
     let mut planes = BTreeMap::new();
     for payer in load.known_payers() {
-        if let Some(plan) = system.world.plan(payer).await.map_err(chained)? {
-            planes.insert(payer.clone(), plan);
+        match system.world.plan(payer).await.map_err(chained) {
+            Ok(Some(plan)) => {
+                planes.insert(payer.clone(), plan);
+            }
+            Ok(None) => more.push(format!("nobody says what plan client {payer} has")),
+            Err(why) => more.push(format!("nobody says what plan client {payer} has: {why}")),
         }
     }
     let signed = |millis: Millis| i64::try_from(millis).unwrap_or(i64::MAX);
@@ -114,7 +119,7 @@ pub(crate) async fn verdict(
         Some(Plant::Charge | Plant::SecondCharge) | None => evidence,
     };
     let verdict = judge(&evidence);
-    let mut more = book.all_wrong();
+    more.extend(book.all_wrong());
     more.extend(
         recorder
             .gaps()
@@ -160,6 +165,10 @@ async fn baseline(tables: &Tables, gathered: &Gathered) -> Outcome<Vec<Level>> {
             &format!("messages to {app} that are not acknowledged"),
             stream.pending,
         ));
+        levels.push(none_left(
+            &format!("messages to {app} that nobody has read"),
+            stream.unread.unwrap_or(0),
+        ));
         levels.push(Level {
             allowed: STREAM_AT_MOST,
             ..none_left(&format!("messages in the stream of {app}"), stream.length)
@@ -183,13 +192,11 @@ fn scanner(system: &System) -> Outcome<Scanner> {
 
 /// Reads a log piece by piece.
 fn scan(scanner: &mut Scanner, what: &str, path: &Path) -> Outcome {
-    let Ok(file) = File::open(path) else { return Ok(()) };
+    let file = File::open(path).map_err(text)?;
     let mut lines = BufReader::new(file);
     let mut piece = Vec::new();
     loop {
-        let read = lines
-            .read_until(b'\n', &mut piece)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let read = lines.read_until(b'\n', &mut piece).map_err(text)?;
         if read == 0 || piece.len() > 256 * 1024 {
             scanner.read(what, &String::from_utf8_lossy(&piece));
             piece.clear();
