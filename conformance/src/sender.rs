@@ -49,7 +49,8 @@ pub(crate) struct Sent {
 impl Sender {
     /// Listens for dead letters; the sidecar may come later.
     pub(crate) async fn start(args: &ServiceArgs) -> Result<Self> {
-        let sidecar: Arc<dyn Sidecar> = Arc::new(DaprSidecar::new(args)?);
+        // It reads another application's dead letters, and no inbox of its own.
+        let sidecar: Arc<dyn Sidecar> = Arc::new(DaprSidecar::new(args)?.without_inbox());
         let letters = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&letters);
         let receive = async move |Json(event): Json<Value>| {

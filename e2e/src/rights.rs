@@ -10,29 +10,30 @@ use crate::report::{ensure, text};
 
 const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
 
-/// Group, resource, subresource.
-const RESOURCES: [(&str, &str, &str); 12] = [
-    ("pagos.saludtech.dev", "paymentsagas", ""),
-    ("pagos.saludtech.dev", "paymentsagas", "status"),
-    ("events.k8s.io", "events", ""),
-    ("coordination.k8s.io", "leases", ""),
-    ("", "secrets", ""),
-    ("", "configmaps", ""),
-    ("", "pods", ""),
-    ("", "pods", "exec"),
-    ("", "serviceaccounts", "token"),
-    ("apps", "deployments", ""),
-    ("rbac.authorization.k8s.io", "rolebindings", ""),
-    ("dapr.io", "components", ""),
+/// Group, resource, subresource, name; an empty name asks about all of them.
+const RESOURCES: [(&str, &str, &str, &str); 13] = [
+    ("pagos.saludtech.dev", "paymentsagas", "", ""),
+    ("pagos.saludtech.dev", "paymentsagas", "status", ""),
+    ("events.k8s.io", "events", "", ""),
+    ("coordination.k8s.io", "leases", "", "intake"),
+    ("coordination.k8s.io", "leases", "", ""),
+    ("", "secrets", "", ""),
+    ("", "configmaps", "", ""),
+    ("", "pods", "", ""),
+    ("", "pods", "exec", ""),
+    ("", "serviceaccounts", "token", ""),
+    ("apps", "deployments", "", ""),
+    ("rbac.authorization.k8s.io", "rolebindings", "", ""),
+    ("dapr.io", "components", "", ""),
 ];
 
 /// What the operator may do in its namespace, and may not anywhere else.
-fn operator_may(group: &str, resource: &str, subresource: &str, verb: &str) -> bool {
-    match (group, resource, subresource) {
-        ("pagos.saludtech.dev", "paymentsagas", "") => true,
-        ("pagos.saludtech.dev", "paymentsagas", "status") => matches!(verb, "get" | "update" | "patch"),
-        ("events.k8s.io", "events", "") => matches!(verb, "create" | "patch"),
-        ("coordination.k8s.io", "leases", "") => matches!(verb, "get" | "update"),
+fn operator_may(group: &str, resource: &str, subresource: &str, name: &str, verb: &str) -> bool {
+    match (group, resource, subresource, name) {
+        ("pagos.saludtech.dev", "paymentsagas", "", _) => true,
+        ("pagos.saludtech.dev", "paymentsagas", "status", _) => matches!(verb, "get" | "update" | "patch"),
+        ("events.k8s.io", "events", "", _) => matches!(verb, "create" | "patch"),
+        ("coordination.k8s.io", "leases", "", "intake") => matches!(verb, "get" | "update"),
         _ => false,
     }
 }
@@ -48,7 +49,7 @@ pub(crate) async fn accounts(kube: &Client, namespace: &str) -> Outcome<usize> {
     let reviews: Api<SubjectAccessReview> = Api::all(kube.clone());
     let (mut asked, mut wrong) = (0, Vec::new());
     for account in accounts.items.iter().map(|account| account.name_any()) {
-        for (group, resource, subresource) in RESOURCES {
+        for (group, resource, subresource, name) in RESOURCES {
             for verb in VERBS {
                 for place in [namespace, "kube-system"] {
                     let review = SubjectAccessReview {
@@ -63,7 +64,8 @@ pub(crate) async fn accounts(kube: &Client, namespace: &str) -> Outcome<usize> {
                                 verb: Some(verb.to_owned()),
                                 group: Some(group.to_owned()),
                                 resource: Some(resource.to_owned()),
-                                subresource: Some(subresource.to_owned()).filter(|name| !name.is_empty()),
+                                subresource: Some(subresource.to_owned()).filter(|word| !word.is_empty()),
+                                name: Some(name.to_owned()).filter(|word| !word.is_empty()),
                                 ..ResourceAttributes::default()
                             }),
                             ..SubjectAccessReviewSpec::default()
@@ -72,12 +74,15 @@ pub(crate) async fn accounts(kube: &Client, namespace: &str) -> Outcome<usize> {
                     };
                     let answer = reviews.create(&PostParams::default(), &review).await.map_err(text)?;
                     let may = answer.status.is_some_and(|status| status.allowed);
-                    let should =
-                        account == "operator" && place == namespace && operator_may(group, resource, subresource, verb);
+                    let should = account == "operator"
+                        && place == namespace
+                        && operator_may(group, resource, subresource, name, verb);
                     asked += 1;
                     if may != should {
                         let word = if may { "may" } else { "may not" };
-                        wrong.push(format!("{account} {word} {verb} {resource}/{subresource} in {place}"));
+                        wrong.push(format!(
+                            "{account} {word} {verb} {resource}/{subresource} {name} in {place}"
+                        ));
                     }
                 }
             }

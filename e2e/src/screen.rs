@@ -11,12 +11,11 @@ use local::wait::until;
 pub(crate) fn lists(cluster: &Cluster, completed: &str, cliente: &IdCliente) -> Outcome {
     let wait = ["wait", "--for=condition=Completed", "--timeout=10s", completed];
     cluster.kubectl(&wait)?;
-    let table = cluster.kubectl(&["get", "psaga"])?;
-    for column in ["NAME", "PHASE", "STEP", "REASON", "CLIENTE", "MONTO", "MONEDA", "AGE"] {
-        ensure(table.lines().next().is_some_and(|heads| heads.contains(column)), || {
-            format!("no column {column} in\n{table}")
-        })?;
-    }
+    let narrow = ["NAME", "PHASE", "STEP", "REASON", "CLIENTE", "MONTO", "MONEDA", "AGE"];
+    let wide = ["DURATION", "TRACE", "MESSAGE"];
+    columns(&cluster.kubectl(&["get", "psaga"])?, &narrow, &wide)?;
+    let table = cluster.kubectl(&["get", "psaga", "-o", "wide"])?;
+    columns(&table, &[narrow.as_slice(), wide.as_slice()].concat(), &[])?;
     let selected =
         |selector: &str| cluster.kubectl(&["get", "paymentsagas", "--field-selector", selector, "-o", "name"]);
     let all = selected("status.phase=Completed")?;
@@ -32,9 +31,30 @@ pub(crate) fn lists(cluster: &Cluster, completed: &str, cliente: &IdCliente) -> 
         explained.contains("DESCRIPTION") && !explained.contains("<empty>"),
         || explained,
     )?;
+    let explained = cluster.kubectl(&["explain", "paymentsaga"])?;
+    ensure(explained.contains("A payment:"), || explained)?;
     let described = cluster.kubectl(&["describe", completed])?;
     ensure(described.contains("CrearNotificacion"), || {
         format!("its steps are not described:\n{described}")
+    })
+}
+
+/// The heads of a table: these are there, those are not.
+fn columns(table: &str, there: &[&str], absent: &[&str]) -> Outcome {
+    let heads: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
+    let missing = there.iter().find(|column| !heads.contains(column));
+    let strange = absent.iter().find(|column| heads.contains(column));
+    ensure(missing.is_none() && strange.is_none(), || {
+        format!("{missing:?} is missing or {strange:?} is too many in\n{table}")
+    })
+}
+
+/// Why a declined payment was undone stands under its events, for whoever describes it.
+pub(crate) fn story(cluster: &Cluster, declined: &str) -> Outcome {
+    let described = cluster.kubectl(&["describe", declined])?;
+    let events = described.split_once("\nEvents:").map_or("", |(_, events)| events);
+    ensure(events.contains("Warning") && events.contains("PagoFallido"), || {
+        format!("its refusal is not among its events:\n{described}")
     })
 }
 

@@ -151,6 +151,8 @@ async fn first_payments(cluster: &Cluster, world: &World, ana: &IdCliente, ports
         pay(world, ana, "24.01", "e2e-2", "Compensated"),
     )
     .await?;
+    let resource = format!("paymentsaga/{}", declined.id.resource_name());
+    step("kubectl describes why", async { screen::story(cluster, &resource) }).await?;
     step("resources that break a rule are refused", async {
         screen::refusals(cluster)
     })
@@ -278,15 +280,18 @@ async fn agree(cluster: &Cluster, world: &World, accepted: &[Accepted]) -> Outco
 
 fn uninstall(cluster: &Cluster) -> Outcome {
     cluster.uninstall()?;
-    let kinds =
-        "all,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,paymentsagas";
+    cluster.kubectl(&["get", "customresourcedefinition", "paymentsagas.pagos.saludtech.dev"])?;
+    let kinds = [
+        "all,configmaps,secrets,serviceaccounts,roles,rolebindings,leases,ingresses,networkpolicies,poddisruptionbudgets",
+        "components.dapr.io,configurations.dapr.io,resiliencies.dapr.io,subscriptions.dapr.io,paymentsagas",
+    ];
     // What every namespace has, and what is kept on purpose, is not ours to remove.
     let ours = |object: &&Value| {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let kept = object["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep";
         !kept && !matches!(name, "kube-root-ca.crt" | "default") && object["metadata"]["deletionTimestamp"].is_null()
     };
-    let left = cluster.json(&["get", kinds])?;
+    let left = cluster.json(&["get", &kinds.join(",")])?;
     let names: Vec<String> = left
         .iter()
         .filter(ours)

@@ -165,11 +165,14 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// The definition, with its CEL rules.
+/// The definition, with its CEL rules, and with the payment described where kube says only what it derived the type from.
 pub fn definition() -> Result<CustomResourceDefinition, serde_json::Error> {
     let mut value = serde_json::to_value(PaymentSaga::crd())?;
     if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         add_rules(schema);
+        let spec = &mut schema["properties"]["spec"]["description"];
+        let payment = std::mem::replace(spec, json!("What was asked for. Only suspend and cancel may change."));
+        schema["description"] = payment;
     }
     serde_json::from_value(value)
 }

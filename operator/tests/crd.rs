@@ -59,6 +59,15 @@ fn the_committed_definition_is_what_the_types_say() {
 }
 
 #[test]
+fn it_is_explained_as_a_payment() {
+    let schema = schema();
+    let said = schema["description"].as_str().unwrap();
+    assert!(said.starts_with("A payment: a saga over billing"), "{said}");
+    let asked = schema.pointer("/properties/spec/description").unwrap();
+    assert_eq!(asked, "What was asked for. Only suspend and cancel may change.");
+}
+
+#[test]
 fn a_good_payment_is_accepted() {
     assert_eq!(refusals(&object(), None), Vec::<String>::new());
     for (path, value) in [

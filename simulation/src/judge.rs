@@ -177,7 +177,7 @@ fn archive(world: &World) -> BTreeMap<IdCorrelacion, Version> {
 
 fn ledger(world: &World) -> Vec<Movimiento> {
     let mut ledger = Vec::new();
-    for id in asked(world) {
+    for id in world.bank.payments() {
         let mut line = |tipo, monto| {
             ledger.push(Movimiento {
                 tipo,

@@ -121,6 +121,10 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
     let began = std::time::Instant::now();
     let verdict = judge::judge(&world, calm_ms, BOUND, quiet.as_ref());
     let mut violations = world.take_broken();
+    // Without rest nobody has looked whether it stays quiet and whether all has left.
+    if quiet.is_none() {
+        violations.push(format!("the world did not come to rest in {} s", BOUND.as_secs()));
+    }
     violations.extend(verdict.violations.iter().map(ToString::to_string));
     if violations.is_empty() && !verdict.money_conserved() {
         violations.push(format!("held {}, owed {}", verdict.held, verdict.owed));

@@ -222,12 +222,10 @@ fn usable(found: &Component, expected: &Expected) -> Finding {
 
 fn inbox(metadata: &Metadata, app: App, pubsub: &str) -> Vec<Finding> {
     let inbox = app.inbox();
-    // Replicas that share an inbox on MQTT read it as $share/<group>/<topic>.
-    let shared = format!("$share/{app}/{inbox}");
     let (own, others): (Vec<&Subscription>, Vec<_>) = metadata
         .subscriptions
         .iter()
-        .partition(|one| one.pubsubname == pubsub && (one.topic == inbox || one.topic == shared));
+        .partition(|one| one.is_inbox_of(app, pubsub));
     let mut findings = Vec::new();
     let dead_letters = app.dead_letters();
     match own.iter().find(|one| one.dead_letter_topic != dead_letters) {

@@ -1,5 +1,7 @@
 //! A client that was written for the original system: its calls as they were, no field, header or key that it did not know.
 
+mod failures;
+
 use seedwork::App;
 use serde_json::{Value, json};
 
@@ -7,7 +9,13 @@ use crate::system::{Outcome, System, ensure, eventually, text};
 use crate::{Check, check};
 
 pub(crate) fn checks() -> Vec<Check> {
-    vec![check!("a client written for the original works unchanged", unchanged)]
+    vec![
+        check!("a client written for the original works unchanged", unchanged),
+        check!(
+            "what a client of the original does wrong is refused, the field or the rule by its name",
+            failures::refused
+        ),
+    ]
 }
 
 /// A call of the original's contract.
@@ -71,22 +79,49 @@ async fn unchanged(system: &mut System) -> Outcome {
         (NOTIFICACIONES, "up"),
         (App::Bff, "ok"),
     ] {
-        let members = json!({ "status": status });
-        call(
-            system,
-            Call {
-                app,
-                what: "GET /health",
-                body: Value::Null,
-                status: 200,
-                members,
-            },
-        )
-        .await?;
+        for (what, members) in [
+            ("GET /health", json!({ "status": status })),
+            // The original's document was of Swagger 2 and had no path in it.
+            ("GET /spec", json!({"openapi": null, "info": null, "paths": null})),
+        ] {
+            call(
+                system,
+                Call {
+                    app,
+                    what,
+                    body: Value::Null,
+                    status: 200,
+                    members,
+                },
+            )
+            .await?;
+        }
     }
+    pages(system).await?;
     clientes(system).await?;
     pagos(system).await?;
     notificaciones(system).await
+}
+
+/// What a browser opens: the page to try GraphQL on, and the events.
+async fn pages(system: &System) -> Outcome {
+    for (path, kind) in [("/v1", "text/html"), ("/stream", "text/event-stream")] {
+        // Events have no end: what they begin with is all that is waited for.
+        let response = system
+            .world
+            .http()
+            .get(system.world.url(App::Bff, path))
+            .send()
+            .await
+            .map_err(text)?;
+        let (status, headers) = (response.status(), response.headers());
+        let found = headers.get("content-type").and_then(|found| found.to_str().ok());
+        let right = status == 200 && found.is_some_and(|found| found.starts_with(kind));
+        ensure(right, || {
+            format!("{path} answers {status} {found:?}, the original 200 {kind}")
+        })?;
+    }
+    Ok(())
 }
 
 async fn clientes(system: &System) -> Outcome {
@@ -105,23 +140,22 @@ async fn clientes(system: &System) -> Outcome {
     call(system, post("POST /clientes/cliente-comando", 202, json!({}))).await?;
     let id = made["id"].as_str().unwrap_or_default();
     for route in ["cliente", "cliente-query"] {
-        let get = |path: String, status, members| async move {
+        let get = |path: String, members| async move {
             call(
                 system,
                 Call {
                     app: GESTION,
                     what: &format!("GET {path}"),
                     body: Value::Null,
-                    status,
+                    status: 200,
                     members,
                 },
             )
             .await
         };
         // The original answered one id and stored another.
-        get(format!("/clientes/{route}/{id}"), 200, read.clone()).await?;
-        get(format!("/clientes/{route}"), 200, json!([])).await?;
-        get(format!("/clientes/{route}/nobody"), 404, json!({"error": null})).await?;
+        get(format!("/clientes/{route}/{id}"), read.clone()).await?;
+        get(format!("/clientes/{route}"), json!([])).await?;
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Whether the Dapr components behind the sidecar can hold what this design promises.
 //!
 //! A component is swapped by YAML, so nothing but a look at start-up keeps one away that forgets, or that cannot tell
-//! who wrote first. What Dapr says about its components (`GET /v1.0/metadata`) is judged once; until it is fit,
-//! `/health` answers 503 with the sentence.
+//! who wrote first. What Dapr says about its components and subscriptions (`GET /v1.0/metadata`) is judged until it is
+//! fit; so long `/health` answers 503 with the sentence.
 
+use seedwork::App;
 use serde::Deserialize;
 
 /// What a sidecar says of itself: what it has loaded for its application. What is inside a component, the scopes and
@@ -154,6 +155,12 @@ fn has_etags(store: &Component) -> Result<(), Unfit> {
 // === impl Metadata ===
 
 impl Metadata {
+    /// Whether the sidecar reads its own application's inbox from this broker.
+    pub fn reads_its_inbox(&self, pubsub: &str) -> bool {
+        let own = |app| self.subscriptions.iter().any(|one| one.is_inbox_of(app, pubsub));
+        App::from_id(&self.id).is_some_and(own)
+    }
+
     /// The component of this name, if it is of this kind and persists.
     fn named(&self, name: &str, (kind, setting): (&'static str, &'static str)) -> Result<&Component, Unfit> {
         let name = name.to_owned();
@@ -171,6 +178,18 @@ impl Metadata {
             Some((_, "in-memory")) => Err(Unfit::Forgets { name, found }),
             Some(_) | None => Ok(component),
         }
+    }
+}
+
+// === impl Subscription ===
+
+impl Subscription {
+    /// Whether it is to this application's inbox. Replicas that share an inbox on MQTT read it as
+    /// `$share/<group>/<topic>`.
+    pub fn is_inbox_of(&self, app: App, pubsub: &str) -> bool {
+        let inbox = app.inbox();
+        let shared = format!("$share/{app}/{inbox}");
+        self.pubsubname == pubsub && (self.topic == inbox || self.topic == shared)
     }
 }
 
@@ -248,5 +267,29 @@ mod tests {
             found[0].starts_with("the component pubsub is a state.redis, not a pubsub"),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn an_inbox_is_read_by_its_name_or_as_one_that_replicas_share() {
+        let read = |id: &str, pubsub: &str, topic: &str| {
+            let other = json!({"pubsubname": "pubsub", "topic": "inbox-operator"});
+            let own = json!({"pubsubname": pubsub, "topic": topic});
+            let metadata = json!({"id": id, "subscriptions": [other, own]});
+            let metadata: Metadata = serde_json::from_value(metadata).unwrap();
+            metadata.reads_its_inbox("pubsub")
+        };
+        for (id, pubsub, topic, expected) in [
+            ("bff", "pubsub", "inbox-bff", true),
+            ("bff", "pubsub", "$share/bff/inbox-bff", true),
+            ("operator", "pubsub", "inbox-bff", true),
+            ("bff", "other", "inbox-bff", false),
+            ("bff", "pubsub", "inbox-notificaciones", false),
+            ("bff", "pubsub", "$share/notificaciones/inbox-bff", false),
+            ("bff", "pubsub", "dead-letter-bff", false),
+            ("stranger", "pubsub", "inbox-stranger", false),
+        ] {
+            assert_eq!(read(id, pubsub, topic), expected, "{id} {pubsub} {topic}");
+        }
+        assert!(!Metadata::default().reads_its_inbox("pubsub"));
     }
 }

@@ -60,7 +60,7 @@ pub struct App {
 /// Builds the service over daprd and the configured database.
 pub async fn build(args: &Args) -> Result<App, StartupError> {
     let pool = sql::open(&args.service.database_url, &MIGRATIONS).await?;
-    let sidecar = Arc::new(DaprSidecar::new(&args.service)?);
+    let sidecar = Arc::new(DaprSidecar::new(&args.service)?.without_documents());
     let auth = Auth::open(&args.auth, args.service.app_api_token.as_ref()).await?;
     assemble(args, Pace::default(), sidecar, pool, auth).await
 }
@@ -104,14 +104,15 @@ pub async fn assemble(
         moneda: *moneda,
     };
     let introspection = args.shows_schema();
+    let executor = Executor::new(graphql::schema(sources, introspection), introspection);
     let door = Door {
-        executor: Executor::new(graphql::schema(sources, introspection), introspection),
+        page: args.shows_graphiql().then(|| http::page(&executor)),
+        executor,
         auth: Arc::clone(&auth),
         limits: Limits::start(limits),
         proxies: limits.trusted_proxies.clone().into(),
         tail,
         pace,
-        graphiql: args.shows_graphiql(),
     };
     let routes = auth::layer(http::router(door), auth);
     let router = routes.merge(inbox::router(APP, service, Arc::new(desk)));

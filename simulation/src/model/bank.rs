@@ -1,7 +1,7 @@
 //! The gateway and the client's bank: the double that passes the gateway's contract suite and plays the table of
 //! outcomes by the amount, with faults around it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -25,6 +25,11 @@ pub struct Till(pub Arc<Life>);
 // === impl Bank ===
 
 impl Bank {
+    /// Every payment whose money moved at the gateway, asked for or not.
+    pub fn payments(&self) -> BTreeSet<IdCorrelacion> {
+        self.gateway.referencias()
+    }
+
     /// What happened to a payment's money at the gateway, in order, in minor units.
     pub fn movements(&self, id: &IdCorrelacion) -> Vec<(Operacion, i64)> {
         self.gateway.movimientos(id)

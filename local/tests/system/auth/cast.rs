@@ -8,7 +8,7 @@ use local::world::World;
 use seedwork::{App, IdCliente, IdCorrelacion};
 use serde_json::{Value, json};
 
-use crate::system::{Outcome, PATIENCE, System, text};
+use crate::system::{Outcome, PATIENCE, System, ensure, eventually, text};
 
 /// How far the clocks of an issuer and a service may be apart: so long a token holds after its end.
 const LEEWAY: u64 = 60;
@@ -29,6 +29,8 @@ pub(super) struct Cast {
     pub(super) beto: Cliente,
     pub(super) operador: String,
     pub(super) ports: World,
+    /// A report of the reconciliation.
+    informe: String,
     key: EncodingKey,
     kid: String,
 }
@@ -45,6 +47,8 @@ impl Cast {
         let token = |subject: &Subject| issuer.token(subject, Duration::from_secs(3600)).map_err(text);
         let operador = token(&Subject::Operador("olga".to_owned()))?;
         let olga = system.world.clone().showing(&operador);
+        // First: what else asks for one finds that this one has long ended.
+        let informe = reconciled(&olga).await?;
         let client = async |name: &str| -> Outcome<Cliente> {
             let correo = format!("{name}@example.com");
             let id = olga
@@ -68,6 +72,7 @@ impl Cast {
             beto: client("Beto").await?,
             operador,
             ports: system.world.clone(),
+            informe,
             key: EncodingKey::from_ec_pem(&pem).map_err(text)?,
             kid: published["keys"][0]["kid"].as_str().unwrap_or_default().to_owned(),
         })
@@ -89,6 +94,15 @@ impl Cast {
         Ok(format!("{claims}.{signature}"))
     }
 
+    /// A template with what is Ana's, and the report, in place of the words.
+    pub(super) fn fill(&self, template: &str) -> String {
+        template
+            .replace("CLIENTE", self.ana.id.as_str())
+            .replace("PAGO", self.ana.pago.as_str())
+            .replace("AVISO", &self.ana.aviso)
+            .replace("INFORME", &self.informe)
+    }
+
     /// The address of a page.
     pub(super) fn url(&self, app: App, path: &str) -> String {
         self.ports.url(app, path)
@@ -98,14 +112,6 @@ impl Cast {
 // === impl Cliente ===
 
 impl Cliente {
-    /// A template with what is its own in place of the words.
-    pub(super) fn fill(&self, template: &str) -> String {
-        template
-            .replace("CLIENTE", self.id.as_str())
-            .replace("PAGO", self.pago.as_str())
-            .replace("AVISO", &self.aviso)
-    }
-
     /// What of its own is in a text.
     pub(super) fn told_in(&self, text: &str) -> Option<&str> {
         let marks = [self.id.as_str(), self.pago.as_str(), &self.aviso];
@@ -119,6 +125,25 @@ async fn about(world: &World, pago: &IdCorrelacion) -> Outcome<String> {
     let (status, list) = world.get(&world.url(App::Notificaciones, &page)).await.map_err(text)?;
     let id = list[0]["id"].as_str().map(str::to_owned);
     id.ok_or_else(|| format!("no notification about {pago}: {status} {list}"))
+}
+
+/// Has our books compared with the gateway's, and answers the id of the report once that has ended.
+async fn reconciled(world: &World) -> Outcome<String> {
+    let url = world.url(App::IntegracionPagos, "/conciliacion");
+    let id = eventually("a reconciliation to begin", async || {
+        let (status, informe) = world.post(&url, &json!({}), None).await.map_err(text)?;
+        let id = informe["id"].as_str().filter(|_| status == 202).map(str::to_owned);
+        id.ok_or_else(|| format!("POST /conciliacion answers {status} {informe}"))
+    })
+    .await?;
+    let page = format!("{url}/{id}");
+    eventually("a reconciliation to end", async || {
+        let (status, informe) = world.get(&page).await.map_err(text)?;
+        let ended = status == 200 && informe["estado"] != "EN_CURSO";
+        ensure(ended, || format!("it answers {status} {informe}"))
+    })
+    .await?;
+    Ok(id)
 }
 
 /// Pays and waits for the end, seen with the payer's own token.

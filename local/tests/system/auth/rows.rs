@@ -1,7 +1,7 @@
 //! What one client tries with what is another's: a row for each route and each GraphQL field.
 //!
-//! `CLIENTE`, `PAGO` and `AVISO` stand for a client, a payment of it and a notification about that, in paths and bodies
-//! alike. A new route gets a row here.
+//! `CLIENTE`, `PAGO` and `AVISO` stand for a client, a payment of it and a notification about that, `INFORME` for a report
+//! of the reconciliation, in paths and bodies alike. A new route gets a row here: `tests/routes.rs` asks for it.
 
 use seedwork::App;
 
@@ -29,8 +29,12 @@ pub(super) enum Kind {
     Change,
     /// A change by GraphQL: answered with an error.
     Mutation,
+    /// A registration: 409 for a client, which registers itself alone and is registered already.
+    Registration,
     /// Not for clients at all: 403, the owner's own included.
     Operators,
+    /// The same. What an operator asks for would be done, and would spoil the rows after it: that is not tried.
+    Reversal,
 }
 
 const fn row(
@@ -56,7 +60,7 @@ const fn field(body: &'static str, kind: Kind, shows: &'static str) -> Row {
 }
 
 use App::{Bff, GestionClientes, IntegracionPagos, Notificaciones};
-use Kind::{Change, Mutation, Operators, Part, Thing};
+use Kind::{Change, Mutation, Operators, Part, Registration, Reversal, Thing};
 
 /// The rows. What changes something comes last, so that the rows before see what they expect.
 pub(super) const ROWS: &[Row] = &[
@@ -141,13 +145,30 @@ pub(super) const ROWS: &[Row] = &[
     row(IntegracionPagos, "GET", "/pagos/PAGO", "", Thing, "CLIENTE"),
     row(IntegracionPagos, "GET", "/pagos?limite=100", "", Part, "PAGO"),
     row(IntegracionPagos, "GET", "/pagos?idCliente=CLIENTE", "", Part, "PAGO"),
-    row(IntegracionPagos, "GET", "/conciliacion", "", Operators, ""),
+    row(IntegracionPagos, "GET", "/conciliacion", "", Operators, "INFORME"),
+    row(
+        IntegracionPagos,
+        "GET",
+        "/conciliacion/INFORME",
+        "",
+        Operators,
+        "INFORME",
+    ),
+    row(IntegracionPagos, "POST", "/conciliacion", "", Operators, ""),
     row(
         IntegracionPagos,
         "POST",
         "/pagos/simular-evento-de-compensacion",
         "{}",
         Operators,
+        "",
+    ),
+    row(
+        IntegracionPagos,
+        "POST",
+        "/pagos/simular-evento-de-compensacion",
+        r#"{"idCorrelacion": "PAGO"}"#,
+        Reversal,
         "",
     ),
     // Notifications.
@@ -162,7 +183,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         Notificaciones,
         "GET",
-        "/notificaciones/notificacion?idCorrelacion=PAGO",
+        "/notificaciones/notificacion?idCliente=CLIENTE",
         "",
         Part,
         "AVISO",
@@ -171,6 +192,14 @@ pub(super) const ROWS: &[Row] = &[
         Notificaciones,
         "GET",
         "/notificaciones/notificacion-query?idCorrelacion=PAGO",
+        "",
+        Part,
+        "AVISO",
+    ),
+    row(
+        Notificaciones,
+        "GET",
+        "/notificaciones/notificacion-query?idCliente=CLIENTE",
         "",
         Part,
         "AVISO",
@@ -208,6 +237,22 @@ pub(super) const ROWS: &[Row] = &[
         "",
     ),
     // Changes.
+    row(
+        GestionClientes,
+        "POST",
+        "/clientes/cliente",
+        r#"{"nombre": "Eva", "apellidos": "Pérez", "correo": "eva@example.com", "contrasena": "clave-de-prueba"}"#,
+        Registration,
+        "eva@example.com",
+    ),
+    row(
+        GestionClientes,
+        "POST",
+        "/clientes/cliente-comando",
+        r#"{"nombre": "Eva", "apellidos": "Pérez", "correo": "eva@example.com", "contrasena": "clave-de-prueba"}"#,
+        Registration,
+        "",
+    ),
     row(
         GestionClientes,
         "PUT",

@@ -100,17 +100,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get().cloned().ok_or_else(super::nobody)
+        judged(parts)?.ok_or_else(super::nobody)
     }
 }
 
-/// For paths that may be asked without a token (a WebSocket shows it later).
+/// For paths that may be asked without a token; one that is shown must hold.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
-    type Rejection = std::convert::Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
-        Ok(parts.extensions.get().cloned())
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
+        judged(parts)
     }
+}
+
+/// What the layer found out; without it, nobody asks.
+fn judged(parts: &Parts) -> Result<Option<Caller>, Problem> {
+    let judged = parts.extensions.get();
+    judged.map_or(Ok(None), |super::Judged(found)| found.clone())
 }
 
 // === impl Deadline ===

@@ -7,8 +7,8 @@
 //! dapr-api-token (ours)   ──▶ layer ──▶ Caller::App
 //! ```
 //!
-//! Architecture invariant: a handler that asks for a [`Caller`] gets none that was not judged: without the layer, or
-//! without a token where one is needed, it answers 401.
+//! Architecture invariant: a handler that asks for a [`Caller`] gets none that was not judged: without the layer,
+//! without a token where one is needed, or with one that does not hold, it answers 401.
 
 mod caller;
 #[cfg(any(test, feature = "test-support"))]
@@ -24,7 +24,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use seedwork::App;
 
 use self::jwks::Keys;
@@ -98,20 +98,19 @@ enum Judge {
     Jwt { rules: Rules, keys: Arc<Keys> },
 }
 
-/// Puts the [`Caller`] of each request where handlers find it. A token that does not hold is refused here, whatever the
-/// path; that there must be one is for the handlers that ask for a `Caller`.
+/// What was found out about a request: who asks, `None` for nobody, or why that is not believed.
+#[derive(Clone)]
+struct Judged(Result<Option<Caller>, Problem>);
+
+/// Puts the [`Caller`] of each request where handlers find it. That there must be one, and that its token holds, is for
+/// the handlers that ask for a `Caller`: a route that asks nobody answers whatever it is shown.
 pub fn layer(router: Router, auth: Arc<Auth>) -> Router {
     router.layer(middleware::from_fn_with_state(auth, identify))
 }
 
 async fn identify(State(auth): State<Arc<Auth>>, mut request: Request, next: Next) -> Response {
-    match auth.look(request.headers()).await {
-        Ok(Some(caller)) => {
-            request.extensions_mut().insert(caller);
-        }
-        Ok(None) => {}
-        Err(problem) => return problem.into_response(),
-    }
+    let judged = Judged(auth.look(request.headers()).await);
+    request.extensions_mut().insert(judged);
     next.run(request).await
 }
 

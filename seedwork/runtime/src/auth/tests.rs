@@ -449,7 +449,15 @@ async fn a_handler_that_asks_for_a_caller_gets_no_request_without_one() {
     let (status, text, ..) = ask(&judged, "/may", None).await;
     assert_eq!((status, text.as_str()), (200, ""));
     assert_eq!(ask(&judged, "/open", None).await.0, 200);
-    assert_eq!(ask(&judged, "/open", Some("Bearer garbage")).await.0, 401);
+    // What does not hold is refused where somebody is asked, and nowhere else.
+    for (path, refused) in [("/asks", true), ("/may", true), ("/open", false)] {
+        for shown in ["Bearer garbage", &Issuer::new("k1").cliente("c-1")] {
+            let (status, text, challenge, _) = ask(&judged, path, Some(shown)).await;
+            assert_eq!(status, if refused { 401 } else { 200 }, "{path} {shown}: {text}");
+            let challenge = challenge.map(|challenge| challenge.to_str().unwrap().contains("invalid_token"));
+            assert_eq!(challenge, refused.then_some(true), "{path} {shown}");
+        }
+    }
     // The layer forgotten is a door that is shut.
     for router in [judged, routes()] {
         let (status, text, challenge, kind) = ask(&router, "/asks", None).await;

@@ -12,6 +12,7 @@ use ::dapr::dapr::proto::runtime::v1::dapr_client::DaprClient;
 use ::dapr::dapr::proto::runtime::v1::{GetStateRequest, PublishEventRequest, SaveStateRequest};
 use async_trait::async_trait;
 use seedwork::App;
+use tonic::metadata::MetadataValue;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
@@ -30,13 +31,26 @@ pub struct DaprSidecar {
     api_token: Option<String>,
     pubsub: String,
     store: String,
-    /// Set once the components were found fit.
+    /// Whether the application has an inbox that must be read.
+    inbox: bool,
+    /// Whether the application keeps documents, and so cannot work while the store is away.
+    documents: bool,
+    /// Set once the components were found fit and the inbox was found read.
     fit: OnceLock<()>,
 }
 
 /// How long one call to daprd may take. Longer than a broker's or store's own worst hiccup, shorter than the inbound
 /// retry budget (15 s), so that a stuck call becomes an ordinary retry.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the state store may take to answer a question that costs nothing.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A key that nobody writes: reading it says whether the store answers.
+const NEVER_WRITTEN: &str = "ready";
+
+/// A trace that is not to be recorded: a question that is asked every few seconds would bury the payments.
+const UNTRACED: &str = "00-00000000000000000000000000000001-0000000000000001-00";
 
 // === impl DaprSidecar ===
 
@@ -62,8 +76,25 @@ impl DaprSidecar {
             api_token,
             pubsub: args.pubsub_name.clone(),
             store: args.state_store.clone(),
+            inbox: true,
+            documents: true,
             fit: OnceLock::new(),
         })
+    }
+
+    /// For an application that only sends: that nobody reads its inbox is as it must be.
+    #[must_use]
+    pub fn without_inbox(self) -> Self {
+        Self { inbox: false, ..self }
+    }
+
+    /// For an application that keeps no documents: while the store is away it can still take what it is asked for.
+    #[must_use]
+    pub fn without_documents(self) -> Self {
+        Self {
+            documents: false,
+            ..self
+        }
     }
 
     fn get_request(&self, path: &str) -> reqwest::RequestBuilder {
@@ -81,21 +112,56 @@ impl DaprSidecar {
         request
     }
 
-    /// Whether the components can hold our promises; asked until they can, since a component may be loaded late.
+    /// Whether the components can hold our promises and our inbox is read; asked until it is so, since a component may
+    /// be loaded late, and the sidecar asks us what to read only when our port is open.
     async fn look_at_the_components(&self) -> Result<(), SidecarError> {
         let asking = |error| unavailable("ask the Dapr sidecar for its components (GET /v1.0/metadata)", error);
         let answer = self.get_request("/v1.0/metadata").send().await;
         let answer = answer.and_then(reqwest::Response::error_for_status).map_err(asking)?;
         let metadata: Metadata = answer.json().await.map_err(asking)?;
         let unfit = fitness::judge(&metadata, &self.pubsub, &self.store);
-        if unfit.is_empty() {
-            self.fit.get_or_init(|| ());
-            return Ok(());
+        if !unfit.is_empty() {
+            let reasons: Vec<_> = unfit.iter().map(ToString::to_string).collect();
+            let reasons = reasons.join("; ");
+            tracing::error!(reasons, "these Dapr components will not do");
+            return Err(unavailable(format!("accept the Dapr components: {reasons}"), reasons));
         }
-        let reasons: Vec<_> = unfit.iter().map(ToString::to_string).collect();
-        let reasons = reasons.join("; ");
-        tracing::error!(reasons, "these Dapr components will not do");
-        Err(unavailable(format!("accept the Dapr components: {reasons}"), reasons))
+        if self.inbox && !metadata.reads_its_inbox(&self.pubsub) {
+            // As at every start, for a moment; who lasts is seen at /health, and by `pagos doctor`.
+            let reason = format!(
+                "the sidecar {} has no subscription to its application's inbox on {}; it asks at GET /dapr/subscribe \
+                 when both are up: see its log",
+                metadata.id, self.pubsub
+            );
+            return Err(unavailable(format!("have the inbox read: {reason}"), reason));
+        }
+        self.fit.get_or_init(|| ());
+        Ok(())
+    }
+
+    /// Whether the store answers now. What the sidecar says of its own health it found out when it started.
+    async fn look_into_the_store(&self) -> Result<(), SidecarError> {
+        let mut request = Request::new(self.read_of(NEVER_WRITTEN));
+        let untraced = MetadataValue::from_static(UNTRACED);
+        request.metadata_mut().insert("traceparent", untraced);
+        let mut client = self.client.clone();
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
+            unavailable(format!("read from the state store {}", self.store), source)
+        };
+        match tokio::time::timeout(STORE_PATIENCE, client.get_state(request)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(status)) => Err(failed(status.into())),
+            Err(elapsed) => Err(failed(elapsed.into())),
+        }
+    }
+
+    fn read_of(&self, key: &str) -> GetStateRequest {
+        GetStateRequest {
+            store_name: self.store.clone(),
+            key: key.to_owned(),
+            consistency: StateConsistency::ConsistencyStrong.into(),
+            metadata: HashMap::new(),
+        }
     }
 
     /// Whether the store holds another version than the one a failed write expected. Stores answer a lost race with
@@ -139,16 +205,10 @@ fn traced<T>(message: T) -> Request<T> {
 #[async_trait]
 impl Sidecar for DaprSidecar {
     async fn get(&self, key: &str) -> Result<Option<Stored>, SidecarError> {
-        let request = GetStateRequest {
-            store_name: self.store.clone(),
-            key: key.to_owned(),
-            consistency: StateConsistency::ConsistencyStrong.into(),
-            metadata: HashMap::new(),
-        };
         let answer = self
             .client
             .clone()
-            .get_state(traced(request))
+            .get_state(traced(self.read_of(key)))
             .await
             .map_err(|status| unavailable(format!("read {key} from the state store"), status))?
             .into_inner();
@@ -259,9 +319,78 @@ impl Sidecar for DaprSidecar {
         let response = self.get_request("/v1.0/healthz/outbound").send().await;
         let answer = response.and_then(reqwest::Response::error_for_status);
         answer.map_err(|error| unavailable("reach the Dapr sidecar", error))?;
-        match self.fit.get() {
-            Some(()) => Ok(()),
-            None => self.look_at_the_components().await,
+        if self.fit.get().is_none() {
+            self.look_at_the_components().await?;
         }
+        if self.documents {
+            self.look_into_the_store().await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::routing::get;
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What a sidecar says of its application's subscriptions, one answer after the other; the last stays.
+    async fn sidecar(answers: Vec<Value>) -> DaprSidecar {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let metadata = move || {
+            let subscriptions = answers[asked.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)].clone();
+            let components = json!([
+                {"name": "pubsub", "type": "pubsub.redis"},
+                {"name": "statestore", "type": "state.sqlite", "capabilities": ["ETAG"]},
+            ]);
+            async move { axum::Json(json!({"id": "bff", "components": components, "subscriptions": subscriptions})) }
+        };
+        let router = Router::new()
+            .route("/v1.0/healthz/outbound", get(|| async {}))
+            .route("/v1.0/metadata", get(metadata));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = listener.local_addr().unwrap().port();
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let args = ServiceArgs {
+            host: [127, 0, 0, 1].into(),
+            port: 1,
+            dapr_http_port: http,
+            dapr_grpc_port: 1, // nobody answers: the store cannot be asked
+            dapr_api_token: None,
+            app_api_token: None,
+            pubsub_name: "pubsub".to_owned(),
+            state_store: "statestore".to_owned(),
+            database_url: String::new().into(),
+        };
+        DaprSidecar::new(&args).unwrap()
+    }
+
+    async fn refusal(sidecar: &DaprSidecar) -> String {
+        sidecar.ready().await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_sidecar_is_ready_once_it_reads_the_inbox_and_while_its_store_answers() {
+        let read = json!([{"pubsubname": "pubsub", "topic": "inbox-bff"}]);
+        // Once read, it is not asked again.
+        let starting = sidecar(vec![json!([]), read, json!([])]).await;
+        let text = refusal(&starting).await;
+        assert!(text.contains("no subscription to its application's inbox"), "{text}");
+        for _ in 0..2 {
+            let text = refusal(&starting).await;
+            assert!(text.contains("read from the state store statestore"), "{text}");
+        }
+        let keeps_none = sidecar(vec![json!([{"pubsubname": "pubsub", "topic": "inbox-bff"}])]).await;
+        keeps_none.without_documents().ready().await.unwrap();
+        let sender = sidecar(vec![json!([])]).await.without_inbox();
+        let text = refusal(&sender).await;
+        assert!(text.contains("read from the state store"), "{text}");
     }
 }

@@ -51,6 +51,17 @@ impl Quien {
         self.authorization.as_deref()
     }
 
+    /// Whether it may pay for this client; a refusal is a sentence. Other applications of the platform read: what is
+    /// paid, somebody asked for.
+    pub(crate) fn pays_for(&self, id: &IdCliente) -> Result<(), String> {
+        match &self.caller {
+            Caller::App(app) => Err(format!("{app} solo puede leer: esto lo pide un cliente o un operador")),
+            Caller::Anyone | Caller::Cliente { .. } | Caller::Operador { .. } => {
+                self.caller.require(id).map_err(|problem| problem.detail())
+            }
+        }
+    }
+
     /// Whether it may see what is this client's.
     pub(crate) fn sees(&self, id: &IdCliente) -> bool {
         self.caller.may_act_for(id)

@@ -5,10 +5,10 @@ use axum::http::{Request, StatusCode, header};
 use futures::{FutureExt as _, StreamExt as _};
 use seedwork::{App, SolicitudPago};
 use seedwork_runtime::auth::issuer::{Issuer, claims};
-use seedwork_runtime::{Auth, now_ms};
+use seedwork_runtime::{Auth, Secret, now_ms};
 use serde_json::{Value, json};
 use sqlx::migrate::Migrator;
-use tokio_tungstenite::tungstenite::protocol::Message as Frame;
+use tokio_tungstenite::tungstenite::{self, protocol::Message as Frame};
 
 use crate::subscription::{Socket, connect, data, receive, send, serve};
 use crate::support::{Bff, Database, calm, news, next, running_of};
@@ -110,6 +110,31 @@ async fn nobody_pays_for_another_client_but_an_operator() {
 }
 
 #[tokio::test]
+async fn another_application_reads_and_pays_for_nobody() {
+    let token = Secret::from("ours".to_owned());
+    let auth = Auth::trusting(&Issuer::new("k-1"), Some(&token));
+    let bff = Bff::with(Database::open().await, calm(), auth, &["--auth", "jwt"]).await;
+    bff.tell(&running_of("ana", "p-ana", 1)).await;
+    bff.sidecar.take_messages();
+    let ask = async |query: &str, variables: Value| {
+        let request = Request::post("/v1")
+            .header("content-type", "application/json")
+            .header("dapr-api-token", "ours")
+            .header("dapr-caller-app-id", App::Notificaciones.id());
+        let body = json!({"query": query, "variables": variables}).to_string();
+        bff.call(request.body(Body::from(body)).unwrap()).await.json()
+    };
+    let seen = ask(PAGO, json!({"id": "p-ana"})).await;
+    assert_eq!(seen["data"]["pago"]["idCliente"], "ana", "{seen}");
+    let refused = ask(PAGAR, json!({"c": "ana"})).await;
+    assert_eq!(refused["data"], Value::Null);
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "FORBIDDEN");
+    let sentence = refused["errors"][0]["message"].as_str().unwrap();
+    assert!(sentence.starts_with("notificaciones solo puede leer"), "{sentence}");
+    assert_eq!(bff.sidecar.take_messages(), []);
+}
+
+#[tokio::test]
 async fn a_key_is_the_callers_own() {
     let Cast { bff, ana, olga, .. } = cast().await;
     let pay = async |who: &str, client: &str| {
@@ -202,8 +227,12 @@ async fn without_a_token_nothing_is_told_but_that_there_must_be_one() {
             assert!(answer.headers.contains_key(header::WWW_AUTHENTICATE));
         }
     }
+    // What asks nobody answers whatever it is shown.
     for open in ["/health", "/spec", "/docs/"] {
         assert_eq!(bff.get(open).await.status, StatusCode::OK, "{open}");
+        let shown = Request::get(open).header("authorization", "Bearer x.y.z");
+        let answer = bff.call(shown.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{open}");
     }
 }
 
@@ -393,6 +422,12 @@ async fn a_socket_is_judged_by_its_header_or_by_what_it_says_first() {
     ] {
         let mut socket = greet(&address, payload.clone()).await;
         assert_eq!(closed(&mut socket).await.0, 4401, "{payload}");
+    }
+    // A header that does not hold is refused before there is a socket.
+    let shown = Some("Bearer x.y.z");
+    match crate::subscription::connect_as(&address, Some("graphql-transport-ws"), shown).await {
+        Err(tungstenite::Error::Http(response)) => assert_eq!(response.status(), StatusCode::UNAUTHORIZED),
+        other => panic!("{other:?}"),
     }
     // An operation before the greeting is none.
     let mut eager = connect(&address, Some("graphql-transport-ws")).await.unwrap();

@@ -2,6 +2,7 @@
 
 use futures::{SinkExt as _, StreamExt as _};
 use seedwork::{App, Message, Reason};
+use seedwork_runtime::auth::issuer::Issuer;
 use seedwork_runtime::serve;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -214,6 +215,71 @@ async fn an_illegal_id_is_an_error_and_the_socket_stays() {
         }
     };
     assert_eq!(answer["payload"], json!({"data": {"__typename": "Query"}}));
+}
+
+#[tokio::test]
+async fn nobody_pays_on_a_socket() {
+    let bff = Bff::start().await;
+    let address = serve(&bff).await;
+    let pay = "mutation { realizarPago(pago: {medioPago: \"PSE\", idCliente: \"c\", monto: 1}) { codigo } }";
+    // Which operation is meant is what its name says.
+    let several = format!("query A {{ __typename }} {}", pay.replacen("mutation", "mutation B", 1));
+    for (protocol, begin) in [("graphql-transport-ws", "subscribe"), ("graphql-ws", "start")] {
+        let mut socket = connect(&address, Some(protocol)).await.unwrap();
+        send(&mut socket, &json!({"type": "connection_init"})).await;
+        assert_eq!(receive(&mut socket).await["type"], "connection_ack");
+        for (query, name, refused) in [
+            (pay, None, true),
+            (&several, Some("B"), true),
+            (&several, Some("A"), false),
+        ] {
+            let payload = json!({"query": query, "operationName": name});
+            send(&mut socket, &json!({"id": "1", "type": begin, "payload": payload})).await;
+            let answer = receive(&mut socket).await["payload"].take();
+            assert_eq!(receive(&mut socket).await["type"], "complete");
+            assert_eq!(answer["data"].is_null(), refused, "{protocol} {name:?}: {answer}");
+            let code = refused.then_some("MUTATION_BY_POST");
+            assert_eq!(answer["errors"][0]["extensions"]["code"].as_str(), code, "{answer}");
+        }
+    }
+    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes")
+        .fetch_one(&bff.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(stored, 0);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_opens_no_socket_where_nobody_is_asked_who_they_are() {
+    let protocol = Some("graphql-transport-ws");
+    let open = async |address: &str, origin: &str| match connect_with(address, protocol, &[("origin", origin)]).await {
+        Ok(_) => Ok(()),
+        Err(tungstenite::Error::Http(response)) => Err(response),
+        Err(other) => panic!("{origin}: {other:?}"),
+    };
+    let bff = Bff::start().await;
+    let address = serve(&bff).await;
+    let host = address.trim_start_matches("ws://").trim_end_matches("/v1");
+    for own in [format!("http://{host}"), format!("https://{host}").to_uppercase()] {
+        assert!(open(&address, &own).await.is_ok(), "{own}");
+    }
+    for other in [
+        "http://evil.example.com",
+        "http://127.0.0.1",
+        "http://127.0.0.1:1",
+        &format!("http://{host}.evil.example.com"),
+        host,
+        "null",
+        "",
+    ] {
+        let response = open(&address, other).await.expect_err(other);
+        assert_eq!(response.status(), http::StatusCode::FORBIDDEN, "{other}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+    // Where they are asked, a page shows the token of whoever sits before it, or learns nothing.
+    let judging = Bff::judging(&Issuer::new("k-1"), &[]).await;
+    let address = serve(&judging).await;
+    assert!(open(&address, "http://evil.example.com").await.is_ok());
 }
 
 #[tokio::test]

@@ -291,15 +291,24 @@ async fn a_client_registers_itself_under_the_subject_of_its_token_once() {
     }
     // Under a key the repeat finds the client that is there.
     let bearer = issuer.cliente("google-1234");
-    let keyed = async |body: &str| {
+    let keyed = async |key: &str, body: &str| {
         let request = request("POST", "/clientes/cliente-comando", body);
-        let headers = [("authorization", bearer.as_str()), ("idempotency-key", "k")];
+        let headers = [("authorization", bearer.as_str()), ("idempotency-key", key)];
         service.send(with(request, &headers)).await
     };
     for _ in 0..2 {
-        assert_eq!(keyed(ANA).await.header("x-correlation-id"), "google-1234");
+        assert_eq!(keyed("k", ANA).await.header("x-correlation-id"), "google-1234");
     }
-    keyed(&change()).await.problem(422);
+    // With other data a used key is another request's, and under any other the client is there already; a change of the
+    // client changes neither.
+    for _ in 0..2 {
+        keyed("k", &change()).await.problem(422);
+        let sentences = keyed("k2", &change()).await.problem(409);
+        assert!(sentences[0].contains("ya está registrado"), "{sentences:?}");
+        let body = ANA.replace("Peña", "Paz");
+        let changed = as_who(&service, &bearer, "PUT", "/clientes/cliente/google-1234", &body).await;
+        assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+    }
     let odd = as_who(&service, &issuer.cliente("a||b"), "POST", "/clientes/cliente", ANA).await;
     odd.problem(403);
 }

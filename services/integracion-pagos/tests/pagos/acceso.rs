@@ -1,15 +1,20 @@
 //! Who may ask: a client sees its own payments, what concerns all of them is for operators.
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use seedwork::App;
 use seedwork_runtime::Auth;
 use seedwork_runtime::auth::issuer::Issuer;
 use serde_json::json;
 
-use crate::servicio::{DO, Servicio, order};
+use crate::servicio::{DO, Servicio, id, order};
+
+const APP_TOKEN: &str = "the-token-of-our-sidecar";
 
 async fn asked() -> (Servicio, Issuer) {
     let issuer = Issuer::new("k-1");
-    let servicio = Servicio::judged_by(Auth::trusting(&issuer, None)).await;
+    let ours = APP_TOKEN.to_owned().into();
+    let servicio = Servicio::judged_by(Auth::trusting(&issuer, Some(&ours))).await;
     // The payments of these tests are of client c-1.
     servicio.settle(&order(DO, "p-1", "24.00")).await;
     (servicio, issuer)
@@ -71,6 +76,33 @@ async fn what_concerns_every_client_is_for_operators() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn an_application_reads_payments_and_does_nothing_else() {
+    let (servicio, _) = asked().await;
+    let ask = async |app: App, method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request
+            .header("dapr-api-token", APP_TOKEN)
+            .header("dapr-caller-app-id", app.id());
+        let body = Body::from(r#"{"idCorrelacion":"p-1"}"#);
+        servicio.ask(request.body(body).unwrap()).await.status
+    };
+    for app in App::ALL {
+        for (method, path, status) in [
+            ("GET", "/pagos", StatusCode::OK),
+            ("GET", "/pagos/p-1", StatusCode::OK),
+            ("GET", "/conciliacion", StatusCode::FORBIDDEN),
+            ("GET", "/conciliacion/x", StatusCode::FORBIDDEN),
+            ("POST", "/conciliacion", StatusCode::FORBIDDEN),
+            ("POST", "/pagos/simular-evento-de-compensacion", StatusCode::FORBIDDEN),
+        ] {
+            assert_eq!(ask(app, method, path).await, status, "{app}: {method} {path}");
+        }
+    }
+    let charged_back = servicio.pago(&id("p-1")).await.contracargo;
+    assert_eq!(charged_back, None);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::request::Builder;
 use axum::http::{Request, StatusCode};
 use integracion_pagos::adapters::conciliacion::{Conciliacion, Plan};
 use integracion_pagos::domain::Operacion;
@@ -20,9 +21,33 @@ const DOOR: &str = "/conciliacion";
 
 /// Has the books compared; gives the report.
 pub(crate) async fn reconcile(servicio: &Servicio) -> Value {
-    let begun = servicio.post(DOOR, Body::empty()).await;
-    assert_eq!(begun.status, StatusCode::ACCEPTED, "{begun:?}");
+    let begun = begin(servicio, None).await;
     ended(servicio, &begun).await
+}
+
+/// Has a comparison begin, under a key or none, once the one before has left: its report is there a moment earlier.
+async fn begin(servicio: &Servicio, key: Option<&str>) -> Answer {
+    let begun = eventually("a turn", || async {
+        let begun = ask(servicio, key).await;
+        (begun.status != StatusCode::CONFLICT).then_some(begun)
+    })
+    .await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED, "{begun:?}");
+    begun
+}
+
+async fn ask(servicio: &Servicio, key: Option<&str>) -> Answer {
+    let keyed = |request: Builder, key: &str| request.header("idempotency-key", key);
+    let request = key.into_iter().fold(Request::post(DOOR), keyed);
+    servicio.ask(request.body(Body::empty()).unwrap()).await
+}
+
+/// The answer to a comparison that must not begin beside another one.
+fn is_to_come_back(answer: &Answer) {
+    assert_eq!(answer.status, StatusCode::CONFLICT, "{answer:?}");
+    assert_eq!(answer.headers["retry-after"], "5");
+    let sentence = "ya hay una conciliación en curso; repita la petición en 5 s";
+    assert_eq!(answer.body["error"], sentence);
 }
 
 async fn ended(servicio: &Servicio, begun: &Answer) -> Value {
@@ -120,32 +145,51 @@ async fn one_comparison_runs_at_a_time_and_a_key_begins_one() {
     let servicio = clean().await;
     let other = Leader::new(servicio.sidecar.clone(), "conciliacion", Duration::from_secs(60));
     assert!(other.try_lead().await);
-    let refused = servicio.post(DOOR, Body::empty()).await;
-    assert_eq!(refused.status, StatusCode::CONFLICT);
+    is_to_come_back(&ask(&servicio, None).await);
     other.resign().await;
 
-    let keyed = |key: &str| {
-        Request::post(DOOR)
-            .header("idempotency-key", key)
-            .body(Body::empty())
-            .unwrap()
-    };
-    let first = servicio.ask(keyed("k")).await;
-    assert_eq!(first.status, StatusCode::ACCEPTED);
+    let first = begin(&servicio, Some("k")).await;
     ended(&servicio, &first).await;
-    let again = servicio.ask(keyed("k")).await;
+    let again = ask(&servicio, Some("k")).await;
     assert_eq!(
         (&again.body["id"], &again.body["estado"]),
         (&first.body["id"], &"TERMINADA".into())
     );
-    let another = servicio.ask(keyed("k2")).await;
+    let another = begin(&servicio, Some("k2")).await;
     assert_ne!(another.body["id"], first.body["id"]);
     ended(&servicio, &another).await;
     assert_eq!(
-        servicio.ask(keyed(&"k".repeat(256))).await.status,
+        ask(&servicio, Some(&"k".repeat(256))).await.status,
         StatusCode::BAD_REQUEST
     );
     assert_eq!(servicio.get("/conciliacion/nobody").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn while_a_comparison_runs_another_of_the_same_replica_is_to_come_back() {
+    let servicio = clean().await;
+    let held = servicio.pasarela.retener_cuentas();
+    let first = begin(&servicio, Some("k")).await;
+    held.llego().await;
+    is_to_come_back(&ask(&servicio, None).await);
+    is_to_come_back(&ask(&servicio, Some("k2")).await);
+    // The one that runs is untouched, and found by its key.
+    let running = ask(&servicio, Some("k")).await;
+    assert_eq!(
+        (&running.body["id"], &running.body["estado"]),
+        (&first.body["id"], &"EN_CURSO".into())
+    );
+    held.seguir();
+    assert_eq!(differences(&ended(&servicio, &first).await), []);
+    // And then it is the next one's turn.
+    assert_eq!(differences(&reconcile(&servicio).await), []);
+    assert_eq!(
+        servicio.get(DOOR).await.body["conciliaciones"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]

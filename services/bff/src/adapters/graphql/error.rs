@@ -23,6 +23,8 @@ pub(crate) enum Code {
     Input,
     /// Who asks may not do this for that client.
     Forbidden,
+    /// A mutation came where it can carry no key.
+    ByPost,
     /// Another service does not accept the token that we do.
     Unauthenticated,
     /// It does not exist.
@@ -52,6 +54,7 @@ impl Code {
             Self::Introspection => "INTROSPECTION_DISABLED",
             Self::Input => "BAD_USER_INPUT",
             Self::Forbidden => "FORBIDDEN",
+            Self::ByPost => "MUTATION_BY_POST",
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::NotFound => "NOT_FOUND",
             Self::KeyReused => "IDEMPOTENCY_KEY_REUSED",
@@ -80,6 +83,14 @@ pub(crate) fn answer(code: Code, sentence: impl Into<String>) -> Response {
     let mut error = ServerError::new(sentence, None);
     error.extensions.get_or_insert_default().set("code", code.as_str());
     Response::from_errors(vec![error])
+}
+
+/// The answer to a mutation on a socket.
+pub(crate) fn by_post() -> Response {
+    answer(
+        Code::ByPost,
+        "envíe las mutaciones por POST: en un WebSocket no llevan Idempotency-Key, y repetir una sería pagar dos veces",
+    )
 }
 
 /// An answer that says it was too much.

@@ -21,7 +21,7 @@ use super::quien::Quien;
 use super::read_model::ReadModel;
 use super::tail::Tail;
 
-pub(crate) use error::{Code, coded, excess};
+pub(crate) use error::{Code, by_post, coded, excess};
 pub(crate) use executor::{Executor, inexact};
 pub(crate) use mutation::IdempotencyHeader;
 

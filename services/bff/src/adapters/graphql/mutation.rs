@@ -30,12 +30,9 @@ impl Mutation {
         // A number that is not finite has no digits, and is refused as any such text.
         let solicitud = SolicitudPago::parse(&medio_pago, &id_cliente, &monto.to_string(), sources.moneda)
             .map_err(|errors| rejected(ctx, errors.iter().map(SolicitudError::frase).collect()))?;
-        if !quien.sees(&solicitud.id_cliente) {
-            return Err(error(
-                Code::Forbidden,
-                "idCliente debe ser el del cliente al que se le dio el token",
-            ));
-        }
+        quien
+            .pays_for(&solicitud.id_cliente)
+            .map_err(|sentence| error(Code::Forbidden, sentence))?;
         let scope = quien.caller().scope(&solicitud.id_cliente);
         let key = ctx
             .data_opt::<IdempotencyHeader>()

@@ -14,13 +14,14 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State, WebSocketUpgrade};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::any;
 use axum::{Json, Router};
+use seedwork_runtime::problem::Problem;
 use seedwork_runtime::serve::BODY_LIMIT;
-use seedwork_runtime::spec::{self, Info};
-use seedwork_runtime::{Auth, telemetry};
+use seedwork_runtime::spec::{self, Info, TooManyRequests};
+use seedwork_runtime::{Auth, Caller, telemetry};
 use tracing::{Instrument as _, Span};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -55,12 +56,19 @@ pub(crate) struct Door {
     pub(crate) proxies: Arc<[Network]>,
     pub(crate) tail: Arc<Tail>,
     pub(crate) pace: Pace,
-    pub(crate) graphiql: bool,
+    /// The page to try operations on, where there is one.
+    pub(crate) page: Option<Bytes>,
 }
 
 /// The routes, and the document and the page about them.
 pub(crate) fn router(door: Door) -> Router {
     spec::finish(routes().with_state(door), INFO).route("/v1/", any(without_slash))
+}
+
+/// The page to try operations on, with the schema where it may be asked for.
+pub(crate) fn page(executor: &Executor) -> Bytes {
+    let sdl = executor.sdl().unwrap_or_default();
+    EXPLORER.replace("{{SDL}}", &escape(&sdl)).into()
 }
 
 /// The document of the routes.
@@ -95,7 +103,8 @@ impl Door {
 ///
 /// With `Upgrade: websocket` and one of the subprotocols graphql-transport-ws (or the older graphql-ws) this is where
 /// subscriptions are made; a token comes in the Authorization header, or in the payload of connection_init as
-/// `{"Authorization": "Bearer …"}`. Without a query a browser gets a page, where the deployment shows one.
+/// `{"Authorization": "Bearer …"}`. Mutations are refused there (`MUTATION_BY_POST`). Without a query a browser gets a
+/// page, where the deployment shows one.
 #[utoipa::path(
     get, path = "/v1", operation_id = "consultar", tag = "graphql",
     params(
@@ -110,6 +119,7 @@ impl Door {
             (String = "text/html"),
         )),
         (status = 400, description = "Not a GraphQL query; the body is a sentence", body = String, content_type = "text/plain"),
+        TooManyRequests,
     )
 )]
 async fn by_get(
@@ -124,11 +134,8 @@ async fn by_get(
     }
     if uri.query().unwrap_or_default().is_empty() {
         // The page itself asks nobody: what is asked for on it is.
-        if !door.graphiql {
-            return Err(BadRequest::NoQuery.into());
-        }
-        let sdl = door.executor.sdl().unwrap_or_default();
-        return Ok(Html(EXPLORER.replace("{{SDL}}", &escape(&sdl))).into_response());
+        let page = door.page.ok_or(BadRequest::NoQuery)?;
+        return Ok(Html(page).into_response());
     }
     door.limits.read(&door.usage(&visita))?;
     let quien = visita.quien()?;
@@ -151,21 +158,47 @@ fn open_socket(
 ) -> Result<Response, Refusal> {
     let protocol = socket::protocol(headers).ok_or(BadRequest::Subprotocol)?;
     let address = door.address(visita);
-    // Who has not said who they are yet is an address.
-    let key = match visita.quien() {
-        Ok(quien) => quien.key(address),
+    door.limits.read(&door.usage(visita))?;
+    let quien = visita.quien().cloned();
+    let key = match &quien {
+        Ok(quien) => {
+            refuse_other_sites(quien.caller(), headers)?;
+            quien.key(address)
+        }
+        // What is shown must hold; who shows nothing may say later who they are, and is an address until then.
+        Err(problem) if headers.contains_key(header::AUTHORIZATION) => return Err(problem.clone().into()),
         Err(_) => Some(Key::address(address)),
     };
-    door.limits.read(&door.usage(visita))?;
     let mut place = door.limits.place()?;
     place.give_to(key)?;
-    let quien = visita.quien().cloned();
     let traceparent = telemetry::traceparent_in(headers).map(str::to_owned);
     let upgrade = upgrade
         .protocols(ALL_WEBSOCKET_PROTOCOLS)
         .max_message_size(BODY_LIMIT)
         .max_frame_size(BODY_LIMIT);
     Ok(upgrade.on_upgrade(move |socket| socket::serve(socket, protocol, door, address, quien, place, traceparent)))
+}
+
+/// A browser lets any page open a socket anywhere, and says from what site: where nobody is asked who they are, a page
+/// from elsewhere would read what is here.
+fn refuse_other_sites(caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {
+    match caller {
+        Caller::Anyone => {}
+        // No page of a stranger's has a token to show.
+        Caller::Cliente { .. } | Caller::Operador { .. } | Caller::App(_) => return Ok(()),
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let site = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    if let (Some((_, site)), Some(host)) = (site, host)
+        && site.eq_ignore_ascii_case(host)
+    {
+        return Ok(());
+    }
+    let sentence = "una página de otro sitio no puede abrir aquí un WebSocket";
+    Err(Problem::of(StatusCode::FORBIDDEN, sentence))
 }
 
 /// A query or a mutation
@@ -184,6 +217,7 @@ fn open_socket(
         (status = 400, description = "Not a GraphQL request; the body is a sentence", body = String, content_type = "text/plain"),
         (status = 413, description = "The body is too large", body = String, content_type = "text/plain"),
         (status = 415, description = "The body is not JSON", body = String, content_type = "text/plain"),
+        TooManyRequests,
     )
 )]
 async fn by_post(

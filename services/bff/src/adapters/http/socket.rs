@@ -1,4 +1,5 @@
-//! GraphQL over a WebSocket: subscriptions, and whatever else a client sends on it, under the same guards as over HTTP.
+//! GraphQL over a WebSocket: subscriptions, and queries that a client sends on it, under the same guards as over HTTP.
+//! Mutations go by POST: a client that connects again repeats what it sent, and could not say that it is a repeat.
 //!
 //! ```text
 //! socket ──frames──▶ looked at ──▶ the protocol (connection_init, subscribe, …) ──▶ Session ──▶ the schema
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_graphql::http::{WebSocket as Conversation, WebSocketProtocols, WsMessage};
+use async_graphql::parser::types::OperationType;
 use async_graphql::{Data, Request, Response};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -245,11 +247,11 @@ impl Session {
             .quien
             .get()
             .map_or_else(Usage::default, |quien| quien.usage(self.address));
-        let limits = &self.door.limits;
-        limits.read(&usage).map_err(refuse)?;
+        self.door.limits.read(&usage).map_err(refuse)?;
         let judged = self.door.executor.judge(request)?;
-        if let Some(changes) = judged.changes() {
-            limits.write(&usage, changes).map_err(refuse)?;
+        match judged.kind() {
+            Some(OperationType::Mutation) => return Err(Box::new(graphql::by_post())),
+            Some(OperationType::Query | OperationType::Subscription) | None => {}
         }
         let span = server_span("WS", judged.kind(), self.traceparent.as_deref());
         let operations = Arc::clone(&self.operations);

@@ -18,7 +18,7 @@ use futures::{Stream, StreamExt as _};
 use seedwork::IdCorrelacion;
 use seedwork_runtime::now_text;
 use seedwork_runtime::problem::Problem;
-use seedwork_runtime::spec::BadRequest;
+use seedwork_runtime::spec::{BadRequest, TooManyRequests};
 use serde::Deserialize;
 use tokio_stream::wrappers::IntervalStream;
 
@@ -51,6 +51,7 @@ pub(super) struct StreamQuery {
     responses(
         (status = 200, description = "Events, without end", body = Suceso, content_type = "text/event-stream"),
         BadRequest,
+        TooManyRequests,
     )
 )]
 pub(super) async fn stream(

@@ -2,6 +2,7 @@
 
 use seedwork::IdCliente;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::super::contrasena::Huella;
 use crate::domain::cliente::{Cliente, DatosCliente};
@@ -16,6 +17,9 @@ pub(super) struct Documento {
     /// What it was registered with, once that is no more what it is: a repeated request is known by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) alta: Option<Alta>,
+    /// What the key stands for under which it was registered, if it was under one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) clave: Option<Uuid>,
 }
 
 /// What a client was registered with.
@@ -31,12 +35,13 @@ const ID_MAX: usize = 64;
 // === impl Documento ===
 
 impl Documento {
-    pub(super) fn nuevo(cliente: Cliente, contrasena: Huella) -> Self {
+    pub(super) fn nuevo(cliente: Cliente, contrasena: Huella, clave: Option<Uuid>) -> Self {
         Self {
             version: 1,
             cliente,
             contrasena,
             alta: None,
+            clave,
         }
     }
 
@@ -48,6 +53,12 @@ impl Documento {
         })
     }
 
+    /// Whether it was registered under the key that stands for `clave`. An id that was made of the key tells it, too:
+    /// older documents hold nothing else.
+    pub(super) fn bajo(&self, clave: Uuid) -> bool {
+        self.clave == Some(clave) || self.cliente.id.as_str() == clave.hyphenated().to_string()
+    }
+
     /// The next version; without a password the old one stays.
     pub(super) fn con(&self, cliente: Cliente, contrasena: Option<Huella>) -> Self {
         Self {
@@ -55,6 +66,7 @@ impl Documento {
             cliente,
             contrasena: contrasena.unwrap_or_else(|| self.contrasena.clone()),
             alta: Some(self.alta()),
+            clave: self.clave,
         }
     }
 }
@@ -71,13 +83,13 @@ pub(super) fn could_be_ours(id: &str) -> bool {
 }
 
 /// The id that an idempotency key stands for within a scope (UUIDv5).
-pub(super) fn keyed_id(scope: &str, clave: &str) -> uuid::Uuid {
+pub(super) fn keyed_id(scope: &str, clave: &str) -> Uuid {
     let name = match scope {
         "" => format!("saludtech/clientes\0{clave}"),
         // A header's value holds no NUL, so the two cannot meet.
         scope => format!("saludtech/clientes\0{scope}\0{clave}"),
     };
-    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes())
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())
 }
 
 pub(super) fn key(id: &IdCliente) -> String {
@@ -103,6 +115,27 @@ mod tests {
         for bad in ["", "a||b", "Peña", "a b", "..", "-a", "a/b", "a:b", "a\0", &long] {
             assert!(!could_be_ours(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_document_knows_the_key_that_it_was_registered_under() {
+        let (k, other) = (keyed_id("", "k"), keyed_id("", "other"));
+        let under = |id: &str, clave: Option<Uuid>| -> Documento {
+            let datos = serde_json::json!({"nombre": "Ana", "apellidos": "Peña", "correo": "ana@x.co"});
+            let cliente = serde_json::json!({"id": id, "datos": datos, "fechaCreacion": 0, "fechaActualizacion": 0});
+            let mut documento = serde_json::json!({"version": 1, "cliente": cliente, "contrasena": "h"});
+            if let Some(clave) = clave {
+                documento["clave"] = clave.to_string().into();
+            }
+            serde_json::from_value(documento).unwrap()
+        };
+        let own = under("00uABC", Some(k));
+        let changed = own.con(own.cliente.clone(), None);
+        // One of before keys were noted is known by its id.
+        for documento in [own, changed, under(&k.to_string(), None)] {
+            assert!(documento.bajo(k) && !documento.bajo(other));
+        }
+        assert!(!under("00uABC", None).bajo(k));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use seedwork::{Fault, IdCliente};
 use seedwork_runtime::intake::{IdempotencyKey, KeyInUse};
 use seedwork_runtime::sidecar::{Document, load, save};
 use seedwork_runtime::{Expect, Secret, new_id};
+use uuid::Uuid;
 
 use super::documento::{Alta, Documento, could_be_ours, key, keyed_id};
 use super::{ClienteVisto, Clientes, ahora};
@@ -21,8 +22,8 @@ pub enum Identidad<'a> {
     Propia {
         /// Which.
         id: IdCliente,
-        /// Whether the request came under a key.
-        con_clave: bool,
+        /// The key that the request came under.
+        clave: Option<IdempotencyKey<'a>>,
     },
 }
 
@@ -74,17 +75,20 @@ impl Clientes {
         contrasena: Secret,
         identidad: Identidad<'_>,
     ) -> Result<ClienteVisto, Rechazo> {
-        let (id, con_clave) = match identidad {
-            Identidad::Nueva => (made(new_id())?, false),
-            Identidad::Clave(clave) => (made(keyed_id(clave.scope, clave.key))?, true),
+        let stands_for = |clave: IdempotencyKey<'_>| keyed_id(clave.scope, clave.key);
+        let (id, clave) = match identidad {
+            Identidad::Nueva => (made(new_id())?, None),
+            Identidad::Clave(clave) => (made(stands_for(clave))?, Some(stands_for(clave))),
             Identidad::Propia { id, .. } if !could_be_ours(id.as_str()) => return Err(Rechazo::IdImposible),
-            Identidad::Propia { id, con_clave: false } if self.find(id.as_str()).await?.is_some() => {
+            Identidad::Propia { id, clave: None } if self.find(id.as_str()).await?.is_some() => {
                 return Err(Rechazo::YaExiste);
             }
-            Identidad::Propia { id, con_clave } => (id, con_clave),
+            Identidad::Propia { id, clave } => (id, clave.map(stands_for)),
         };
-        let _held = con_clave.then(|| self.claves.hold(id.as_str())).transpose()?;
-        if con_clave && let Some(known) = self.known(&id, &datos, &contrasena).await? {
+        let _held = clave.map(|_| self.claves.hold(id.as_str())).transpose()?;
+        if clave.is_some()
+            && let Some(known) = self.known(&id, &datos, &contrasena, clave).await?
+        {
             return Ok(known);
         }
         let huella = self.hasher.hash(contrasena.clone()).await?;
@@ -95,19 +99,15 @@ impl Clientes {
             fecha_creacion: ahora,
             fecha_actualizacion: ahora,
         };
-        let documento = Documento::nuevo(cliente, huella);
+        let documento = Documento::nuevo(cliente, huella, clave);
         let Documento { version, cliente, .. } = &documento;
         self.tabla.announce(&cliente.id, *version, ahora).await?;
         match save(self.sidecar.as_ref(), &key(&cliente.id), &documento, Expect::Absent).await {
             Ok(()) => {}
             // With our own write, repeated on its way, or with another request for the same client.
             Err(fault @ Fault::Conflict(_)) => {
-                let known = self.known(&cliente.id, &cliente.datos, &contrasena).await;
-                return match known {
-                    // Nobody's key: two requests with the token of one client.
-                    Err(Rechazo::ClaveUsada) if !con_clave => Err(Rechazo::YaExiste),
-                    known => known?.ok_or(Rechazo::Fault(fault)),
-                };
+                let known = self.known(&cliente.id, &cliente.datos, &contrasena, clave).await?;
+                return known.ok_or(Rechazo::Fault(fault));
             }
             Err(fault) => return Err(fault.into()),
         }
@@ -119,12 +119,14 @@ impl Clientes {
         })
     }
 
-    /// The client that stands under `id`, if it was registered with this; [`Rechazo::ClaveUsada`] if with anything else.
+    /// The client that stands under `id`, if it was registered with this. If with anything else:
+    /// [`Rechazo::ClaveUsada`] when it was under this very key, [`Rechazo::YaExiste`] when it was not.
     async fn known(
         &self,
         id: &IdCliente,
         datos: &DatosCliente,
         contrasena: &Secret,
+        clave: Option<Uuid>,
     ) -> Result<Option<ClienteVisto>, Rechazo> {
         let Some(documento) = load::<Documento>(self.sidecar.as_ref(), &key(id)).await?.value else {
             return Ok(None);
@@ -134,7 +136,12 @@ impl Clientes {
             contrasena: huella,
         } = documento.alta();
         if known != *datos || !self.hasher.matches(contrasena.clone(), huella).await? {
-            return Err(Rechazo::ClaveUsada);
+            let key_reused = clave.is_some_and(|clave| documento.bajo(clave));
+            return Err(if key_reused {
+                Rechazo::ClaveUsada
+            } else {
+                Rechazo::YaExiste
+            });
         }
         self.tabla.project(&documento.cliente, documento.version).await?;
         Ok(self.find(id.as_str()).await?)
@@ -182,7 +189,7 @@ impl Clientes {
     }
 }
 
-fn made(id: uuid::Uuid) -> Result<IdCliente, Fault> {
+fn made(id: Uuid) -> Result<IdCliente, Fault> {
     IdCliente::parse(id.hyphenated().to_string())
         .map_err(|error| Fault::bug("failed to make the id of a client", error))
 }

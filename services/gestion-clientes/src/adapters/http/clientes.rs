@@ -227,10 +227,7 @@ async fn register(
     };
     let clave = clave(headers, &scope)?;
     let identidad = match (caller, clave) {
-        (Caller::Cliente { id, .. }, clave) => Identidad::Propia {
-            id: id.clone(),
-            con_clave: clave.is_some(),
-        },
+        (Caller::Cliente { id, .. }, clave) => Identidad::Propia { id: id.clone(), clave },
         (Caller::Anyone | Caller::Operador { .. } | Caller::App(_), Some(clave)) => Identidad::Clave(clave),
         (Caller::Anyone | Caller::Operador { .. } | Caller::App(_), None) => Identidad::Nueva,
     };

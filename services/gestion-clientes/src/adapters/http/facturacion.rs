@@ -103,7 +103,7 @@ pub(super) async fn read(State(services): State<Services>, caller: Caller, Id(id
 #[utoipa::path(
     get, path = "/facturacion", operation_id = "facturas", tag = "facturacion",
     params(
-        ("idCliente" = String, Query, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$",
+        ("idCliente" = Option<String>, Query, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$",
          description = "Whose; a client that shows a token may leave it out and means itself"),
         ("limite" = Option<u32>, Query, minimum = 1, maximum = 100, description = "50 unless told"),
         ("cursor" = Option<String>, Query, max_length = 128, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$", description = "The id of the last element of the page before"),

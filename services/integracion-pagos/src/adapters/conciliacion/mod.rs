@@ -20,6 +20,7 @@ use seedwork_runtime::leader::Leader;
 use seedwork_runtime::participant::Participation;
 use seedwork_runtime::{Sidecar, now_ms};
 use sqlx::AnyPool;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::participante::Pagos;
 use super::pasarela::Pagina;
@@ -44,7 +45,26 @@ pub struct Conciliacion {
     read_model: ReadModel,
     participation: Arc<Participation<Pagos>>,
     leader: Leader,
+    /// Held by the comparison that runs in this process: the lease is the replica's, and nothing between two of its own.
+    turno: Arc<Mutex<()>>,
     plan: Plan,
+}
+
+/// A comparison that has begun, and its turn.
+struct Empezada {
+    informe: Informe,
+    turno: OwnedMutexGuard<()>,
+}
+
+/// Why a comparison does not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum NoEmpezada {
+    /// Another one runs, here or in another replica. Displays as a sentence for whoever asked.
+    #[error("ya hay una conciliación en curso; repita la petición en {} s", Self::RETRY_AFTER)]
+    EnCurso,
+    /// Anything else.
+    #[error(transparent)]
+    Fault(#[from] Fault),
 }
 
 /// What was compared so far.
@@ -80,6 +100,7 @@ impl Conciliacion {
             read_model: participation.participant().read_model().clone(),
             participation,
             leader: Leader::new(sidecar, "conciliacion", LEASE),
+            turno: Arc::default(),
             plan,
         });
         if !plan.cada.is_zero() {
@@ -96,8 +117,8 @@ impl Conciliacion {
     /// Begins a comparison now and lets it run; the same key of the same caller gets the report that it began.
     ///
     /// # Errors
-    /// [`Fault::Conflict`] while another one runs.
-    pub async fn pedir(self: &Arc<Self>, clave: Option<(&str, &str)>) -> Result<Informe, Fault> {
+    /// [`NoEmpezada::EnCurso`] while another one runs.
+    pub async fn pedir(self: &Arc<Self>, clave: Option<(&str, &str)>) -> Result<Informe, NoEmpezada> {
         let id = match clave {
             Some((scope, key)) => SolicitudPago::keyed_id(&format!("conciliacion\n{scope}"), key).to_string(),
             None => seedwork_runtime::new_id().to_string(),
@@ -105,21 +126,27 @@ impl Conciliacion {
         if let Some((informe, _)) = self.informes.leer(&id).await? {
             return Ok(informe);
         }
-        let informe = self.empezar(id).await?;
-        let (this, begun) = (Arc::clone(self), informe.clone());
+        let begun = self.empezar(id).await?;
+        let (this, informe) = (Arc::clone(self), begun.informe.clone());
         tokio::spawn(async move { this.llevar_a_cabo(begun).await });
         Ok(informe)
     }
 
     /// Compares now and waits for the report.
-    pub async fn conciliar(&self) -> Result<Informe, Fault> {
-        let informe = self.empezar(seedwork_runtime::new_id().to_string()).await?;
-        Ok(self.llevar_a_cabo(informe).await)
+    ///
+    /// # Errors
+    /// [`NoEmpezada::EnCurso`] while another one runs.
+    pub async fn conciliar(&self) -> Result<Informe, NoEmpezada> {
+        let begun = self.empezar(seedwork_runtime::new_id().to_string()).await?;
+        Ok(self.llevar_a_cabo(begun).await)
     }
 
-    async fn empezar(&self, id: String) -> Result<Informe, Fault> {
+    async fn empezar(&self, id: String) -> Result<Empezada, NoEmpezada> {
+        let turno = Arc::clone(&self.turno)
+            .try_lock_owned()
+            .map_err(|_| NoEmpezada::EnCurso)?;
         if !self.leader.lead().await? {
-            return Err(Fault::Conflict("ya hay una conciliación en curso".to_owned()));
+            return Err(NoEmpezada::EnCurso);
         }
         let ahora = now_ms();
         let begun = async {
@@ -144,16 +171,18 @@ impl Conciliacion {
             }
             Ok(informe)
         };
-        let begun = begun.await;
-        if begun.is_err() {
-            self.leader.resign().await;
+        match begun.await {
+            Ok(informe) => Ok(Empezada { informe, turno }),
+            Err(fault) => {
+                self.leader.resign().await;
+                Err(fault.into())
+            }
         }
-        begun
     }
 
-    async fn llevar_a_cabo(&self, informe: Informe) -> Informe {
+    async fn llevar_a_cabo(&self, begun: Empezada) -> Informe {
+        let Empezada { mut informe, turno } = begun;
         let outcome = self.comparar_todo(&informe).await;
-        let mut informe = informe;
         informe.terminada = now_ms();
         let hallazgos = match outcome {
             Ok(recuento) => {
@@ -184,6 +213,8 @@ impl Conciliacion {
             );
         }
         self.leader.resign().await;
+        // Not before: the next one's lease would be given away.
+        drop(turno);
         informe
     }
 
@@ -288,10 +319,17 @@ impl Conciliacion {
             return Ok(());
         }
         match self.conciliar().await {
-            Ok(_) | Err(Fault::Conflict(_)) => Ok(()), // another replica is at it
-            Err(fault) => Err(fault),
+            Ok(_) | Err(NoEmpezada::EnCurso) => Ok(()), // whoever asked, or another replica, is at it
+            Err(NoEmpezada::Fault(fault)) => Err(fault),
         }
     }
+}
+
+// === impl NoEmpezada ===
+
+impl NoEmpezada {
+    /// When it is worth asking again, in seconds: most comparisons are through by then.
+    pub const RETRY_AFTER: u64 = 5;
 }
 
 /// Says how it ended: a WARN with the count of each difference, and one for each of the first few.

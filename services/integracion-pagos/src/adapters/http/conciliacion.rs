@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use seedwork::{Fault, IdCliente};
 use seedwork_runtime::Caller;
@@ -12,6 +12,7 @@ use seedwork_runtime::spec::{BadRequest, Conflict, NotFound};
 
 use super::vista::{AvisoVista, Conciliaciones, InformeVista};
 use super::{Services, operators_only};
+use crate::adapters::conciliacion::NoEmpezada;
 
 /// How many reports, and how many of the webhooks' tales, a list holds.
 const ULTIMOS: i64 = 50;
@@ -94,4 +95,16 @@ pub(super) async fn read(
     let Path(id) = id.map_err(|_| unknown())?;
     let (informe, lista) = services.conciliacion.informes().leer(&id).await?.ok_or_else(unknown)?;
     Ok(axum::Json(InformeVista::new(informe).with_list(lista)).into_response())
+}
+
+// === impl Problem ===
+
+impl From<NoEmpezada> for Problem {
+    fn from(refusal: NoEmpezada) -> Self {
+        match refusal {
+            NoEmpezada::EnCurso => Self::of(StatusCode::CONFLICT, refusal.to_string())
+                .with_header(header::RETRY_AFTER, HeaderValue::from(NoEmpezada::RETRY_AFTER)),
+            NoEmpezada::Fault(fault) => fault.into(),
+        }
+    }
 }

@@ -67,11 +67,11 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(conciliacion::read))
 }
 
-/// A client may look at its payments; what concerns all of them is for operators.
+/// A client may look at its payments, an application at any; what concerns all of them is for operators.
 fn operators_only(caller: &Caller) -> Result<(), Problem> {
     match caller {
-        Caller::Anyone | Caller::Operador { .. } | Caller::App(_) => Ok(()),
-        Caller::Cliente { .. } => Err(Problem::of(
+        Caller::Anyone | Caller::Operador { .. } => Ok(()),
+        Caller::Cliente { .. } | Caller::App(_) => Err(Problem::of(
             StatusCode::FORBIDDEN,
             "esto es para operadores: el token debe llevar su rol",
         )),

@@ -1,7 +1,7 @@
 //! The in-memory gateway, for tests and simulation. It plays the outcome table of the simulator (by the last two digits
 //! of the amount) and passes the same contract suite.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ struct Libro {
     llamadas: u32,
     ids: u32,
     retener: Option<(Operacion, Arc<Retencion>)>,
+    retener_cuentas: Option<Arc<Retencion>>,
 }
 
 #[derive(Clone)]
@@ -86,6 +87,11 @@ impl Retencion {
     pub fn seguir(&self) {
         self.sigue.notify_one();
     }
+
+    async fn retener(&self) {
+        self.llego.notify_one();
+        self.sigue.notified().await;
+    }
 }
 
 // === impl PasarelaMemoria ===
@@ -98,11 +104,28 @@ impl PasarelaMemoria {
         retencion
     }
 
+    /// Holds the next question for the books before it is answered.
+    pub fn retener_cuentas(&self) -> Arc<Retencion> {
+        let retencion = Arc::new(Retencion::default());
+        self.libro().retener_cuentas = Some(Arc::clone(&retencion));
+        retencion
+    }
+
     /// What happened to a payment's money, in order: the operation and its minor units.
     pub fn movimientos(&self, id: &IdCorrelacion) -> Vec<(Operacion, i64)> {
         let libro = self.libro();
         let mine = libro.movimientos.iter().filter(|(referencia, ..)| referencia == id);
         mine.map(|(_, operacion, monto)| (*operacion, *monto)).collect()
+    }
+
+    /// Every payment that is in the books, whoever asked for it.
+    pub fn referencias(&self) -> BTreeSet<IdCorrelacion> {
+        let libro = self.libro();
+        libro
+            .movimientos
+            .iter()
+            .map(|(referencia, ..)| referencia.clone())
+            .collect()
     }
 
     /// Writes into the books what no call of ours did, as a hand at the gateway would.
@@ -153,8 +176,7 @@ impl PasarelaMemoria {
         };
         if let Some(retencion) = retencion {
             let _en_curso = EnCurso(self, clave);
-            retencion.llego.notify_one();
-            retencion.sigue.notified().await;
+            retencion.retener().await;
         }
         contestacion
     }
@@ -388,6 +410,10 @@ impl Pasarela for PasarelaMemoria {
     /// One reference a page, so that turning pages is exercised. The double has no clock: everything moved at 0, and
     /// all its books are in USD.
     async fn cuentas(&self, _: i64, cursor: Option<&str>) -> Result<Pagina, Fault> {
+        let retencion = self.libro().retener_cuentas.take();
+        if let Some(retencion) = retencion {
+            retencion.retener().await;
+        }
         let mut cuentas: BTreeMap<String, Cuenta> = BTreeMap::new();
         for (id, operacion, minor) in &self.libro().movimientos {
             let cuenta = cuentas
