@@ -115,8 +115,9 @@ impl Nueva {
     /// The longest `valor`, in characters.
     pub const VALOR_MAXIMO: usize = 4_000;
 
-    /// Checks the fields as callers send them; every broken rule is reported, not only the first. With an invoice
-    /// `valor` may be empty: the invoice has words of its own.
+    /// Checks the fields as callers send them; every broken rule is reported, not only the first. One for nobody may be
+    /// empty, as in the original, whose clients need not say more than `medio`; what is delivered says something. With
+    /// an invoice `valor` may be empty: the invoice has words of its own.
     pub fn parse(
         tipo: &str,
         medio: &str,
@@ -126,14 +127,11 @@ impl Nueva {
     ) -> Result<Self, Vec<CampoInvalido>> {
         // A text may have lines; nothing else that does not print.
         let control_but_lines = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-        let tipo = texto("tipo", tipo, Self::TIPO_MAXIMO, char::is_control).map(Tipo::from);
+        let text = |may_be_empty: bool| if may_be_empty { imprimible } else { texto };
+        let kept = id_cliente.is_none();
+        let tipo = text(kept)("tipo", tipo, Self::TIPO_MAXIMO, char::is_control).map(Tipo::from);
         let medio = Medio::parse(medio).ok_or(CampoInvalido::Medio);
-        let valor = match factura {
-            Some(_) if valor.trim().is_empty() => {
-                imprimible("valor", valor, Self::VALOR_MAXIMO, control_but_lines).map(|_| String::new())
-            }
-            Some(_) | None => texto("valor", valor, Self::VALOR_MAXIMO, control_but_lines),
-        };
+        let valor = text(kept || factura.is_some())("valor", valor, Self::VALOR_MAXIMO, control_but_lines);
         let valor = valor.map(|valor| match factura {
             Some(factura) => plantilla::recordatorio(&valor, factura),
             None => valor,
@@ -199,12 +197,7 @@ impl Nueva {
     }
 }
 
-fn texto(
-    campo: &'static str,
-    text: &str,
-    maximo: usize,
-    forbidden: impl Fn(char) -> bool,
-) -> Result<String, CampoInvalido> {
+fn texto(campo: &'static str, text: &str, maximo: usize, forbidden: fn(char) -> bool) -> Result<String, CampoInvalido> {
     if text.trim().is_empty() {
         return Err(CampoInvalido::Vacio(campo));
     }
@@ -215,7 +208,7 @@ fn imprimible(
     campo: &'static str,
     text: &str,
     maximo: usize,
-    forbidden: impl Fn(char) -> bool,
+    forbidden: fn(char) -> bool,
 ) -> Result<String, CampoInvalido> {
     if text.chars().count() > maximo {
         return Err(CampoInvalido::Largo { campo, maximo });
@@ -233,7 +226,7 @@ mod tests {
     #[test]
     fn every_broken_rule_is_named() {
         let sentences = |tipo: &str, medio: &str, valor: &str| -> Vec<String> {
-            Nueva::parse(tipo, medio, valor, None, None)
+            Nueva::parse(tipo, medio, valor, Some("c-1"), None)
                 .unwrap_err()
                 .iter()
                 .map(ToString::to_string)
@@ -269,6 +262,20 @@ mod tests {
         let kept = nueva.registrar(Uuid::nil(), "2026-11-24T18:00:00Z".into());
         assert_eq!((kept.tipo, kept.valor), (Tipo::Otro("Promoción".into()), valor));
         assert_eq!(kept.estado, Estado::Registrada { medio: Medio::Push });
+    }
+
+    #[test]
+    fn one_for_nobody_may_be_empty_and_nothing_worse() {
+        for empty in ["", " "] {
+            let nueva = Nueva::parse(empty, "sms", empty, None, None).unwrap();
+            let kept = nueva.registrar(Uuid::nil(), String::new());
+            assert_eq!((kept.tipo, kept.valor), (Tipo::Otro(empty.into()), empty.to_owned()));
+        }
+        let errors = Nueva::parse("\n", "", &" ".repeat(4_001), None, None).unwrap_err();
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        let factura = Factura::parse("f-1", "24.10", "COP", "2028-02-29").unwrap();
+        let errors = Nueva::parse("", "sms", "", None, Some(&factura)).unwrap_err();
+        assert_eq!(errors, [CampoInvalido::FacturaSinRecordatorio]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Who may ask: a client sees its own notifications, making one is for operators and applications.
+//! Who may ask: a client sees its own notifications, making one is for operators and for gestion-clientes.
 
 use axum::http::StatusCode;
-use seedwork::{Action, Step};
+use seedwork::{Action, App, Step};
 use seedwork_runtime::Auth;
 use seedwork_runtime::auth::issuer::Issuer;
 use seedwork_runtime::participant::laws::comando;
@@ -85,7 +85,7 @@ async fn a_client_sees_its_own_notifications_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_notification_is_made_by_an_operator_or_an_application_and_by_no_client() {
+async fn a_notification_is_made_by_an_operator_or_gestion_clientes_and_by_no_client() {
     let (arnes, issuer) = asked().await;
     for path in [LISTA, COMANDO] {
         let client = issuer.cliente("c-2");
@@ -101,6 +101,25 @@ async fn a_notification_is_made_by_an_operator_or_an_application_and_by_no_clien
             StatusCode::UNAUTHORIZED
         );
     }
+}
+
+#[tokio::test]
+async fn another_application_reads_and_does_nothing_else() {
+    let (arnes, issuer) = asked().await;
+    let all = listed(&arnes, LISTA, &issuer.operador("ana")).await;
+    for app in App::ALL.into_iter().filter(|app| *app != App::GestionClientes) {
+        let headers = [("dapr-api-token", "ours"), ("dapr-caller-app-id", app.id())];
+        for path in [LISTA, COMANDO] {
+            let refused = arnes.post_with(path, &headers, PARA_C2).await;
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{app}: {path}");
+        }
+        assert_eq!(arnes.get_with(LISTA, &headers).await.status, StatusCode::OK, "{app}");
+    }
+    assert_eq!(
+        listed(&arnes, LISTA, &issuer.operador("ana")).await,
+        all,
+        "nothing was made"
+    );
 }
 
 #[tokio::test]

@@ -63,6 +63,29 @@ async fn a_notification_is_made_and_read_back_by_every_route() {
 }
 
 #[tokio::test]
+async fn one_for_nobody_is_empty_unless_told_as_in_the_original() {
+    let arnes = Arnes::new().await;
+    let told = [
+        r#"{"medio":"sms"}"#,
+        r#"{"medio":"sms","tipo":"","valor":""}"#,
+        r#"{"medio":"sms","tipo":null,"valor":null,"idCliente":null}"#,
+    ];
+    for body in told {
+        let made = arnes.post(CREAR, body).await;
+        assert_eq!(made.status, StatusCode::OK, "{body}: {}", made.body);
+        assert_eq!(
+            [&made.body["tipo"], &made.body["medio"], &made.body["valor"]],
+            ["", "sms", ""]
+        );
+        let read = arnes
+            .get(&format!("{CREAR}/{}", made.body["id"].as_str().unwrap()))
+            .await;
+        assert_eq!((read.status, read.body), (StatusCode::OK, made.body), "{body}");
+        assert_eq!(arnes.post(COMANDO, body).await.status, StatusCode::ACCEPTED, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_command_is_accepted_and_says_where_its_notification_is() {
     let arnes = Arnes::new().await;
     let accepted = arnes.post(COMANDO, BUENA).await;
@@ -81,23 +104,24 @@ async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept(
     let arnes = Arnes::new().await;
     let medio = "medio debe ser uno de correo, sms, push";
     let long = format!(r#"{{"tipo":"{}","medio":"sms","valor":"v"}}"#, "x".repeat(65));
-    let table: [(&str, &[&str]); 16] = [
+    let table: [(&str, &[&str]); 17] = [
         (r#"{"tipo":"t","medio":"fax","valor":"v"}"#, &[medio]),
         (r#"{"tipo":"t","medio":"SMS","valor":"v"}"#, &[medio]),
         (r#"{"tipo":"t","valor":"v"}"#, &[medio]),
         (r#"{"tipo":"t","medio":7,"valor":"v"}"#, &["medio debe ser un texto"]),
         (
-            r#"{"tipo":"","medio":"sms","valor":"  "}"#,
+            r#"{"tipo":"","medio":"sms","valor":"  ","idCliente":"c-1"}"#,
             &["tipo no puede estar vacío", "valor no puede estar vacío"],
         ),
         (
-            r#"{"tipo":null,"medio":"sms","valor":["v"]}"#,
+            r#"{"tipo":null,"medio":"sms","valor":["v"],"idCliente":"c-1"}"#,
             &["valor debe ser un texto", "tipo no puede estar vacío"],
         ),
         (
-            "{}",
+            r#"{"idCliente":"c-1"}"#,
             &["tipo no puede estar vacío", medio, "valor no puede estar vacío"],
         ),
+        ("{}", &[medio]),
         (&long, &["tipo debe tener como máximo 64 caracteres"]),
         (
             r#"{"tipo":"t","medio":"sms","valor":"\u0000"}"#,
@@ -128,7 +152,6 @@ async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept(
             &[
                 "factura.dias no es uno de los campos id, monto, moneda, vence",
                 "factura.id debe ser un texto",
-                "valor no puede estar vacío",
             ],
         ),
         (
@@ -372,7 +395,7 @@ async fn an_answer_has_the_members_that_the_document_names() {
         .collect();
     required.sort_unstable();
     assert_eq!(required, keys(&made));
-    for body in ["NuevoAviso", "NuevoRecordatorio"] {
+    for body in ["NuevoAviso", "NuevoApunte", "NuevoRecordatorio"] {
         let body = &spec["components"]["schemas"][body];
         assert_eq!(body["additionalProperties"], false);
         assert_eq!(

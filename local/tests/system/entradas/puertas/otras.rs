@@ -85,7 +85,8 @@ pub(in super::super) fn cliente() -> Vec<Bad> {
 
 /// `POST /notificaciones/notificacion` and its command.
 pub(in super::super) fn notificacion() -> Vec<Bad> {
-    let good = json!({"tipo": "ALERTA", "medio": "correo", "valor": "hola"});
+    // For somebody: one that is kept for nobody may be empty.
+    let good = json!({"tipo": "ALERTA", "medio": "correo", "valor": "hola", "idCliente": "c-1"});
     let mut table = unreadable(&good);
     for (field, text) in [
         ("tipo", "tipo debe ser un texto"),
@@ -132,7 +133,8 @@ pub(in super::super) fn notificacion() -> Vec<Bad> {
         "medio debe ser uno de correo, sms, push",
         "valor no puede estar vacío",
     ];
-    table.push(Bad::new(json!({}), 400, &all));
+    table.push(Bad::new(json!({"idCliente": "c-1"}), 400, &all));
+    table.push(Bad::new(json!({}), 400, &["medio debe ser uno de correo, sms, push"]));
     table
 }
 

@@ -9,17 +9,18 @@ use utoipa::openapi::schema::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-/// A notification as callers ask for it: in their own words, or about an invoice
+/// A notification as callers ask for it: for a client or kept, in their own words, or about an invoice
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = NuevaNotificacion)]
 #[expect(dead_code, reason = "the shape in the document; the body is read by hand")]
 pub(super) enum NuevaEntrada {
     Aviso(AvisoEntrada),
+    Apunte(ApunteEntrada),
     Recordatorio(RecordatorioEntrada),
 }
 
-/// A notification in the caller's own words
+/// A notification for a client, in the caller's own words
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NuevoAviso)]
@@ -40,14 +41,36 @@ pub(super) struct AvisoEntrada {
         pattern = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"
     )]
     valor: String,
-    /// Whom it is to be delivered to; without one it is kept
+    /// Whom it is to be delivered to
     #[serde(rename = "idCliente")]
     #[schema(
         min_length = 1,
         max_length = 128,
         pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
     )]
-    id_cliente: Option<String>,
+    id_cliente: String,
+    /// An invoice makes it a reminder
+    #[schema(schema_with = none, required = false)]
+    factura: (),
+}
+
+/// A notification for nobody, which is kept; as in the original it may be empty
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NuevoApunte)]
+#[expect(dead_code, reason = "the shape in the document; the body is read by hand")]
+pub(super) struct ApunteEntrada {
+    /// What it is about: ALERTA, RECORDATORIO or any other text; empty unless told
+    #[schema(max_length = 64, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$")]
+    tipo: Option<String>,
+    medio: MedioEntrada,
+    /// What it says; it may have lines, and is empty unless told
+    #[schema(max_length = 4000, pattern = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$")]
+    valor: Option<String>,
+    /// With a client it is for delivery
+    #[serde(rename = "idCliente")]
+    #[schema(schema_with = none, required = false)]
+    id_cliente: (),
     /// An invoice makes it a reminder
     #[schema(schema_with = none, required = false)]
     factura: (),

@@ -4,7 +4,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use seedwork::{Fault, IdCliente};
+use seedwork::{App, Fault, IdCliente};
 use seedwork_runtime::Caller;
 use seedwork_runtime::intake::IdempotencyKey;
 use seedwork_runtime::problem::{Json, Problem};
@@ -197,13 +197,14 @@ async fn una(recursos: &Recursos, caller: &Caller, id: Id) -> Result<Response, P
     Ok(axum::Json(Vista::from(fila)).into_response())
 }
 
-/// A client could write in our name to anyone.
+/// A client could write in our name to anyone. Of the applications gestion-clientes has clients reminded.
 fn may_make(caller: &Caller) -> Result<(), Problem> {
     match caller {
-        Caller::Anyone | Caller::Operador { .. } | Caller::App(_) => Ok(()),
-        Caller::Cliente { .. } => Err(Problem::of(
+        Caller::Anyone | Caller::Operador { .. } | Caller::App(App::GestionClientes) => Ok(()),
+        Caller::Cliente { .. }
+        | Caller::App(App::Operator | App::Bff | App::IntegracionPagos | App::Notificaciones) => Err(Problem::of(
             StatusCode::FORBIDDEN,
-            "las notificaciones las hacen operadores y aplicaciones de la plataforma: el token debe llevar su rol",
+            "las notificaciones las hacen los operadores y gestion-clientes: el token debe llevar su rol",
         )),
     }
 }
