@@ -12,7 +12,7 @@ use crate::book::{Book, Payment};
 use crate::etcd::{EVENTS, Etcd, SAGAS};
 use crate::out::Screen;
 use crate::recorder::Recorder;
-use crate::redis::{self, Stream};
+use crate::redis;
 use crate::system::System;
 use crate::tables::Tables;
 use crate::{Outcome, text};
@@ -129,9 +129,9 @@ impl Sight<'_> {
         let keys = self.etcd.count(SAGAS).await.map(|(keys, _)| keys);
         note(&mut left, keys, "resources in etcd");
         let streams = redis::streams(self.system.ports.redis(), self.redis_password).await;
-        let unsettled = |stream: &Stream| stream.pending + stream.unread.unwrap_or(0);
-        let unsettled = streams.map(|streams| streams.iter().map(unsettled).sum());
-        note(&mut left, unsettled, "messages not read or not acknowledged");
+        // Not those that nobody has read: Redis counts them from numbers that its own kill puts out of step.
+        let pending = streams.map(|streams| streams.iter().map(|stream| stream.pending).sum());
+        note(&mut left, pending, "messages delivered and not acknowledged");
         left.join(", ")
     }
 

@@ -165,10 +165,6 @@ async fn baseline(tables: &Tables, gathered: &Gathered) -> Outcome<Vec<Level>> {
             &format!("messages to {app} that are not acknowledged"),
             stream.pending,
         ));
-        levels.push(none_left(
-            &format!("messages to {app} that nobody has read"),
-            stream.unread.unwrap_or(0),
-        ));
         levels.push(Level {
             allowed: STREAM_AT_MOST,
             ..none_left(&format!("messages in the stream of {app}"), stream.length)
