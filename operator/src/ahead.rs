@@ -3,7 +3,7 @@
 //! Nothing here is needed for correctness: a replica that forgets asks the last recorded step again and comes to the
 //! same point. It saves a read at each answer, and a write at each answer that [may wait](saga::may_wait). And it shows
 //! how long answers take now, which is what keeps an overload from feeding itself: see [`Held::pace`] and
-//! [`Held::is_congested`].
+//! [`Held::room`].
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +12,16 @@ use std::time::Duration;
 use futures::future::join_all;
 use kube::ResourceExt as _;
 use saga::Saga;
-use seedwork::{Action, Fault, IdCorrelacion};
+use seedwork::{Action, Fault, IdCorrelacion, Step};
 use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use crate::record::Recorded;
+use crate::room::Limit;
 use crate::shell::{Shell, now};
 
 /// How far people's view may be behind. A look comes every quarter of it, so the write begins before 250 ms are over.
-const BEHIND: Duration = Duration::from_millis(180);
+pub(crate) const BEHIND: Duration = Duration::from_millis(180);
 const LOOK: Duration = Duration::from_millis(45);
 
 /// After a write that the API server did not take.
@@ -47,6 +48,8 @@ pub struct Held {
     ahead: Notify,
     /// What answers take: a moving average over the last few.
     answers_take: Mutex<Duration>,
+    /// How many may wait for an answer of ours.
+    limit: Mutex<Limit>,
 }
 
 /// A payment that is held.
@@ -121,8 +124,13 @@ impl Held {
             return;
         };
         if asked.payment.secuencia() == payment.secuencia() && !asked.is_suspended() {
+            let took = asked.since.elapsed();
             let mut average = self.answers_take.lock().unwrap_or_else(PoisonError::into_inner);
-            *average = (*average * 7 + asked.since.elapsed()) / 8;
+            *average = (*average * 7 + took) / 8;
+            if asked.waits_for_ours() {
+                let waiting = by_id.values().filter(|holding| holding.waits_for_ours()).count();
+                self.limit().answered(took, waiting);
+            }
         }
     }
 
@@ -133,19 +141,15 @@ impl Held {
         (average * PATIENCE).min(MOST_PATIENCE)
     }
 
-    /// Whether so many payments wait for so long that no other should be begun now.
-    pub fn is_congested(&self) -> bool {
-        let doing = |saga: &Saga| matches!(saga.outstanding(), Some(Action::Do(_)));
+    /// How many more payments may be begun now. What calls nobody outside takes milliseconds: who waits long for it waits in
+    /// a queue. What calls outside may take its time, but not all payments for ever.
+    pub fn room(&self) -> usize {
         let by_id = self.lock();
-        let waiting = by_id
-            .values()
-            .filter(|holding| !holding.is_suspended() && holding.payment.saga().is_some_and(doing));
-        let mut ages: Vec<Duration> = waiting.map(|holding| holding.since.elapsed()).collect();
-        if ages.len() < MANY {
-            return false;
+        if is_stuck(&by_id) {
+            return 0;
         }
-        let middle = ages.len() / 2;
-        *ages.select_nth_unstable(middle).1 > LONG
+        let waiting = by_id.values().filter(|holding| holding.waits_for_ours()).count();
+        self.limit().places().saturating_sub(waiting)
     }
 
     /// Forgets the payments whose resources are gone.
@@ -173,9 +177,24 @@ impl Held {
         self.lock().values().any(|holding| holding.due.is_some())
     }
 
+    fn limit(&self) -> std::sync::MutexGuard<'_, Limit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IdCorrelacion, Holding>> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether half of many have waited for long.
+fn is_stuck(by_id: &BTreeMap<IdCorrelacion, Holding>) -> bool {
+    let waiting = by_id.values().filter(|holding| holding.waits_for().is_some());
+    let mut ages: Vec<Duration> = waiting.map(|holding| holding.since.elapsed()).collect();
+    if ages.len() < MANY {
+        return false;
+    }
+    let middle = ages.len() / 2;
+    *ages.select_nth_unstable(middle).1 > LONG
 }
 
 // === impl Holding ===
@@ -183,6 +202,22 @@ impl Held {
 impl Holding {
     fn is_suspended(&self) -> bool {
         self.payment.payment().controls.suspend
+    }
+
+    /// The step whose answer it waits for.
+    fn waits_for(&self) -> Option<Step> {
+        match self.payment.saga()?.outstanding()? {
+            Action::Do(step) if !self.is_suspended() => Some(step),
+            Action::Do(_) | Action::Undo(_) | Action::AvisarReversion => None,
+        }
+    }
+
+    /// Whether it waits for a step that is done without asking anybody outside.
+    fn waits_for_ours(&self) -> bool {
+        match self.waits_for() {
+            Some(Step::CrearFacturacion | Step::ConfirmarFacturacion) => true,
+            Some(Step::RealizarPago | Step::CrearNotificacion) | None => false,
+        }
     }
 }
 
@@ -247,7 +282,7 @@ async fn written(shell: &Shell, payment: &Recorded) -> Result<Option<Recorded>, 
 mod tests {
     use saga::{Applied, OnExhausted, Politica};
     use seedwork::contrato::{App, Respuesta};
-    use seedwork::{MedioPago, Moneda, Outcome, SolicitudPago, Step};
+    use seedwork::{MedioPago, Moneda, Outcome, SolicitudPago};
 
     use super::*;
     use crate::resource;
@@ -322,31 +357,56 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_congested_while_half_of_many_have_waited_for_long() {
+    async fn who_waits_for_what_nobody_outside_is_asked_takes_room() {
         let held = Held::default();
+        let all = held.room();
+        let first = payment("p-1");
+        held.keep(&first);
+        assert_eq!(held.room(), all - 1);
+        held.keep(&suspended(&payment("p-2")));
+        assert_eq!(held.room(), all - 1, "whoever is suspended waits for no answer");
+        held.keep(&second(&first));
+        assert_eq!(held.room(), all, "a gateway may take its time");
+        for number in 0..all {
+            held.keep(&payment(&format!("q-{number}")));
+        }
+        assert_eq!(held.room(), 0);
+        tokio::time::advance(BEHIND * 2).await;
+        for number in 0..all {
+            let asked = payment(&format!("q-{number}"));
+            held.answered(&asked);
+            held.keep(&second(&asked));
+        }
+        assert_eq!(held.room(), all / 2, "they had waited in a queue");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_no_room_while_half_of_many_have_waited_for_long() {
+        let held = Held::default();
+        let outside = |name: &str| second(&payment(name));
         for number in 0..MANY - 1 {
-            held.keep(&payment(&format!("p-{number}")));
+            held.keep(&outside(&format!("p-{number}")));
         }
         tokio::time::advance(LONG * 2).await;
-        assert!(!held.is_congested(), "few may be slow");
-        held.keep(&payment("one-more"));
-        assert!(held.is_congested());
+        assert!(held.room() > 0, "few may be slow");
+        held.keep(&outside("one-more"));
+        assert_eq!(held.room(), 0);
         let paused = Held::default();
         for number in 0..MANY * 2 {
-            paused.keep(&suspended(&payment(&format!("p-{number}"))));
+            paused.keep(&suspended(&outside(&format!("p-{number}"))));
         }
         tokio::time::advance(LONG * 2).await;
-        assert!(!paused.is_congested(), "whoever is suspended waits for no answer");
+        assert!(paused.room() > 0, "whoever is suspended waits for no answer");
         for number in 0..MANY * 2 {
-            let resumed = payment(&format!("p-{number}"));
+            let resumed = outside(&format!("p-{number}"));
             paused.keep(&resumed);
             paused.answered(&resumed);
         }
-        assert!(!paused.is_congested(), "and when it goes on, it waits from then");
+        assert!(paused.room() > 0, "and when it goes on, it waits from then");
         assert_eq!(paused.pace(), Duration::ZERO);
         for number in 0..MANY * 2 {
-            held.keep(&payment(&format!("q-{number}")));
+            held.keep(&outside(&format!("q-{number}")));
         }
-        assert!(!held.is_congested(), "most are quick");
+        assert!(held.room() > 0, "most are quick");
     }
 }

@@ -30,6 +30,7 @@ use crate::intake::{self, Intake};
 use crate::memory::Memories;
 use crate::reconcile::{on_error, reconcile};
 use crate::record::{self, Recorded};
+use crate::room::{self, Room};
 use crate::shell::{Shell, Watched};
 
 /// How many resources are reconciled at once.
@@ -93,6 +94,7 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
         intake: Intake::default(),
         memories: Memories::new(Instant::now()),
         held: Held::default(),
+        room: Room::default(),
         census: Census::default(),
         settings,
     });
@@ -101,6 +103,7 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     tokio::spawn(watch_intake(Arc::clone(&shell), leases));
     tokio::spawn(tell_ends(Arc::clone(&shell)));
     tokio::spawn(ahead::catch_up(Arc::clone(&shell)));
+    tokio::spawn(room::admit(Arc::clone(&shell)));
 
     let ticks = stream::unfold(tokio::time::interval(LOOK_AT_ALL), async |mut ticks| {
         ticks.tick().await;

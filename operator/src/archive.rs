@@ -154,13 +154,15 @@ impl Archive {
         let rows = sqlx::query(
             "UPDATE archivo SET intentos = intentos + 1, proximo = $1 + CASE WHEN intentos >= 5 THEN $2
                  ELSE $3 * (intentos * intentos + 1) END
-             WHERE acusado = 0 AND proximo <= $1 AND id_correlacion IN (
-                 SELECT id_correlacion FROM archivo WHERE acusado = 0 AND proximo <= $1 ORDER BY proximo LIMIT 20)
+             WHERE acusado = 0 AND (proximo <= $1 OR proximo > $1 + $4) AND id_correlacion IN (
+                 SELECT id_correlacion FROM archivo
+                     WHERE acusado = 0 AND (proximo <= $1 OR proximo > $1 + $4) ORDER BY proximo LIMIT 20)
              RETURNING recurso",
         )
         .bind(now)
         .bind(REPEAT_MOST_MS)
         .bind(REPEAT_FIRST_MS)
+        .bind(sql::FAR_MS)
         .fetch_all(&self.pool)
         .await
         .map_err(sql::fault("claim unconfirmed ends"))?;

@@ -11,6 +11,8 @@
 //! resources  the port to the API server
 //! record     the only writer: compare-and-swap, and the proof that it happened
 //! memory     what this replica remembers of each record (monotonic clock, sends)
+//! ahead      how far this replica has brought the running payments
+//! room       how many may be under way, and the requests that wait for room
 //! intake     whether new payments are taken: not while a release is drained
 //! census     how many payments stand where, as a metric
 //! shell      what the three paths share: publish a command, announce a state, raise an event
@@ -38,4 +40,5 @@ pub mod requests;
 pub mod resource;
 pub mod resources;
 pub mod retire;
+pub mod room;
 pub mod shell;

@@ -9,25 +9,59 @@ use crate::record::Recorded;
 use crate::resource::{self, Payment};
 use crate::shell::Shell;
 
-/// Starts the payment if it is unknown, and answers with its state if it is known.
+/// Starts the payment if it is unknown, now or when there is room, and answers with its state if it is known.
 pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fault> {
+    if is_answered(shell, &solicitar).await? {
+        return Ok(());
+    }
+    // None of these is a refusal: the door keeps the request and asks again, of this release or of the next. Asking the
+    // broker to deliver it again instead would fill the inbox with what cannot be done yet, before the answers that would help.
+    if let Some(why) = no_more(shell) {
+        leave(&solicitar, why);
+        return Ok(());
+    }
+    if shell.room.is_empty() && shell.held.room() > 0 {
+        return create(shell, &solicitar).await;
+    }
+    metrics::counter!("operator_requests_waited_total").increment(1);
+    if !shell.room.enter(&solicitar) {
+        leave(&solicitar, "Congested");
+    }
+    Ok(())
+}
+
+/// Starts a payment that has waited for room.
+pub async fn admitted(shell: &Shell, solicitar: &SolicitarPago) -> Result<(), Fault> {
+    // Another replica may have begun it meanwhile, and the operator may be on its way out.
+    if is_answered(shell, solicitar).await? {
+        return Ok(());
+    }
+    if let Some(why) = no_more(shell) {
+        leave(solicitar, why);
+        return Ok(());
+    }
+    create(shell, solicitar).await
+}
+
+/// Answers with the state of a payment that is known.
+async fn is_answered(shell: &Shell, solicitar: &SolicitarPago) -> Result<bool, Fault> {
+    let id = &solicitar.id_correlacion;
+    let known = match shell.known(id) {
+        Some(known) => Some(known),
+        None => shell.archive.find(id).await?.map(Recorded::read).transpose()?,
+    };
+    match known {
+        Some(known) => answer(shell, solicitar, &known).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
+async fn create(shell: &Shell, solicitar: &SolicitarPago) -> Result<(), Fault> {
     let SolicitarPago {
         id_correlacion,
         solicitud,
         origen,
-    } = &solicitar;
-    if let Some(known) = shell.known(id_correlacion) {
-        return answer(shell, &solicitar, &known).await;
-    }
-    if let Some(archived) = shell.archive.find(id_correlacion).await? {
-        return answer(shell, &solicitar, &Recorded::read(archived)?).await;
-    }
-    // Not a refusal: the door keeps the request and asks again, of this release or of the next. Asking the broker to
-    // deliver it again instead would fill the inbox with what cannot be done yet, before the answers that would help.
-    if let Some(why) = no_room(shell) {
-        leave(&solicitar, why);
-        return Ok(());
-    }
+    } = solicitar;
     let traceparent = seedwork_runtime::telemetry::current_traceparent();
     let object = resource::new_resource(
         id_correlacion,
@@ -39,13 +73,13 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
     match Recorded::create(&shell.api, &object).await {
         Ok(created) => begin(shell, &created).await,
         Err(Fault::Conflict(_)) => match shell.read(id_correlacion).await {
-            Ok(Some(known)) => answer(shell, &solicitar, &known).await,
+            Ok(Some(known)) => answer(shell, solicitar, &known).await,
             Ok(None) => Err(Fault::Conflict("the payment's resource was just deleted".to_owned())),
             // A resource that is no payment has the name.
-            Err(Fault::Rejected(_)) => refuse(shell, &solicitar, taken()).await,
+            Err(Fault::Rejected(_)) => refuse(shell, solicitar, taken()).await,
             // A newer operator's payment, or an API server that does not answer: no reason to refuse anything.
             Err(Fault::Unavailable { .. }) => {
-                leave(&solicitar, "Unreadable");
+                leave(solicitar, "Unreadable");
                 Ok(())
             }
             Err(fault) => Err(fault),
@@ -54,7 +88,7 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
         Err(Fault::Bug { context, source }) => {
             let why = source.map_or_else(|| context.clone(), |error| error.to_string());
             tracing::error!(id = %id_correlacion, why, "the API server refuses a request that the door took");
-            refuse(shell, &solicitar, Reason::new("SolicitudInvalida", why)).await
+            refuse(shell, solicitar, Reason::new("SolicitudInvalida", why)).await
         }
         Err(fault) => Err(fault),
     }
@@ -124,12 +158,9 @@ async fn refuse(shell: &Shell, solicitar: &SolicitarPago, reason: Reason) -> Res
 }
 
 /// Why no other payment is begun now, if so.
-fn no_room(shell: &Shell) -> Option<&'static str> {
+fn no_more(shell: &Shell) -> Option<&'static str> {
     if shell.intake.is_closed(Instant::now()) {
         return Some("Drained");
-    }
-    if shell.held.is_congested() {
-        return Some("Congested");
     }
     let most = shell.settings.max_live;
     (shell.cache.len() >= most && shell.census.of(shell).live >= most).then_some("Full")

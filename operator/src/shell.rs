@@ -22,6 +22,7 @@ use crate::memory::Memories;
 use crate::record::Recorded;
 use crate::resource::{self, Payment};
 use crate::resources::Resources;
+use crate::room::Room;
 
 /// A resource as it is watched: one that cannot be read does not stop the watch.
 pub type Watched = kube::core::DeserializeGuard<PaymentSaga>;
@@ -44,6 +45,8 @@ pub struct Shell {
     pub memories: Memories,
     /// How far it has brought the running payments.
     pub held: Held,
+    /// Requests that wait until there are fewer of those.
+    pub room: Room,
     /// How many payments there are.
     pub census: Census,
     /// What the operator was told.

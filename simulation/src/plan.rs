@@ -53,6 +53,8 @@ pub struct Plan {
     pub outages: Vec<Outage>,
     /// Rates of what people do to a payment.
     pub people: People,
+    /// When the machines' wall clock is set, and by how many milliseconds.
+    pub clock: Option<(Duration, i64)>,
 }
 
 /// Rates of what happens to a message.
@@ -172,6 +174,11 @@ impl Plan {
                 kubectl: rate(dice, 0.05, 0.5),
                 repeat: rate(dice, 0.05, 0.5),
             },
+            // Back by less than a world is given to come to rest: what has ended stays in the API server for as much longer.
+            clock: (!calm && dice.random_bool(0.2)).then(|| {
+                let when = trouble.mul_f64(dice.random_range(0.1..0.9));
+                (when, dice.random_range(-900_000..=3_600_000))
+            }),
         }
     }
 }
@@ -200,6 +207,7 @@ impl Default for Plan {
             watch_break: 0.0,
             outages: Vec::new(),
             people: People::default(),
+            clock: None,
         }
     }
 }

@@ -110,6 +110,14 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
         world.launch(proc);
     }
     people::begin(&world);
+    if let Some((when, by_ms)) = world.plan.clock {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            sleep(when).await;
+            world.note(|| format!("the clock is set by {by_ms} ms"));
+            simulated::set_clock(by_ms);
+        });
+    }
     let trouble = world.plan.trouble;
     for _ in 0..4 {
         sleep(trouble / 4).await;

@@ -24,6 +24,7 @@ use operator::inbox::OperatorInbox;
 use operator::intake::Intake as IntakeOfOperator;
 use operator::memory::Memories;
 use operator::resources::Resources;
+use operator::room::Room;
 use operator::shell::Shell;
 use seedwork::{App, Fault, Message};
 use seedwork_runtime::intake::Intake;
@@ -174,12 +175,14 @@ pub async fn start(life: &Arc<Life>) -> Result<Incarnation, String> {
                 intake: IntakeOfOperator::default(),
                 memories: Memories::new(Instant::now()),
                 held: Held::default(),
+                room: Room::default(),
                 census: Census::default(),
                 settings: settings(&world.plan),
             });
             controller::run(life, writer, &shell);
             tokio::spawn(operator::app::tell_ends(Arc::clone(&shell)));
             tokio::spawn(operator::ahead::catch_up(Arc::clone(&shell)));
+            tokio::spawn(operator::room::admit(Arc::clone(&shell)));
             Arc::new(OperatorInbox(shell))
         }
     };

@@ -20,6 +20,7 @@ use operator::crd::PaymentSaga;
 use operator::intake::Intake;
 use operator::memory::Memories;
 use operator::record::Recorded;
+use operator::room::Room;
 use operator::shell::{Shell, Watched};
 use seedwork::Message;
 use seedwork_runtime::sidecar::MemorySidecar;
@@ -34,7 +35,7 @@ use crate::payments::payment;
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// How long a whole play may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The namespace of the payments.
 pub(crate) const NAMESPACE: &str = "pagos";
@@ -85,6 +86,7 @@ impl Stage {
             intake: Intake::default(),
             memories: Memories::new(Instant::now()),
             held: Held::default(),
+            room: Room::default(),
             census: Census::default(),
             settings,
         };

@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use kube::runtime::controller::Action as Requeue;
 use operator::reconcile::{on_error, reconcile};
+use operator::record::Recorded;
 use operator::{replies, requests};
 use saga::Applied;
 use seedwork::contrato::SolicitarPago;
-use seedwork::{App, Fault, Reason, Step};
+use seedwork::{App, Fault, IdCorrelacion, Reason, Step};
 use serde_json::json;
 
-use crate::fixture::Stage;
+use crate::fixture::{PATIENCE, Stage};
 use crate::payments::{annotated, answer, done, ended, object, payment, solicitud, started, watched};
 
 #[tokio::test]
@@ -208,6 +209,47 @@ async fn a_request_that_another_replica_took_is_answered_and_not_begun_again() {
         .await;
     result.unwrap();
     assert_eq!(stage.topics(), ["inbox-bff"], "its state and no command");
+}
+
+#[tokio::test]
+async fn a_request_waits_for_room_and_begins_as_soon_as_there_is_some() {
+    let mut stage = Stage::new().await;
+    let shell = Arc::clone(&stage.shell);
+    for number in 0..shell.held.room() {
+        shell.held.keep(&other(number));
+    }
+    let asked = tokio::time::timeout(PATIENCE, requests::solicitar(&shell, solicitar())).await;
+    asked.expect("nothing is asked of the API server").unwrap();
+    assert_eq!(stage.topics(), Vec::<String>::new());
+    shell.held.let_go(&other(0).payment().id);
+    let begun = async {
+        while shell.held.find(&payment()).is_none() {
+            tokio::task::yield_now().await;
+        }
+        // Its command goes out in the same breath; one more round lets that end.
+        tokio::task::yield_now().await;
+    };
+    let both = async {
+        tokio::select! {
+            () = operator::room::admit(Arc::clone(&shell)) => unreachable!("it goes on for ever"),
+            () = begun => {}
+        }
+    };
+    let play = stage.play(both, async |server, _| {
+        server.call("POST", "").await.answer(201, &object(None, "7"));
+    });
+    play.await;
+    assert!(shell.room.is_empty());
+    assert_eq!(stage.topics(), ["inbox-gestion-clientes"]);
+}
+
+/// Another payment that waits for its first step.
+fn other(number: usize) -> Recorded {
+    let id = IdCorrelacion::parse(format!("other-{number}")).unwrap();
+    let mut object = object(None, "1");
+    object.metadata.name = Some(id.resource_name());
+    object.metadata.uid = Some(id.to_string());
+    Recorded::read(object).unwrap()
 }
 
 /// Brings a payment to where its money is asked for, with the record of that.

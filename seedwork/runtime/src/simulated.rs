@@ -38,6 +38,15 @@ impl Drop for Guard {
     }
 }
 
+/// Sets this thread's wall clock on, or back; tokio's goes on as it does.
+pub fn set_clock(by_ms: i64) {
+    WORLD.with_borrow_mut(|world| {
+        if let Some(world) = world {
+            world.epoch_ms = world.epoch_ms.saturating_add(by_ms);
+        }
+    });
+}
+
 pub(crate) fn now_ms() -> Option<i64> {
     WORLD.with_borrow(|world| {
         let world = world.as_ref()?;

@@ -10,6 +10,10 @@ use sqlx::migrate::Migrator;
 use crate::config::Secret;
 use crate::serve::StartupError;
 
+/// No row that is to be looked at again is put off for longer than this, in milliseconds. One that is due later was written before
+/// the wall clock was set back, and is due now.
+pub const FAR_MS: i64 = 90_000;
+
 /// Opens the database and brings its tables up to date. Statements are written once, in the common subset of SQLite
 /// and Postgres, with `$1` placeholders.
 pub async fn open(url: &Secret, migrator: &Migrator) -> Result<AnyPool, StartupError> {

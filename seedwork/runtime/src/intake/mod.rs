@@ -29,6 +29,8 @@ pub struct Intake {
     wake: Arc<Notify>,
     keys: Arc<Keys>,
     window: Window,
+    /// When the operator last told of a payment of this door, in milliseconds since the epoch.
+    heard_at: AtomicI64,
 }
 
 /// How many more requests may be published before some are answered. An estimate between two looks at the table, which is
@@ -167,6 +169,7 @@ impl Intake {
             wake: Arc::clone(&wake),
             keys: Arc::default(),
             window: Window::default(),
+            heard_at: AtomicI64::new(0),
         });
         tokio::spawn(worker::run(Arc::downgrade(&intake), wake));
         Ok(intake)
@@ -255,6 +258,7 @@ impl Intake {
 
     /// The operator knows this payment. Cheap to repeat: only the first call and the end write.
     pub async fn heard(&self, id: &IdCorrelacion, ended: bool) -> Result<(), Fault> {
+        self.heard_at.store(crate::now_ms(), Ordering::Relaxed);
         let (statement, proximo) = if ended {
             (
                 "UPDATE solicitudes SET estado = 'cerrada', contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND estado = 'abierta'",

@@ -112,6 +112,49 @@ async fn a_silent_request_is_asked_about_again_and_an_ended_one_is_not() {
 }
 
 #[tokio::test]
+async fn what_was_put_off_is_asked_soon_once_the_operator_is_heard_again() {
+    let (intake, sidecar, _folder) = door().await;
+    let id = intake.accept(&solicitud("24"), None).await.unwrap();
+    next_request(&sidecar).await;
+    // The operator is away for long: the question has been put off by the most. (Whole quarters leave nothing to spread.)
+    let later = (crate::now_ms() / 15_000 + 4) * 15_000;
+    sqlx::query("UPDATE solicitudes SET intentos = 9, proximo = $1")
+        .bind(later)
+        .execute(&intake.pool)
+        .await
+        .unwrap();
+    let other = intake.accept(&solicitud("25"), None).await.unwrap();
+    intake.heard(&other, false).await.unwrap();
+    let asked = eventually("the question that was put off", || async {
+        let asked = next_request(&sidecar).await;
+        (asked.id_correlacion == id).then_some(())
+    });
+    asked.await;
+    let next: i64 = sqlx::query_scalar("SELECT proximo FROM solicitudes WHERE id_correlacion = $1")
+        .bind(id.as_str())
+        .fetch_one(&intake.pool)
+        .await
+        .unwrap();
+    assert!(
+        next <= crate::now_ms() + 16_000,
+        "while the operator is heard it is asked again soon"
+    );
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_puts_no_question_off() {
+    let (intake, sidecar, _folder) = door().await;
+    let id = intake.accept(&solicitud("24"), None).await.unwrap();
+    next_request(&sidecar).await;
+    // Written before somebody set the clock back by an hour.
+    sqlx::query("UPDATE solicitudes SET proximo = proximo + 3600000")
+        .execute(&intake.pool)
+        .await
+        .unwrap();
+    assert_eq!(next_request(&sidecar).await.id_correlacion, id);
+}
+
+#[tokio::test]
 async fn a_refusal_is_kept_with_its_reason() {
     let (intake, _sidecar, _folder) = door().await;
     let id = intake.accept(&solicitud("24"), None).await.unwrap();

@@ -189,13 +189,15 @@ impl Contracargos {
             "UPDATE contracargos SET intentos = intentos + 1, proximo = $1 + $2 + CASE intentos
                  WHEN 0 THEN 1000 WHEN 1 THEN 2000 WHEN 2 THEN 4000 WHEN 3 THEN 8000 WHEN 4 THEN 16000
                  WHEN 5 THEN 32000 ELSE 60000 END
-             WHERE atendido = 0 AND proximo <= $1 AND id IN (
-                 SELECT id FROM contracargos WHERE atendido = 0 AND proximo <= $1 ORDER BY proximo LIMIT $3)
+             WHERE atendido = 0 AND (proximo <= $1 OR proximo > $1 + $4) AND id IN (
+                 SELECT id FROM contracargos
+                     WHERE atendido = 0 AND (proximo <= $1 OR proximo > $1 + $4) ORDER BY proximo LIMIT $3)
              RETURNING id, motivo, traceparent, guardado",
         )
         .bind(now_ms())
         .bind(jitter)
         .bind(BATCH)
+        .bind(sql::FAR_MS)
         .fetch_all(&self.pool)
         .await
         .map_err(sql::fault("claim due chargebacks"))?;
