@@ -84,6 +84,8 @@ pub(super) fn kube_apiserver(context: &Context) -> Part {
         ("etcd-compaction-interval", "30s".to_owned()),
         ("runtime-config", SERVED.to_owned()),
         ("profiling", "false".to_owned()),
+        // It does not end a watch of custom resources when it is told to go, and would wait a minute for those who watch.
+        ("shutdown-watch-termination-grace-period", "1s".to_owned()),
     ])
     // Collect garbage seldom while there is room, and more often when there is none left.
     .env("GOGC", "500")
