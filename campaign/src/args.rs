@@ -23,12 +23,18 @@ pub(crate) struct Args {
     /// No payment is asked for while so many are open
     #[arg(long, default_value_t = 3000)]
     pub(crate) most_open: usize,
+    /// The same while there is one fault at a time: then it is to be seen how soon the system works again, not how long its queue is
+    #[arg(long, default_value_t = 150)]
+    pub(crate) recovery_open: usize,
     /// Seconds from one fault to the next in the storm, on average
     #[arg(long, default_value_t = 2.4)]
     pub(crate) every: f64,
     /// Of the minutes, how much is storm; the rest is one fault at a time
     #[arg(long, default_value_t = 0.7)]
     pub(crate) storm: f64,
+    /// Seconds from progress after one fault to the next one, while there is one at a time
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) calm: f64,
     /// At last the operator is gone for so many seconds, under full load
     #[arg(long, default_value_t = 0)]
     pub(crate) outage: u64,

@@ -143,6 +143,19 @@ impl Etcd {
         })
     }
 
+    /// Raises the alarm that its space is used up, as it does itself when its quota is, or takes it back.
+    pub(crate) async fn set_full(&self, full: bool) -> Outcome {
+        let status = self.ask("/v3/maintenance/status", &json!({})).await?;
+        let action = if full { "ACTIVATE" } else { "DEACTIVATE" };
+        let request = json!({"action": action, "memberID": status["header"]["member_id"], "alarm": "NOSPACE"});
+        let answer = self.ask("/v3/maintenance/alarm", &request).await?;
+        if answer["error"].is_null() {
+            Ok(())
+        } else {
+            Err(format!("etcd answers {answer}"))
+        }
+    }
+
     async fn ask(&self, path: &str, request: &Value) -> Outcome<Value> {
         let request = self.http.post(format!("{}{path}", self.url)).body(request.to_string());
         let answer = request.send().await.map_err(text)?.text().await.map_err(text)?;

@@ -1,4 +1,5 @@
-//! How the broker's streams stand: how long they are, and what was delivered and not acknowledged.
+//! How the broker's streams stand: how long they are, and what was delivered and not acknowledged. And how it is told that its
+//! memory is used up.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -20,8 +21,6 @@ pub(crate) struct Stream {
     pub(crate) length: u64,
     /// Messages that were delivered and not acknowledged.
     pub(crate) pending: u64,
-    /// Messages that nobody has read yet; none where Redis does not know.
-    pub(crate) unread: Option<u64>,
     /// Messages that were given up on. Whoever sent one asks again, so nothing is lost by it.
     pub(crate) dead: u64,
 }
@@ -42,9 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Asks about every application.
 pub(crate) async fn streams(port: u16, password: &str) -> Outcome<Vec<Stream>> {
     let asking = async {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.map_err(text)?;
-        let mut redis = BufReader::new(stream);
-        ask(&mut redis, &format!("AUTH {password}")).await?;
+        let mut redis = connect(port, password).await?;
         let mut streams = Vec::new();
         for app in App::ALL {
             let inbox = app.inbox();
@@ -56,20 +53,38 @@ pub(crate) async fn streams(port: u16, password: &str) -> Outcome<Vec<Stream>> {
                 Err(why) if why.contains("no such key") => Vec::new(),
                 Err(why) => return Err(why),
             };
-            let all = |name: &str| groups.iter().map(|group| group.field(name)).collect::<Vec<_>>();
             streams.push(Stream {
                 app: app.id().to_owned(),
                 length: number(&ask(&mut redis, &format!("XLEN {inbox}")).await?),
-                pending: all("pending").into_iter().flatten().sum(),
-                unread: all("lag").into_iter().try_fold(0, |sum, lag| Some(sum + lag?)),
+                pending: groups.iter().filter_map(|group| group.field("pending")).sum(),
                 dead: number(&ask(&mut redis, &format!("XLEN {}", app.dead_letters())).await?),
             });
         }
         Ok(streams)
     };
-    timeout(PATIENCE, asking)
-        .await
-        .unwrap_or_else(|_| Err("Redis does not answer".to_owned()))
+    patiently(asking).await
+}
+
+/// Lets it have less memory than it uses, or as much as there is.
+pub(crate) async fn set_full(port: u16, password: &str, full: bool) -> Outcome {
+    let asking = async {
+        let mut redis = connect(port, password).await?;
+        let most = u8::from(full);
+        ask(&mut redis, &format!("CONFIG SET maxmemory {most}")).await.map(drop)
+    };
+    patiently(asking).await
+}
+
+async fn patiently<T>(asking: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let answer = timeout(PATIENCE, asking).await;
+    answer.unwrap_or_else(|_| Err("Redis does not answer".to_owned()))
+}
+
+async fn connect(port: u16, password: &str) -> Outcome<BufReader<TcpStream>> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.map_err(text)?;
+    let mut redis = BufReader::new(stream);
+    ask(&mut redis, &format!("AUTH {password}")).await?;
+    Ok(redis)
 }
 
 fn number(reply: &Reply) -> u64 {
@@ -148,9 +163,7 @@ mod tests {
             while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
                 let answer = match line.split_whitespace().next() {
                     Some("AUTH") => "+OK\r\n",
-                    Some("XINFO") => {
-                        "*1\r\n*6\r\n$4\r\nname\r\n$3\r\nbff\r\n$7\r\npending\r\n:3\r\n$3\r\nlag\r\n$-1\r\n"
-                    }
+                    Some("XINFO") => "*1\r\n*4\r\n$4\r\nname\r\n$3\r\nbff\r\n$7\r\npending\r\n:3\r\n",
                     _ => ":7\r\n",
                 };
                 stream.get_mut().write_all(answer.as_bytes()).await.unwrap();
@@ -160,6 +173,6 @@ mod tests {
         let streams = streams(port, "p").await.unwrap();
         assert_eq!(streams.len(), App::ALL.len());
         let first = &streams[0];
-        assert_eq!((first.length, first.pending, first.unread, first.dead), (7, 3, None, 7));
+        assert_eq!((first.length, first.pending, first.dead), (7, 3, 7));
     }
 }

@@ -279,12 +279,13 @@ impl Report {
             "One fault at a time, under the same load, the next only after progress. Progress is the first version of any payment \
              that can only be there because the part works again: a command was sent after the fault, carried out, answered, and \
              the answer recorded, and the part has a share in that (for the BFF and its sidecar: a payment that was first asked \
-             for there after the fault was created). Counted from the signal; after an orderly restart only what began once the \
-             old process was gone counts.\n"
+             for there after the fault was created). Counted from the signal, after a freeze from the one that ends it; after an \
+             orderly restart only what began once the old process was gone counts.\n"
         )?;
         writeln!(
             text,
-            "| part | kills | p50 | longest | ready p50 | restarts | p50 | longest |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+            "| part | kills | p50 | longest | ready p50 | restarts | p50 | longest | freezes | p50 | longest |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
         )?;
         let mut parts: Vec<&str> = self.recoveries.iter().map(|recovery| recovery.part.as_str()).collect();
         parts.sort_unstable();
@@ -292,11 +293,12 @@ impl Report {
         let row = |name: &str, such: &dyn Fn(&Recovery) -> bool| {
             let kills = self.after(|recovery| recovery.kind == Kind::Kill && such(recovery));
             let restarts = self.after(|recovery| recovery.kind == Kind::Restart && such(recovery));
+            let freezes = self.after(|recovery| recovery.kind == Kind::Freeze && such(recovery));
             let killed = self.recoveries.iter().filter(|one| one.kind == Kind::Kill && such(one));
             let mut ready: Vec<Millis> = killed.filter_map(|one| one.ready).collect();
             ready.sort_unstable();
             format!(
-                "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 kills.len(),
                 seconds(at(&kills, 50)),
                 seconds(at(&kills, 100)),
@@ -304,6 +306,9 @@ impl Report {
                 restarts.len(),
                 seconds(at(&restarts, 50)),
                 seconds(at(&restarts, 100)),
+                freezes.len(),
+                seconds(at(&freezes, 50)),
+                seconds(at(&freezes, 100)),
             )
         };
         for part in parts {
@@ -366,26 +371,23 @@ impl Report {
         )?;
         writeln!(
             text,
-            "| inbox | in the stream | not acknowledged | unread | dead letters |\n|---|---:|---:|---:|---:|"
+            "| inbox | in the stream | not acknowledged | dead letters |\n|---|---:|---:|---:|"
         )?;
         for Stream {
             app,
             length,
             pending,
-            unread,
             dead,
         } in &self.streams
         {
-            let unread = unread.map_or("unknown".to_owned(), |unread| unread.to_string());
-            writeln!(text, "| {app} | {length} | {pending} | {unread} | {dead} |")?;
+            writeln!(text, "| {app} | {length} | {pending} | {dead} |")?;
         }
         writeln!(
             text,
             "\nA dead letter is a delivery that was given up on; whoever sent it asks again, so nothing is lost by it.\n\n\
-             Not done here: a full disk and a jump of the clock, since both would reach every process of the machine and not the \
-             system alone. Cut are the wires from an application to its sidecar, from a sidecar to Redis, to the gateway, from \
-             the operator to the API server and from that to etcd; not those by which a sidecar calls its application or another \
-             sidecar."
+             Full are etcd (the alarm that its quota is used up) and Redis (no memory left): they refuse what is to be written. Not \
+             done here: a full disk and a jump of the clock, since both would reach every process of the machine and not the \
+             system alone; the simulation sets the clock. Wires that are not cut: from one sidecar to another."
         )
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use checker::Writes;
 use local::wait::until;
-use seedwork::Phase;
+use seedwork::{IdCorrelacion, Phase};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::book::{Book, Payment};
+use crate::clock::{Clock, Millis};
 use crate::etcd::{EVENTS, Etcd, SAGAS};
 use crate::out::Screen;
 use crate::recorder::Recorder;
@@ -16,6 +17,11 @@ use crate::redis;
 use crate::system::System;
 use crate::tables::Tables;
 use crate::{Outcome, text};
+
+/// How long the operator may take to see a payment that a person made and holds.
+const SEEN: Duration = Duration::from_secs(30);
+/// It has done what there was to do about it when nothing was written for so long.
+const QUIET: Millis = 2_000;
 
 /// Counts the payments that have not ended, without asking about those that have.
 pub(crate) struct Open {
@@ -64,6 +70,7 @@ fn has_ended(recorder: &Recorder, payment: &Payment) -> bool {
 
 /// What is looked at.
 pub(crate) struct Sight<'a> {
+    pub(crate) clock: Clock,
     pub(crate) system: &'a System,
     pub(crate) book: &'a Book,
     pub(crate) recorder: &'a Arc<Recorder>,
@@ -133,6 +140,21 @@ impl Sight<'_> {
         let pending = streams.map(|streams| streams.iter().map(|stream| stream.pending).sum());
         note(&mut left, pending, "messages delivered and not acknowledged");
         left.join(", ")
+    }
+
+    /// Waits until these have been seen, and nothing was written since for a moment.
+    pub(crate) async fn seen(&self, held: &[IdCorrelacion]) -> Outcome {
+        let seen = until("payments that are held to be seen", SEEN, async || {
+            let unseen = held
+                .iter()
+                .filter(|id| self.recorder.last(id).is_none_or(|last| last.phase.is_none()));
+            let quiet = self.clock.now().saturating_sub(self.recorder.written().1);
+            match unseen.count() {
+                0 if quiet >= QUIET => Ok(()),
+                unseen => Err(format!("{unseen} are not; the last write was {quiet} ms ago")),
+            }
+        });
+        seen.await.map_err(text)
     }
 
     /// Counts what is written while nothing is asked for.

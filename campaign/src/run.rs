@@ -10,14 +10,14 @@ use local::out::say;
 use local::wait::until;
 use seedwork::Phase;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{interval, sleep};
+use tokio::time::{Instant, interval, sleep};
 
 use crate::args::Args;
 use crate::book::Book;
 use crate::clock::{Clock, millis, show};
 use crate::etcd::{Etcd, SAGAS};
 use crate::load::Load;
-use crate::nemesis::{Nemesis, Outage, Recovery};
+use crate::nemesis::{Nemesis, Outage, Recovery, Stores};
 use crate::out::{Screen, thousands};
 use crate::recorder::Recorder;
 use crate::report::{Memory, Report};
@@ -84,12 +84,19 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
     let tables = Tables::open(&system.layout);
     let redis_password = read(&system.layout.credentials().join("redis-password"))?;
     let screen = Screen::new();
-    let nemesis = Nemesis::new(Arc::clone(&system), Arc::clone(&recorder), clock, &file("faults.jsonl"))?;
+    let stores = Stores {
+        etcd: etcd.clone(),
+        redis: system.ports.redis(),
+        redis_password: redis_password.clone(),
+    };
+    let faults = file("faults.jsonl");
+    let nemesis = Nemesis::new(Arc::clone(&system), stores, Arc::clone(&recorder), clock, &faults)?;
     let load = Load::prepare(
         system.world.clone(),
         Arc::clone(&book),
         Arc::clone(&recorder),
         args.rate,
+        args.most_open,
     )
     .await?;
 
@@ -100,9 +107,8 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
         memory: Mutex::default(),
     });
     let counted = Arc::clone(&watch);
-    let loading =
-        tokio::spawn(Arc::clone(&load).run(seed, args.most_open, move || counted.open.load(Ordering::Relaxed)));
-    let faults = break_things(args, seed, &nemesis, &book, &tables, &screen);
+    let loading = tokio::spawn(Arc::clone(&load).run(seed, move || counted.open.load(Ordering::Relaxed)));
+    let faults = break_things(args, seed, &load, &watch, &nemesis, &book, &tables, &screen);
     let Broken {
         recoveries,
         outage,
@@ -123,6 +129,7 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
     ));
 
     let sight = Sight {
+        clock,
         system: &system,
         book: &book,
         recorder: &recorder,
@@ -138,16 +145,20 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
         }
     };
     screen.line(&format!(
-        "{} at rest: nothing may be written for {} s",
+        "{} at rest: a few payments are held by a person, and nothing may be written for {} s",
         show(clock.now()),
         args.idle_seconds()
     ));
     // From here on nothing may cost the report of what was done: what cannot be looked at is among what is wrong.
+    let held = load.hold_some(seed).await;
+    more.extend(sight.seen(&held).await.err());
     let idle = sight.idle(Duration::from_secs(args.idle_seconds())).await;
     let idle = idle.unwrap_or_else(|why| {
         more.push(format!("nobody could look whether anything is written: {why}"));
         Vec::new()
     });
+    load.resume(&held).await;
+    more.extend(sight.rest(Duration::from_secs(args.rest), &screen).await.err());
     for part in system.parts()? {
         if let Err(why) = system.answers(&part).await {
             more.push(format!("{part} does not answer in the end: {why}"));
@@ -210,6 +221,11 @@ fn finish(args: &Args, report: &Report, book: &Book, recorder: &Recorder, screen
     if !stories.is_empty() {
         screen.line(&stories);
     }
+    // Who waited longest says most about what could be better.
+    if let Some(slowest) = slowest(book, recorder) {
+        let story = verdict::stories(std::slice::from_ref(&slowest), book, recorder, &report.faults);
+        screen.line(&format!("{slowest}{story}"));
+    }
     screen.line(&report.verdict.coverage());
     if let Some(path) = &args.report {
         std::fs::write(path, report.markdown()).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -231,9 +247,12 @@ struct Broken {
 }
 
 /// Storm, one fault at a time, and the long absence of the operator.
+#[expect(clippy::too_many_arguments, reason = "it is about everything")]
 async fn break_things(
     args: &Args,
     seed: u64,
+    load: &Load,
+    watch: &Watch,
     nemesis: &Arc<Nemesis>,
     book: &Book,
     tables: &Tables,
@@ -252,12 +271,18 @@ async fn break_things(
     nemesis.storm(seed ^ 1, args.every, storm).await?;
     screen.line(&format!("one fault at a time, {} s", (all - storm).as_secs()));
     let mut broken = Broken::default();
-    if let Err(why) = nemesis
-        .one_by_one(seed ^ 2, book, all - storm, &mut broken.recoveries)
-        .await
-    {
+    // How soon a door works again is to be seen, not how many had come before: what the storm left is worked off first.
+    let end = Instant::now() + (all - storm);
+    load.set_most(args.most_open.min(args.recovery_open));
+    while Instant::now() < end && watch.open.load(Ordering::Relaxed) > args.recovery_open {
+        sleep(Duration::from_millis(200)).await;
+    }
+    let calm = Duration::from_secs_f64(args.calm.max(0.0));
+    let singles = nemesis.one_by_one(seed ^ 2, book, calm, end, &mut broken.recoveries);
+    if let Err(why) = singles.await {
         broken.wrong.push(why);
     }
+    load.set_most(args.most_open);
     if args.outage > 0 {
         screen.line(&format!("the operator is gone for {} s", args.outage));
         let patience = Duration::from_secs(args.outage.max(120));
@@ -338,6 +363,18 @@ fn ends(book: &Book, recorder: &Recorder) -> BTreeMap<String, usize> {
         *ends.entry(end).or_default() += 1;
     }
     ends
+}
+
+/// The payment that took longest to an end, in a sentence.
+fn slowest(book: &Book, recorder: &Recorder) -> Option<String> {
+    let took = book.since(0).into_iter().filter_map(|payment| {
+        Some((
+            recorder.ended_at(&payment.id)?.saturating_sub(payment.asked_at),
+            payment.id,
+        ))
+    });
+    took.max()
+        .map(|(took, id)| format!("{id} took {took} ms, the longest of all"))
 }
 
 /// From the first request to the first version that is an end, sorted.

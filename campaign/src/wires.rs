@@ -70,6 +70,7 @@ fn ends(ports: Ports) -> Vec<(String, Vec<(u16, u16)>)> {
             format!("{0} → daprd-{0}", app.id()),
             vec![pair(sidecar.http), pair(sidecar.grpc)],
         ));
+        ends.push((format!("daprd-{0} → {0}", app.id()), vec![pair(ports.app(app))]));
         ends.push((
             format!("daprd-{} → redis", app.id()),
             vec![(before_redis(ports, app), ports.redis())],
@@ -146,6 +147,8 @@ pub(crate) fn rewire(
             if part.name == format!("daprd-{}", app.id()) {
                 let folder = wired_resources(context, app)?;
                 replace_flag(&mut part, "--resources-path=", format!("--resources-path={folder}"));
+                let app_port = format!("--app-port={}", before(ports, ports.app(app)));
+                replace_flag(&mut part, "--app-port=", app_port);
             }
         }
         for (app, variable) in CALLERS {
@@ -217,7 +220,7 @@ mod tests {
     fn no_two_wires_share_a_port_and_each_has_a_name_of_its_own() {
         let wires = ends(Ports::from_base(23_000).unwrap());
         let names: BTreeSet<&str> = wires.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!((names.len(), wires.len()), (14, 14));
+        assert_eq!((names.len(), wires.len()), (19, 19));
         let ours: Vec<u16> = wires
             .iter()
             .flat_map(|(_, ends)| ends.iter().map(|(port, _)| *port))

@@ -30,9 +30,13 @@ pub(super) async fn suspend(load: &Load, id: &IdCorrelacion, after: Duration, la
     if patched(load, id, &json!({"spec": {"suspend": true}})).await {
         load.book.deed(id, "suspended");
         sleep(lasts).await;
-        patched(load, id, &json!({"spec": {"suspend": false}})).await;
-        load.book.deed(id, "resumed");
+        resume(load, id).await;
     }
+}
+
+pub(super) async fn resume(load: &Load, id: &IdCorrelacion) {
+    patched(load, id, &json!({"spec": {"suspend": false}})).await;
+    load.book.deed(id, "resumed");
 }
 
 pub(super) async fn delete(load: &Load, id: &IdCorrelacion, after: Duration) {

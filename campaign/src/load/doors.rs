@@ -5,7 +5,7 @@ use kube::api::{DynamicObject, PostParams};
 use seedwork::{App, IdCorrelacion, SolicitudPago};
 use serde_json::{Value, json};
 
-use super::{Load, Order};
+use super::{Deed, Load, Order};
 
 /// Asks once. Whatever is not definite is [`Answer::Lost`].
 pub(super) async fn ask(load: &Load, order: &Order, door: Door, solicitud: &SolicitudPago) -> Answer {
@@ -87,6 +87,7 @@ async fn kubernetes(load: &Load, order: &Order, solicitud: &SolicitudPago) -> An
             "medioPago": solicitud.medio_pago,
             "monto": solicitud.dinero.monto(),
             "moneda": solicitud.dinero.moneda(),
+            "suspend": order.deed == Deed::Hold,
         },
     });
     let Ok(object) = serde_json::from_value::<DynamicObject>(object) else {

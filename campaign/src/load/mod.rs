@@ -17,7 +17,7 @@ use local::wait::until;
 use local::world::World;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use seedwork::{IdCliente, SolicitudPago};
+use seedwork::{IdCliente, IdCorrelacion, SolicitudPago};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::book::Book;
@@ -41,6 +41,8 @@ pub(crate) struct Load {
     payers: Vec<Payer>,
     /// Payments a second, in thousandths.
     rate: AtomicUsize,
+    /// No payment is asked for while so many are open.
+    most: AtomicUsize,
     /// No new payments.
     stopped: AtomicBool,
     /// Milliseconds for which no payment was asked for since too many were open.
@@ -73,6 +75,9 @@ pub(crate) enum Kind {
     Unknown,
 }
 
+/// How many payments a person holds while nothing else is asked for.
+const HELD: usize = 5;
+
 /// How many of each kind.
 const PAYERS: [(Kind, usize, &str); 6] = [
     (Kind::Plain, 40, ""),
@@ -92,6 +97,7 @@ impl Load {
         book: Arc<Book>,
         recorder: Arc<Recorder>,
         rate: f64,
+        most: usize,
     ) -> Outcome<Arc<Self>> {
         let mut payers = Vec::new();
         for (kind, count, address) in PAYERS {
@@ -121,6 +127,7 @@ impl Load {
             recorder,
             payers,
             rate: AtomicUsize::new(0),
+            most: AtomicUsize::new(most),
             stopped: AtomicBool::new(false),
             held_back: AtomicUsize::new(0),
         };
@@ -141,6 +148,11 @@ impl Load {
             .store(usize::try_from(thousandths).unwrap_or(1).max(1), Ordering::Relaxed);
     }
 
+    /// No payment is asked for while so many are open, from now on.
+    pub(crate) fn set_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
     /// No new payments from now on; what was asked for is asked for until it is answered.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
@@ -152,9 +164,9 @@ impl Load {
         Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
     }
 
-    /// Asks for payments until it is stopped: one after the other at its rate, whatever became of the others. While more
-    /// than `most` are open (as `open` counts them) none is asked for.
-    pub(crate) async fn run(self: Arc<Self>, seed: u64, most: usize, open: impl Fn() -> usize) {
+    /// Asks for payments until it is stopped: one after the other at its rate, whatever became of the others. While too many
+    /// are open (as `open` counts them) none is asked for.
+    pub(crate) async fn run(self: Arc<Self>, seed: u64, open: impl Fn() -> usize) {
         let mut random = StdRng::seed_from_u64(seed);
         let mut next = Instant::now();
         let mut number = 0;
@@ -164,7 +176,7 @@ impl Load {
             let gap = random.random_range(0.2..1.8) * 1000.0 / f64::from(rate);
             next += Duration::from_secs_f64(gap);
             sleep_until(next).await;
-            if open() >= most {
+            if open() >= self.most.load(Ordering::Relaxed) {
                 let pause = Duration::from_millis(100);
                 sleep(pause).await;
                 self.held_back.fetch_add(100, Ordering::Relaxed);
@@ -174,6 +186,25 @@ impl Load {
             let order = Order::draw(number, seed, &mut random, &self.payers);
             number += 1;
             tokio::spawn(Arc::clone(&self).pursue(order));
+        }
+    }
+
+    /// Makes a few payments that a person holds, so that there is something to look after while nothing is asked for.
+    pub(crate) async fn hold_some(&self, seed: u64) -> Vec<IdCorrelacion> {
+        let mut held = Vec::new();
+        let plain = self.payers.iter().filter(|payer| payer.kind == Kind::Plain);
+        for (number, payer) in plain.take(HELD).enumerate() {
+            let order = Order::held(number, seed, payer);
+            self.asked(&order, order.door).await;
+            held.push(order.id);
+        }
+        held
+    }
+
+    /// Lets them go on.
+    pub(crate) async fn resume(&self, held: &[IdCorrelacion]) {
+        for id in held {
+            deeds::resume(self, id).await;
         }
     }
 
@@ -196,7 +227,7 @@ impl Load {
             self.asks_for_something_else(&order).await;
         }
         match order.deed {
-            Deed::None => {}
+            Deed::None | Deed::Hold => {}
             Deed::Cancel { after } => deeds::cancel(&self, &order.id, after).await,
             Deed::Delete { after } => deeds::delete(&self, &order.id, after).await,
             Deed::Suspend { after, lasts } => deeds::suspend(&self, &order.id, after, lasts).await,

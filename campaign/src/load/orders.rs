@@ -57,6 +57,8 @@ pub(crate) enum Deed {
         /// When.
         when: Reached,
     },
+    /// `spec.suspend` from its creation on, until somebody takes it back.
+    Hold,
 }
 
 /// How far a payment must have got.
@@ -70,20 +72,20 @@ pub(crate) enum Reached {
 
 /// Cents of an amount choose what the gateway does (see its table); the weights add up to a thousand.
 const OUTCOMES: [(i64, u32); 14] = [
-    (0, 720),
-    (1, 45),
-    (2, 25),
-    (3, 10),
-    (11, 15),
-    (12, 25),
-    (13, 25),
-    (14, 15),
-    (15, 30),
-    (16, 30),
-    (17, 15),
+    (0, 850),
+    (1, 25),
+    (2, 15),
+    (3, 5),
+    (11, 10),
+    (12, 12),
+    (13, 12),
+    (14, 8),
+    (15, 15),
+    (16, 15),
+    (17, 8),
     (18, 5),
-    (19, 20),
-    (20, 20),
+    (19, 10),
+    (20, 10),
 ];
 
 /// Of which a client whose card never works has these.
@@ -92,11 +94,11 @@ const DECLINES: [i64; 3] = [1, 2, 3];
 impl Order {
     pub(super) fn draw(number: u64, seed: u64, random: &mut StdRng, payers: &[Payer]) -> Self {
         let kind = match random.random_range(0..1000) {
-            0..860 => Kind::Plain,
-            860..905 => Kind::NoMail,
-            905..925 => Kind::Unreachable,
-            925..945 => Kind::Late,
-            945..985 => Kind::Broke,
+            0..920 => Kind::Plain,
+            920..945 => Kind::NoMail,
+            945..955 => Kind::Unreachable,
+            955..970 => Kind::Late,
+            970..990 => Kind::Broke,
             _ => Kind::Unknown,
         };
         let of_kind: Vec<&Payer> = payers.iter().filter(|payer| payer.kind == kind).collect();
@@ -129,6 +131,27 @@ impl Order {
             again: random.random_range(0..100) < 5,
             other: random.random_range(0..1000) < 5,
             deed: deed(random, door),
+        }
+    }
+}
+
+impl Order {
+    /// A payment that a person holds before it begins; nothing is wrong with it.
+    pub(super) fn held(number: usize, seed: u64, payer: &Payer) -> Self {
+        let key = format!("h{seed}-{number}");
+        Self {
+            id: SolicitudPago::keyed_id(payer.id.as_str(), &key),
+            key,
+            solicitud: SolicitudPago {
+                id_cliente: payer.id.clone(),
+                medio_pago: MedioPago::ALL[0],
+                dinero: Dinero::from_minor(2_400, Moneda::USD).expect("24.00 is an amount"),
+            },
+            door: Door::Kubernetes,
+            comando: false,
+            again: false,
+            other: false,
+            deed: Deed::Hold,
         }
     }
 }

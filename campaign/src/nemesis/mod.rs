@@ -1,5 +1,6 @@
 //! What is broken, when, and the record of it.
 
+mod full;
 mod outage;
 mod recovery;
 mod storm;
@@ -22,6 +23,7 @@ use crate::recorder::Recorder;
 use crate::system::System;
 use crate::{Outcome, text};
 
+pub(crate) use self::full::Stores;
 pub(crate) use self::outage::Outage;
 pub(crate) use self::recovery::Recovery;
 
@@ -39,6 +41,8 @@ pub(crate) enum Kind {
     Restart,
     /// A wire is cut or bad, and mended later.
     Partition,
+    /// A store has no space left, and has some again later.
+    Full,
 }
 
 /// Which phase of the campaign a fault belongs to.
@@ -73,6 +77,7 @@ pub(crate) struct Fault {
 /// Who breaks things.
 pub(crate) struct Nemesis {
     system: Arc<System>,
+    stores: Stores,
     recorder: Arc<Recorder>,
     clock: Clock,
     inner: Mutex<Inner>,
@@ -95,12 +100,13 @@ struct Claim {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Kill,
         Self::KillAfterWrite,
         Self::Freeze,
         Self::Restart,
         Self::Partition,
+        Self::Full,
     ];
 
     /// In words.
@@ -111,6 +117,7 @@ impl Kind {
             Self::Freeze => "freeze",
             Self::Restart => "restart",
             Self::Partition => "partition",
+            Self::Full => "full",
         }
     }
 }
@@ -138,10 +145,17 @@ impl Fault {
 
 impl Nemesis {
     /// Nothing is broken yet; what will be is written to this file.
-    pub(crate) fn new(system: Arc<System>, recorder: Arc<Recorder>, clock: Clock, file: &Path) -> Outcome<Arc<Self>> {
+    pub(crate) fn new(
+        system: Arc<System>,
+        stores: Stores,
+        recorder: Arc<Recorder>,
+        clock: Clock,
+        file: &Path,
+    ) -> Outcome<Arc<Self>> {
         let file = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
         Ok(Arc::new(Self {
             system,
+            stores,
             recorder,
             clock,
             inner: Mutex::new(Inner {

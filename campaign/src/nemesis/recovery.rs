@@ -5,7 +5,8 @@
 //! answered after the fault, and the part has a share in that: as participant or its sidecar of what was answered; as
 //! operator, its sidecar, broker, API server or etcd of everything; as gateway of what takes money. For a door (BFF, its
 //! sidecar) it is the creation of a payment that was first asked for at this door after t.
-//! After an orderly restart t is when the old process was gone, and the time is counted from the signal.
+//! After an orderly restart t is when the old process was gone, and the time is counted from the signal; after a freeze both are
+//! when it may go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use rand::seq::SliceRandom as _;
 use seedwork::App;
 use serde::Serialize;
 use tokio::sync::broadcast;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Kind, Nemesis, Phase};
 use crate::Outcome;
@@ -31,6 +32,12 @@ use crate::recorder::News;
 /// How long progress is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a process is frozen.
+const FROZEN: Duration = Duration::from_secs(3);
+
+/// How long an orderly end may take: kube-apiserver waits up to 60 s for calls that hang.
+const LEAVING: Duration = Duration::from_secs(90);
+
 /// How long it took after one fault.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Recovery {
@@ -40,7 +47,7 @@ pub(crate) struct Recovery {
     pub(crate) kind: Kind,
     /// When.
     pub(crate) at: Millis,
-    /// From the signal to the first progress; none when there was none in time.
+    /// From the signal (the one that ends a freeze) to the first progress; none when there was none in time.
     pub(crate) took: Option<Millis>,
     /// From the signal until the part was ready again, as far as that was seen.
     pub(crate) ready: Option<Millis>,
@@ -49,23 +56,27 @@ pub(crate) struct Recovery {
 // === impl Nemesis ===
 
 impl Nemesis {
-    /// Breaks one part after the other until the time is up: every part is killed in turn, then every part is restarted
-    /// in turn, and so on. Puts how long each took into `recoveries`; fails when the system does not get well again.
+    /// Breaks one part after the other until the time is up, each so long after the progress that followed the one before:
+    /// every part is killed in turn, then every part is restarted, killed again, frozen, and so on. Puts how long each took
+    /// into `recoveries`; fails when the system does not get well again.
     pub(crate) async fn one_by_one(
         self: &Arc<Self>,
         seed: u64,
         book: &Book,
-        lasts: Duration,
+        calm: Duration,
+        end: Instant,
         recoveries: &mut Vec<Recovery>,
     ) -> Outcome {
         let mut random = StdRng::seed_from_u64(seed);
-        let end = Instant::now() + lasts;
         let mut parts = self.system.parts()?;
-        // Kills are what the promise is about: two rounds of them for one of restarts.
-        for round in 0.. {
-            let kind = if round % 3 == 2 { Kind::Restart } else { Kind::Kill };
+        // Kills are what the promise is about: every other round is of them.
+        for kind in [Kind::Kill, Kind::Restart, Kind::Kill, Kind::Freeze]
+            .into_iter()
+            .cycle()
+        {
             parts.shuffle(&mut random);
             for part in &parts {
+                sleep_until((Instant::now() + calm).min(end)).await;
                 if Instant::now() >= end {
                     return Ok(());
                 }
@@ -97,34 +108,45 @@ impl Nemesis {
             .system
             .process(part)
             .ok_or_else(|| format!("{part} has no process"))?;
-        let signal = if kind == Kind::Kill {
-            Signal::SIGKILL
-        } else {
-            Signal::SIGTERM
+        let signal = match kind {
+            Kind::Restart => Signal::SIGTERM,
+            Kind::Freeze => Signal::SIGSTOP,
+            Kind::Kill | Kind::KillAfterWrite | Kind::Partition | Kind::Full => Signal::SIGKILL,
         };
-        let at = self.clock.now();
+        let mut at = self.clock.now();
         process.signal(signal);
-        self.note(Phase::Recovery, kind, part, "");
-        let since = if kind == Kind::Kill {
-            at
-        } else {
-            // Until it is gone it still works.
-            until("the process to end", PATIENCE, async || {
-                if process.alive() {
-                    Err(format!("process {} runs", process.pid))
-                } else {
-                    Ok(())
-                }
-            })
-            .await
-            .map_err(|late| format!("{part}: {late}"))?;
-            self.clock.now()
+        let place = self.note(Phase::Recovery, kind, part, "");
+        // Until when it still worked, or did not work yet.
+        let since = match kind {
+            Kind::Restart => {
+                let gone = until("the process to end", LEAVING, async || {
+                    if process.alive() {
+                        Err(format!("process {} runs", process.pid))
+                    } else {
+                        Ok(())
+                    }
+                });
+                gone.await.map_err(|late| format!("{part}: {late}"))?;
+                self.clock.now()
+            }
+            Kind::Freeze => {
+                sleep(FROZEN).await;
+                process.signal(Signal::SIGCONT);
+                self.over(place);
+                at = self.clock.now();
+                at
+            }
+            Kind::Kill | Kind::KillAfterWrite | Kind::Partition | Kind::Full => at,
         };
         let progress = async {
             next(&mut news, |news| is_progress(news, part, since, book)).await;
             self.clock.now()
         };
         let ready = async {
+            // A frozen one was never anything else.
+            if kind == Kind::Freeze {
+                return None;
+            }
             let again = until("the part to be ready", PATIENCE, async || {
                 match self.system.process(part) {
                     Some((new, State::Ready)) if new != process => Ok(self.clock.now()),

@@ -13,6 +13,7 @@ use seedwork::{App, Step};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::full::STORES;
 use super::{Claim, Kind, Nemesis, Phase};
 use crate::Outcome;
 use crate::proxy::Mode;
@@ -129,13 +130,19 @@ impl Nemesis {
                 }
                 drop(claim);
             }),
-            64..88 => {
+            64..84 => {
                 let wire = wires.choose(random).cloned().unwrap_or_default();
                 let mode = mode(random);
                 let Some(claim) = self.claim(&wire) else { return false };
                 let nemesis = Arc::clone(self);
                 under_way.spawn(async move { nemesis.cut(Phase::Storm, &claim.target, mode, lasts).await });
                 true
+            }
+            84..88 => {
+                let store = STORES.choose(random).copied().unwrap_or("redis");
+                self.while_fair(store, false, |nemesis, claim| {
+                    under_way.spawn(async move { nemesis.fill(Phase::Storm, &claim.target, lasts).await });
+                })
             }
             _ => {
                 let write = WRITES.choose(random).copied().unwrap_or(Write::Created);
