@@ -41,7 +41,7 @@ struct Waiting {
 
 /// How many payments may wait for an answer at a time, found as TCP finds its congestion window (RFC 5681, additive increase,
 /// multiplicative decrease; RFC 7661, no increase of what is not used): a window of quick answers makes room for one more, and
-/// one of slow answers for half as many. In thousandths.
+/// one of slow answers for half as many. In millionths.
 #[derive(Debug)]
 pub(crate) struct Limit(usize);
 
@@ -110,23 +110,23 @@ pub async fn admit(shell: Arc<Shell>) {
 
 impl Limit {
     /// Enough for a start, and enough to find out whether there is room again.
-    const FIRST: usize = 32_000;
-    const LEAST: usize = 8_000;
-    const MOST: usize = 512_000;
+    const FIRST: usize = 32_000_000;
+    const LEAST: usize = 8_000_000;
+    const MOST: usize = 512_000_000;
 
     /// An answer took so long, while so many payments waited for one. Within the time that progress may wait for its write it
     /// cost nothing but itself.
     pub(crate) fn answered(&mut self, took: Duration, waited: usize) {
         if took > BEHIND {
-            self.0 = (self.0 - 500).max(Self::LEAST);
+            self.0 = (self.0 - 500_000).max(Self::LEAST);
         } else if waited >= self.places() {
-            self.0 = (self.0 + 1_000_000 / self.0).min(Self::MOST);
+            self.0 = (self.0 + 1_000_000_000_000 / self.0).min(Self::MOST);
         }
     }
 
     /// How many.
     pub(crate) fn places(&self) -> usize {
-        self.0 / 1_000
+        self.0 / 1_000_000
     }
 }
 

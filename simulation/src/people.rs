@@ -139,7 +139,7 @@ async fn ask(world: &Arc<World>, id: &IdCorrelacion, solicitud: &SolicitudPago, 
             key: Some(key.to_owned()),
             door,
             solicitud: solicitud.clone(),
-            at_ms: seedwork_runtime::now_ms(),
+            at_ms: seedwork_runtime::simulated::steady_ms(),
             answer: Answer::Lost,
         });
         if let Some(answer) = try_once(world, proc, solicitud, key).await {
@@ -196,7 +196,7 @@ fn apply(world: &Arc<World>, id: &IdCorrelacion, solicitud: &SolicitudPago) {
         key: None,
         door: Door::Kubernetes,
         solicitud: solicitud.clone(),
-        at_ms: seedwork_runtime::now_ms(),
+        at_ms: seedwork_runtime::simulated::steady_ms(),
         answer: Answer::Lost,
     });
     world.log.end(place, answer);

@@ -124,7 +124,7 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
         judge::closed_early(&world);
     }
     world.calm_down();
-    let calm_ms = seedwork_runtime::now_ms();
+    let calm_ms = seedwork_runtime::simulated::steady_ms();
     let quiet = settle(&world).await;
     let began = std::time::Instant::now();
     let verdict = judge::judge(&world, calm_ms, BOUND, quiet.as_ref());

@@ -12,6 +12,8 @@ thread_local! {
 
 struct World {
     epoch_ms: i64,
+    /// By how much the wall clock was set since, in milliseconds.
+    set_ms: i64,
     started: Instant,
     dice: SmallRng,
 }
@@ -25,6 +27,7 @@ pub struct Guard(());
 pub fn begin(epoch_ms: i64, seed: u64) -> Guard {
     let world = World {
         epoch_ms,
+        set_ms: 0,
         started: Instant::now(),
         dice: SmallRng::seed_from_u64(seed),
     };
@@ -42,17 +45,33 @@ impl Drop for Guard {
 pub fn set_clock(by_ms: i64) {
     WORLD.with_borrow_mut(|world| {
         if let Some(world) = world {
-            world.epoch_ms = world.epoch_ms.saturating_add(by_ms);
+            world.set_ms = world.set_ms.saturating_add(by_ms);
         }
     });
+}
+
+/// What the wall clock would show if nobody had set it: for whoever judges how long something took.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn steady_ms() -> i64 {
+    WORLD.with_borrow(|world| world.as_ref().expect("a simulation runs").steady_ms())
 }
 
 pub(crate) fn now_ms() -> Option<i64> {
     WORLD.with_borrow(|world| {
         let world = world.as_ref()?;
-        let passed = i64::try_from(world.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        Some(world.epoch_ms.saturating_add(passed))
+        Some(world.steady_ms().saturating_add(world.set_ms))
     })
+}
+
+// === impl World ===
+
+impl World {
+    fn steady_ms(&self) -> i64 {
+        let passed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.epoch_ms.saturating_add(passed)
+    }
 }
 
 pub(crate) fn new_id() -> Option<uuid::Uuid> {

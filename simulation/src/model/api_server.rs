@@ -277,7 +277,7 @@ impl ApiServer {
     }
 
     fn change(&self, inner: &mut Inner, object: Arc<PaymentSaga>, gone: bool) {
-        let at_ms = seedwork_runtime::now_ms();
+        let at_ms = seedwork_runtime::simulated::steady_ms();
         inner.changes.push(Change { at_ms, object, gone });
         self.changed.notify_waiters();
     }
