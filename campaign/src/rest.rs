@@ -145,9 +145,7 @@ impl Sight<'_> {
     /// Waits until these have been seen, and nothing was written since for a moment.
     pub(crate) async fn seen(&self, held: &[IdCorrelacion]) -> Outcome {
         let seen = until("payments that are held to be seen", SEEN, async || {
-            let unseen = held
-                .iter()
-                .filter(|id| self.recorder.last(id).is_none_or(|last| last.phase.is_none()));
+            let unseen = held.iter().filter(|id| self.recorder.last(id).is_none());
             let quiet = self.clock.now().saturating_sub(self.recorder.written().1);
             match unseen.count() {
                 0 if quiet >= QUIET => Ok(()),
