@@ -39,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) versions: u64,
     pub(crate) faults: Vec<Fault>,
     pub(crate) recoveries: Vec<Recovery>,
+    /// While there was one fault at a time no payment was asked for while so many were open.
+    pub(crate) recovery_open: usize,
     pub(crate) outage: Option<Outage>,
     pub(crate) memory: BTreeMap<String, Memory>,
     /// How many payments ended so, by phase and reason.
@@ -276,11 +278,13 @@ impl Report {
         writeln!(text, "\n## Recovery\n")?;
         writeln!(
             text,
-            "One fault at a time, under the same load, the next only after progress. Progress is the first version of any payment \
+            "One fault at a time, the next only after progress, under the same load but that no payment is asked for while {} are \
+             open: how soon it works again is to be seen, not how long the queue is. Progress is the first version of any payment \
              that can only be there because the part works again: a command was sent after the fault, carried out, answered, and \
              the answer recorded, and the part has a share in that (for the BFF and its sidecar: a payment that was first asked \
              for there after the fault was created). Counted from the signal, after a freeze from the one that ends it; after an \
-             orderly restart only what began once the old process was gone counts.\n"
+             orderly restart only what began once the old process was gone counts.\n",
+            self.recovery_open
         )?;
         writeln!(
             text,

@@ -195,6 +195,7 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
         versions: recorder.written().0,
         faults: nemesis.faults(),
         recoveries,
+        recovery_open: args.most_open.min(args.recovery_open),
         outage,
         memory,
         ends: ends(&book, &recorder),

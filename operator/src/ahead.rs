@@ -128,8 +128,7 @@ impl Held {
             let mut average = self.answers_take.lock().unwrap_or_else(PoisonError::into_inner);
             *average = (*average * 7 + took) / 8;
             if asked.waits_for_ours() {
-                let waiting = by_id.values().filter(|holding| holding.waits_for_ours()).count();
-                self.limit().answered(took, waiting);
+                self.limit().answered(took, waiting_for_ours(&by_id));
             }
         }
     }
@@ -148,8 +147,7 @@ impl Held {
         if is_stuck(&by_id) {
             return 0;
         }
-        let waiting = by_id.values().filter(|holding| holding.waits_for_ours()).count();
-        self.limit().places().saturating_sub(waiting)
+        self.limit().places().saturating_sub(waiting_for_ours(&by_id))
     }
 
     /// Forgets the payments whose resources are gone.
@@ -184,6 +182,11 @@ impl Held {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IdCorrelacion, Holding>> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many wait for a step that is done without asking anybody outside.
+fn waiting_for_ours(by_id: &BTreeMap<IdCorrelacion, Holding>) -> usize {
+    by_id.values().filter(|holding| holding.waits_for_ours()).count()
 }
 
 /// Whether half of many have waited for long.

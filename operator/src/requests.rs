@@ -11,13 +11,7 @@ use crate::shell::Shell;
 
 /// Starts the payment if it is unknown, now or when there is room, and answers with its state if it is known.
 pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fault> {
-    if is_answered(shell, &solicitar).await? {
-        return Ok(());
-    }
-    // None of these is a refusal: the door keeps the request and asks again, of this release or of the next. Asking the
-    // broker to deliver it again instead would fill the inbox with what cannot be done yet, before the answers that would help.
-    if let Some(why) = no_more(shell) {
-        leave(&solicitar, why);
+    if is_settled(shell, &solicitar).await? {
         return Ok(());
     }
     if shell.room.is_empty() && shell.held.room() > 0 {
@@ -33,27 +27,30 @@ pub async fn solicitar(shell: &Shell, solicitar: SolicitarPago) -> Result<(), Fa
 /// Starts a payment that has waited for room.
 pub async fn admitted(shell: &Shell, solicitar: &SolicitarPago) -> Result<(), Fault> {
     // Another replica may have begun it meanwhile, and the operator may be on its way out.
-    if is_answered(shell, solicitar).await? {
-        return Ok(());
-    }
-    if let Some(why) = no_more(shell) {
-        leave(solicitar, why);
+    if is_settled(shell, solicitar).await? {
         return Ok(());
     }
     create(shell, solicitar).await
 }
 
-/// Answers with the state of a payment that is known.
-async fn is_answered(shell: &Shell, solicitar: &SolicitarPago) -> Result<bool, Fault> {
+/// Whether there is nothing to begin: a known payment is answered with its state, and while none may begin the request is left.
+async fn is_settled(shell: &Shell, solicitar: &SolicitarPago) -> Result<bool, Fault> {
     let id = &solicitar.id_correlacion;
     let known = match shell.known(id) {
         Some(known) => Some(known),
         None => shell.archive.find(id).await?.map(Recorded::read).transpose()?,
     };
-    match known {
-        Some(known) => answer(shell, solicitar, &known).await.map(|()| true),
-        None => Ok(false),
+    if let Some(known) = known {
+        answer(shell, solicitar, &known).await?;
+        return Ok(true);
     }
+    // Not a refusal: the door keeps the request and asks again, of this release or of the next. Asking the broker to
+    // deliver it again instead would fill the inbox with what cannot be done yet, before the answers that would help.
+    let why = no_more(shell);
+    if let Some(why) = why {
+        leave(solicitar, why);
+    }
+    Ok(why.is_some())
 }
 
 async fn create(shell: &Shell, solicitar: &SolicitarPago) -> Result<(), Fault> {

@@ -133,9 +133,7 @@ impl Order {
             deed: deed(random, door),
         }
     }
-}
 
-impl Order {
     /// A payment that a person holds before it begins; nothing is wrong with it.
     pub(super) fn held(number: usize, seed: u64, payer: &Payer) -> Self {
         let key = format!("h{seed}-{number}");

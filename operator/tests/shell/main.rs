@@ -229,12 +229,7 @@ async fn a_request_waits_for_room_and_begins_as_soon_as_there_is_some() {
         // Its command goes out in the same breath; one more round lets that end.
         tokio::task::yield_now().await;
     };
-    let both = async {
-        tokio::select! {
-            () = operator::room::admit(Arc::clone(&shell)) => unreachable!("it goes on for ever"),
-            () = begun => {}
-        }
-    };
+    let both = beside(operator::room::admit(Arc::clone(&shell)), begun);
     let play = stage.play(both, async |server, _| {
         server.call("POST", "").await.answer(201, &object(None, "7"));
     });
@@ -346,12 +341,7 @@ async fn what_went_ahead_and_has_left_meanwhile_is_let_go() {
             tokio::task::yield_now().await;
         }
     };
-    let both = async {
-        tokio::select! {
-            () = operator::ahead::catch_up(Arc::clone(&shell)) => unreachable!("it goes on for ever"),
-            () = gone => {}
-        }
-    };
+    let both = beside(operator::ahead::catch_up(Arc::clone(&shell)), gone);
     let play = stage.play(both, async |server, _| {
         // Another replica brought it to its end, and it was archived and deleted.
         server.call("PUT", "/status").await.refuse(404);
@@ -373,12 +363,7 @@ async fn an_answer_that_comes_while_progress_is_written_is_recorded_over_that_wr
         late.await.unwrap();
         replies::respuesta(&shell, &last).await
     };
-    let both = async {
-        tokio::select! {
-            () = operator::ahead::catch_up(Arc::clone(&shell)) => unreachable!("it goes on for ever"),
-            result = answered => result,
-        }
-    };
+    let both = beside(operator::ahead::catch_up(Arc::clone(&shell)), answered);
     let result = stage
         .play(both, async |server, _| {
             let progress = server.call("PUT", "/status").await;
@@ -404,9 +389,14 @@ async fn until_told(shell: Arc<operator::shell::Shell>) {
         // Told in the same breath as it is recorded; one more round lets that end.
         tokio::task::yield_now().await;
     };
+    beside(operator::ahead::catch_up(Arc::clone(&shell)), told).await;
+}
+
+/// Does this while that runs, which never ends by itself.
+async fn beside<T>(that: impl Future<Output = ()>, this: impl Future<Output = T>) -> T {
     tokio::select! {
-        () = operator::ahead::catch_up(Arc::clone(&shell)) => unreachable!("it goes on for ever"),
-        () = told => {}
+        () = that => unreachable!("it goes on for ever"),
+        result = this => result,
     }
 }
 
