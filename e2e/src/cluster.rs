@@ -10,6 +10,7 @@ use serde_json::Value;
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
 /// One release in one namespace.
+#[derive(Clone)]
 pub(crate) struct Cluster {
     /// The namespace.
     pub(crate) namespace: String,

@@ -137,11 +137,14 @@ pub(crate) async fn upgrade(
     let mut more = vec!["operator.politicaNotificacion=Compensate", &deadline];
     more.extend(values.iter().map(String::as_str));
     // The rest is asked for while pods are replaced: helm runs in a thread of its own.
-    let (installed, rest) = tokio::join!(
-        async { tokio::task::block_in_place(|| cluster.install_chart(newer.path(), &more)) },
-        ask_all(world, cliente, "e2e-upgrade", payments * 3 / 4..payments)
-    );
-    installed?;
+    let (helm, folder) = (cluster.clone(), newer.path().to_owned());
+    let more: Vec<String> = more.into_iter().map(str::to_owned).collect();
+    let helm = tokio::task::spawn_blocking(move || {
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        helm.install_chart(&folder, &more)
+    });
+    let rest = ask_all(world, cliente, "e2e-upgrade", payments * 3 / 4..payments).await;
+    helm.await.map_err(text)??;
     taken.extend(rest?);
     // Not every value replaces every pod; this does.
     cluster.kubectl(&["rollout", "restart", "deployment"])?;

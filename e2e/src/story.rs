@@ -63,7 +63,7 @@ async fn in_namespace(cluster: &Cluster, play: &Play) -> Outcome {
         cluster.install(&["operator.politicaNotificacion=Compensate"])
     })
     .await?;
-    let doors = Doors::open(&cluster.namespace, ports);
+    let doors = Doors::open(&cluster.namespace, ports, world.http());
     let ana = step("a client", client(world)).await?;
     let mut all = first_payments(cluster, world, &ana, ports).await?;
     step("helm test", async { cluster.test().map(drop) }).await?;
