@@ -30,7 +30,9 @@ impl Recorded {
     /// # Errors
     /// [`Fault::Rejected`] when it is no payment; [`Fault::Unavailable`] when it is one of a newer operator's, which is
     /// at work beside this one or will be again.
-    pub fn read(object: PaymentSaga) -> Result<Self, Fault> {
+    pub fn read(mut object: PaymentSaga) -> Result<Self, Fault> {
+        // A third of the resource, and the API server's own: a write that says nothing of them leaves them as they are.
+        object.metadata.managed_fields = None;
         let payment = Payment::try_from_resource(&object).map_err(|unfit| match unfit {
             Unfit::Newer(_) => Fault::unavailable("failed to follow a payment", unfit),
             Unfit::Name | Unfit::Fields(_) | Unfit::Politica(_) => Fault::Rejected(vec![unfit.to_string()]),

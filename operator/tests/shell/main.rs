@@ -13,6 +13,7 @@ mod people;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::runtime::controller::Action as Requeue;
 use operator::reconcile::{on_error, reconcile};
 use operator::record::Recorded;
@@ -48,6 +49,24 @@ async fn an_answer_is_judged_on_a_fresh_read_and_its_command_goes_out_after_the_
         .await;
     result.unwrap();
     assert_eq!(stage.topics(), ["inbox-integracion-pagos", "inbox-bff"]);
+}
+
+#[tokio::test]
+async fn who_wrote_which_field_is_left_to_the_api_server() {
+    let mut stage = Stage::new().await;
+    let mut object = object(None, "7");
+    object.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
+    let answer = answer(Step::CrearFacturacion);
+    let shell = Arc::clone(&stage.shell);
+    let result = stage
+        .play(replies::respuesta(&shell, &answer), async |server, _| {
+            server.call("GET", "").await.answer(200, &object);
+            let write = server.call("PUT", "/status").await;
+            assert_eq!(write.body["metadata"].get("managedFields"), None);
+            write.accept("8");
+        })
+        .await;
+    result.unwrap();
 }
 
 #[tokio::test]

@@ -9,11 +9,11 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Instrument as _, Level, Span};
+use tracing::{Instrument as _, Level, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{DynFilterFn, dynamic_filter_fn};
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::{Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::serve::StartupError;
@@ -81,15 +81,19 @@ pub fn init(name: &'static str, args: &TelemetryArgs) -> Result<Guard, StartupEr
 
 /// The filter of traces. Dynamic, so that every span is asked about: a library that only asks whether it would be logged
 /// (sqlx does, through the log crate) leaves the answer behind in its thread, and a span that nobody asks about would
-/// inherit it.
-fn of_ours<S>() -> DynFilterFn<S> {
-    dynamic_filter_fn(|metadata, _| traced(metadata.level(), metadata.target()))
+/// inherit it. What is below its level is nobody's business, and the hint says so once and for all: otherwise each frame of
+/// each connection would ask.
+fn of_ours<S: Subscriber>() -> impl Filter<S> + 'static {
+    dynamic_filter_fn(|metadata, _| traced(metadata.level(), metadata.target())).with_max_level_hint(LEAST)
 }
+
+/// The least important level that is traced.
+const LEAST: Level = Level::INFO;
 
 /// What of the spans and events of this process belongs into traces: ours, and not kube's own, which has a span for
 /// each look at each resource and would push the payments out of a collector that keeps so many traces and no more.
 fn traced(level: &Level, target: &str) -> bool {
-    *level <= Level::INFO && !target.starts_with("kube")
+    *level <= LEAST && !target.starts_with("kube")
 }
 
 impl Drop for Guard {
@@ -181,6 +185,7 @@ pub async fn http_span(request: Request, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use tracing_log::AsTrace as _;
+    use tracing_subscriber::filter::LevelFilter;
 
     use super::*;
 
@@ -205,6 +210,12 @@ mod tests {
             let span = tracing::info_span!("a payment");
             assert!(traceparent_of(&span).is_some());
         });
+    }
+
+    #[test]
+    fn what_is_below_the_level_is_not_even_asked_about() {
+        let filter = of_ours::<tracing_subscriber::Registry>();
+        assert_eq!(filter.max_level_hint(), Some(LevelFilter::INFO));
     }
 
     #[test]
