@@ -123,7 +123,8 @@ bench-soak: tools ## One loop of 64 clients: payment 100,000 costs what payment 
 	@$(BIN)/bench --json $(TARGET)/bench-soak.json --soak $(or $(PAYMENTS),100000) $(BENCH)
 
 # A failed run says where its evidence is. SEED=… asks for and breaks the same again. An hour of it, with its report:
-# make campaign PROFILE=release MINUTES=65 CAMPAIGN="--rate 17 --every 2.5 --most-open 600 --storm 0.3 --rest 240 --report docs/campaign.md"
+# make campaign PROFILE=release MINUTES=66 CAMPAIGN="--rate 17 --every 2.2 --most-open 600 --storm 0.34 --calm 3 --recovery-open 200 \
+#   --rest 240 --report docs/campaign.md"
 .PHONY: campaign
 campaign: tools ## Load and faults on a system of its own, then rest and a verdict: MINUTES=5 SEED=… CAMPAIGN="…"
 	cargo build --locked --bins --profile $(PROFILE) $(addprefix --package ,$(IMAGES) campaign)
