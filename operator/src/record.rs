@@ -31,7 +31,7 @@ impl Recorded {
     /// [`Fault::Rejected`] when it is no payment; [`Fault::Unavailable`] when it is one of a newer operator's, which is
     /// at work beside this one or will be again.
     pub fn read(mut object: PaymentSaga) -> Result<Self, Fault> {
-        // A third of the resource, and the API server's own: a write that says nothing of them leaves them as they are.
+        // They are the API server's own: a write that says nothing of them leaves them as they are.
         object.metadata.managed_fields = None;
         let payment = Payment::try_from_resource(&object).map_err(|unfit| match unfit {
             Unfit::Newer(_) => Fault::unavailable("failed to follow a payment", unfit),
