@@ -16,9 +16,15 @@ use crate::violation::Violation;
 pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
     if let Some(effects) = &cases.evidence.effects {
         verdict.looked(Check::Order, effects.len());
+        let by_id: BTreeMap<_, _> = cases.payments.iter().map(|case| (case.id, case)).collect();
         let mut accounts: BTreeMap<&IdCorrelacion, Account> = BTreeMap::new();
         for Effect { id, action, .. } in effects {
-            verdict.found(accounts.entry(id).or_default().effect(id, *action));
+            let taken_over = |step| by_id.get(id).is_some_and(|case| case.taken_over(step));
+            verdict.found(accounts.entry(id).or_default().effect(id, *action, taken_over));
+        }
+        for (id, account) in &accounts {
+            let left = account.late.difference(&account.undone).next();
+            verdict.found(left.map(|step| Violation::EffectAfterUndo((*id).clone(), *step)));
         }
         for case in &cases.payments {
             let did = accounts.get(case.id).map(|account| &account.done);
@@ -49,23 +55,30 @@ struct Account {
     done: BTreeSet<Step>,
     undone: BTreeSet<Step>,
     told: bool,
+    /// Taken over by a person, and done after the client was told that all was undone.
+    late: BTreeSet<Step>,
 }
 
 // === impl Account ===
 
 impl Account {
-    fn effect(&mut self, id: &IdCorrelacion, action: Action) -> Option<Violation> {
+    /// What a person took over may be done all the same, and is undone then, whatever was undone meanwhile.
+    fn effect(&mut self, id: &IdCorrelacion, action: Action, taken_over: impl Fn(Step) -> bool) -> Option<Violation> {
         let id = || id.clone();
         match action {
             // Once the client is told that all was undone, everything was.
-            Action::Do(step) if self.told || self.undone.contains(&step) => {
+            Action::Do(step) if self.undone.contains(&step) || self.told && !taken_over(step) => {
                 self.done.insert(step);
                 Some(Violation::EffectAfterUndo(id(), step))
             }
-            Action::Do(step) => (!self.done.insert(step)).then(|| Violation::EffectTwice(id(), action)),
+            Action::Do(step) => {
+                self.late.extend(self.told.then_some(step));
+                (!self.done.insert(step)).then(|| Violation::EffectTwice(id(), action))
+            }
             Action::Undo(step) if !self.done.contains(&step) => Some(Violation::UndoOfNothing(id(), step)),
             Action::Undo(step) => {
-                let earlier = self.undone.iter().next().copied().filter(|earlier| *earlier < step);
+                let earlier = self.undone.iter().next().copied();
+                let earlier = earlier.filter(|earlier| *earlier < step && !taken_over(step));
                 if !self.undone.insert(step) {
                     return Some(Violation::EffectTwice(id(), action));
                 }

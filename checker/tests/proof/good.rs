@@ -18,15 +18,16 @@ fn steps() -> impl Strategy<Value = Option<Step>> {
 fn plots() -> impl Strategy<Value = Plot> {
     let then = prop_oneof![Just(Then::Works), Just(Then::ByHand), Just(Then::Stays)];
     let silent = option::weighted(0.2, (select(Step::ALL.to_vec()), any::<bool>()));
-    let rare = any::<[bool; 3]>();
+    let rare = any::<[bool; 4]>();
     (steps(), silent, steps(), steps(), then, rare).prop_map(
-        |(refused, silent, cancelled, failing, then, [lenient, untold, charged_back])| Plot {
+        |(refused, silent, cancelled, failing, then, [lenient, overtaken, untold, charged_back])| Plot {
             refused,
             silent,
             cancelled,
             lenient,
             failing,
             then,
+            overtaken,
             untold,
             charged_back,
         },
@@ -101,7 +102,7 @@ fn the_run_that_wrongs_are_planted_in_is_without_fault_and_everything_of_it_is_j
     assert_eq!(verdict.judged(Check::Archive), Some(payments - 1));
     assert_eq!(
         verdict.to_string(),
-        "13 payments, 4 completed, 8 compensated, 1 stalled, 0 violations"
+        "14 payments, 4 completed, 9 compensated, 1 stalled, 0 violations"
     );
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use checker::{Effect, Factura, Importe, Movimiento, Notificacion, Pago, TipoMovimiento, Version};
-use saga::{Applied, Controls, Memory, Next, OnExhausted, Politica, Saga, apply, chargeback, next};
+use saga::{Applied, Controls, Memory, Next, OnExhausted, Politica, Saga, StepState, apply, chargeback, next};
 use seedwork::contrato::Respuesta;
 use seedwork::{Action, IdCorrelacion, Outcome, Reason, SolicitudPago, Step};
 
@@ -22,6 +22,8 @@ pub(crate) struct Plot {
     pub(crate) failing: Option<Step>,
     /// What becomes of that.
     pub(crate) then: Then,
+    /// What a person took over undone is done after the end all the same, and undone again.
+    pub(crate) overtaken: bool,
     /// Nobody can be told of the reversal.
     pub(crate) untold: bool,
     /// The bank takes the money of the completed payment back.
@@ -120,7 +122,12 @@ impl Player {
                     self.pago("CONTRACARGADO");
                     self.write(chargeback(&self.saga, because("Contracargo")));
                 }
-                None => return self.left,
+                None => {
+                    if self.plot.overtaken {
+                        self.overtaken();
+                    }
+                    return self.left;
+                }
             }
         }
     }
@@ -202,6 +209,19 @@ impl Player {
         self.undone(step);
         self.answer(action, Outcome::Done);
         true
+    }
+
+    /// The command of a step that a person took over comes at last, and then its undo.
+    fn overtaken(&mut self) {
+        for step in [Step::CrearFacturacion, Step::ConfirmarFacturacion] {
+            let paso = self.saga.pasos.iter().find(|paso| paso.nombre == step);
+            let taken_over = paso.is_some_and(|paso| paso.estado == StepState::Resolved);
+            let done = self.left.effects.iter().any(|effect| effect.action == Action::Do(step));
+            if taken_over && !done {
+                self.effect(Action::Do(step), Some(self.solicitud.dinero.into()));
+                self.effect(Action::Undo(step), None);
+            }
+        }
     }
 
     /// What undoing a step changes, if there is anything to undo.

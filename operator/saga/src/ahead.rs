@@ -66,23 +66,28 @@ impl Saga {
         Some(saga)
     }
 
-    /// Before the payment turns round: whatever may have been issued counts as issued. Each counts as a transition, so
-    /// that no replica that ran ahead has reached the number of what follows.
+    /// Before a person's word is written: what may have been issued counts as transitions, so that no replica that ran
+    /// ahead has reached the number of what follows, and none writes over it what knows nothing of it.
+    pub(crate) fn outnumber(&mut self) {
+        for _ in self.perhaps_issued() {
+            self.secuencia += 1;
+        }
+    }
+
+    /// Before the payment turns round: whatever may have been issued counts as issued, and is [outnumbered](Self::outnumber).
     pub(crate) fn own_up(&mut self, cause: &Cause) {
         match cause.kind {
             // Nobody goes on after a refusal: a step's answer is one and the same for whoever asks.
             CauseKind::Refused => return,
             CauseKind::Expired | CauseKind::Cancelled | CauseKind::Deleted | CauseKind::Chargeback => {}
         }
+        self.outnumber();
         let perhaps = self.perhaps_issued();
         let Some(issued) = self.issued().filter(|_| !perhaps.is_empty()) else {
             return;
         };
         for paso in &mut self.pasos[issued..perhaps.end] {
             paso.estado = StepState::Expired;
-        }
-        for _ in perhaps {
-            self.secuencia += 1;
         }
     }
 }

@@ -24,6 +24,9 @@ pub enum Ignored {
     Duplicate,
     /// The step has been given up, or is being undone: what its command did no longer matters.
     Late,
+    /// A person took the step over, and it was done all the same. A participant that does it now holds no tombstone: this
+    /// undo is to be published again, before and after the payment's end. What the person said stands.
+    TakenOver(Action),
     /// This command was never issued.
     NotIssued,
     /// The payment has ended.
@@ -51,6 +54,11 @@ pub fn apply(saga: &Saga, reply: &Respuesta) -> Applied {
         id_correlacion: _,
         outcome,
     } = reply;
+    if let (Action::Do(step), Outcome::Done) = (action, outcome)
+        && saga.paso(*step).is_some_and(|paso| paso.estado == StepState::Resolved)
+    {
+        return Applied::Ignored(Ignored::TakenOver(Action::Undo(*step)));
+    }
     if saga.ended() {
         return Applied::Ignored(Ignored::AfterEnd);
     }

@@ -17,7 +17,7 @@
 //! is published again, by any replica, until its answer is.
 //!
 //! Architecture invariants: the manifest lists no runtime, client, clock or randomness; a step that was issued is
-//! undone whatever was answered, and one that may have been is too; `secuencia` grows by one per transition; the phase
+//! undone whatever was answered, and one that may have been is too; `secuencia` counts transitions; the phase
 //! is derived, never stored here.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

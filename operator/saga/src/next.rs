@@ -141,6 +141,7 @@ pub fn obey(saga: &Saga, controls: &Controls) -> Option<Saga> {
         && saga.retry_seen.as_ref() != Some(request)
     {
         return Some(saga.changed(|next| {
+            next.outnumber();
             if let Some(failing) = saga.failing() {
                 next.set(failing.nombre, StepState::Undoing, None);
             }

@@ -212,7 +212,7 @@ impl Saga {
         self.pasos.iter().find(|paso| paso.nombre == nombre)
     }
 
-    /// The next value. The only place where `secuencia` grows.
+    /// The next value, with the next number.
     pub(crate) fn changed(&self, change: impl FnOnce(&mut Self)) -> Self {
         let mut saga = self.clone();
         change(&mut saga);

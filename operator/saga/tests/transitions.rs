@@ -415,6 +415,28 @@ fn nothing_that_happens_after_the_end_changes_a_payment_but_a_chargeback() {
 }
 
 #[test]
+fn what_is_done_after_a_person_took_it_over_is_undone_and_nothing_else_is() {
+    let mut met = 0;
+    for saga in all_reachable() {
+        for paso in &saga.pasos {
+            for event in replies() {
+                let Event::Reply(Action::Do(step), outcome) = &event else {
+                    continue;
+                };
+                if *step != paso.nombre {
+                    continue;
+                }
+                let owes = matches!(happen(&saga, &event), Outcomes::Same(said) if said.contains("TakenOver"));
+                let done_after_all = paso.estado == StepState::Resolved && *outcome == Outcome::Done;
+                assert_eq!(owes, done_after_all, "{saga:?}, {event:?}");
+                met += usize::from(owes);
+            }
+        }
+    }
+    assert!(met > 0, "a step was taken over");
+}
+
+#[test]
 fn the_same_answer_twice_is_written_once() {
     for saga in all_reachable() {
         for event in replies() {

@@ -1,34 +1,9 @@
 //! What `/metrics` says of payments.
 
-use std::time::Duration;
-
 use operator::census;
-use saga::{Controls, Memory, Next, Saga};
 
 use crate::fixture::{self, Stage};
-use crate::payments::{ended, object, started};
-
-/// The payment after a word of a person's, or after its time was up.
-fn told(saga: &Saga, controls: &Controls, memory: &Memory) -> Saga {
-    match saga::next(saga, controls, memory) {
-        Next::Record(changed) => changed,
-        other @ (Next::Send(_) | Next::Wait(_) | Next::Rest | Next::Ended) => panic!("{other:?}"),
-    }
-}
-
-fn stalled() -> Saga {
-    let cancel = Controls {
-        cancel: true,
-        ..Controls::default()
-    };
-    let late = Memory {
-        elapsed: Duration::from_hours(1),
-        sends: 1,
-        last_send: Some(Duration::ZERO),
-    };
-    let undoing = told(&started(), &cancel, &Memory::default());
-    told(&undoing, &Controls::default(), &late)
-}
+use crate::payments::{ended, object, stalled};
 
 #[tokio::test]
 async fn a_stalled_payment_is_counted_while_it_is_and_leaves_the_gauge() {

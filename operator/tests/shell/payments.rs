@@ -1,13 +1,14 @@
 //! The payment that the tests are about, as the engine and as the API server have it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DeserializeGuard;
 use operator::crd::PaymentSaga;
 use operator::resource;
 use operator::shell::Watched;
-use saga::{Applied, OnExhausted, Politica, Saga};
+use saga::{Applied, Controls, Memory, Next, OnExhausted, Politica, Saga};
 use seedwork::contrato::Respuesta;
 use seedwork::{Action, App, IdCorrelacion, MedioPago, Moneda, Outcome, SolicitudPago, Step};
 
@@ -46,6 +47,29 @@ pub(crate) fn done(saga: &Saga, step: Step) -> Saga {
         Applied::Changed(changed) => changed,
         Applied::Ignored(why) => panic!("{step}: {why:?}"),
     }
+}
+
+/// The payment after a word of a person's, or after its time was up.
+pub(crate) fn told(saga: &Saga, controls: &Controls, memory: &Memory) -> Saga {
+    match saga::next(saga, controls, memory) {
+        Next::Record(changed) => changed,
+        other @ (Next::Send(_) | Next::Wait(_) | Next::Rest | Next::Ended) => panic!("{other:?}"),
+    }
+}
+
+/// A payment whose first step and its undo nobody answered.
+pub(crate) fn stalled() -> Saga {
+    let cancel = Controls {
+        cancel: true,
+        ..Controls::default()
+    };
+    let late = Memory {
+        elapsed: Duration::from_hours(1),
+        sends: 1,
+        last_send: Some(Duration::ZERO),
+    };
+    let undoing = told(&started(), &cancel, &Memory::default());
+    told(&undoing, &Controls::default(), &late)
 }
 
 /// The payment's resource as the API server has it; without a saga, as it was just created.

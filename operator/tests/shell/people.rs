@@ -11,13 +11,13 @@ use operator::reconcile::reconcile;
 use operator::resource::FINALIZER;
 use operator::shell::Watched;
 use operator::{replies, requests};
-use saga::Saga;
+use saga::{Controls, Memory, Saga};
 use seedwork::contrato::Contracargo;
-use seedwork::{Fault, Message, Step};
+use seedwork::{Action, Fault, Message, Step};
 use serde_json::json;
 
 use crate::fixture::Stage;
-use crate::payments::{answer, applied_by_a_person, done, ended, object, payment, started, watched};
+use crate::payments::{answer, applied_by_a_person, done, ended, object, payment, stalled, started, told, watched};
 
 fn without_finalizer(saga: Option<&Saga>) -> PaymentSaga {
     let mut object = object(saga, "7");
@@ -242,6 +242,45 @@ async fn a_chargeback_of_an_archived_payment_is_not_held_up_by_what_was_asked_of
         .iter()
         .any(|one| matches!(one, Message::ContracargoAtendido { .. }));
     assert!(undo && attended, "{sent:?}");
+}
+
+#[tokio::test]
+async fn what_is_done_after_a_person_took_it_over_is_undone_though_the_payment_has_left() {
+    let word = Controls {
+        resolved_by: Some("ana: there is no invoice".to_owned()),
+        ..Controls::default()
+    };
+    let taken_over = told(&stalled(), &word, &Memory::default());
+    let late = Memory {
+        elapsed: Duration::from_hours(1),
+        ..Memory::default()
+    };
+    let left = told(&taken_over, &Controls::default(), &late);
+    assert!(left.ended());
+    for (saga, has_left) in [(&taken_over, false), (&left, false), (&left, true)] {
+        let mut stage = Stage::new().await;
+        let object = object(Some(saga), "7");
+        if has_left {
+            stage.archive(&object).await;
+        }
+        let shell = Arc::clone(&stage.shell);
+        let answer = answer(Step::CrearFacturacion);
+        let result = stage
+            .play(replies::respuesta(&shell, &answer), async |server, _| {
+                let read = server.call("GET", "").await;
+                if has_left {
+                    read.refuse(404);
+                } else {
+                    read.answer(200, &object);
+                }
+            })
+            .await;
+        result.unwrap();
+        let [Message::Comando(comando)] = &stage.messages()[..] else {
+            panic!("one command and no write");
+        };
+        assert_eq!(comando.action, Action::Undo(Step::CrearFacturacion));
+    }
 }
 
 #[tokio::test]

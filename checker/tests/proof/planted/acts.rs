@@ -51,6 +51,15 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             Violation::EffectAfterUndo(id("undone"), Step::CrearNotificacion),
         ),
         wrong(
+            "what a person took over is done after the end and not undone",
+            |run| {
+                let undo = Action::Undo(Step::ConfirmarFacturacion);
+                let effects = run.evidence.effects.as_mut().unwrap();
+                effects.retain(|effect| effect.id != id("overtaken") || effect.action != undo);
+            },
+            Violation::EffectAfterUndo(id("overtaken"), Step::ConfirmarFacturacion),
+        ),
+        wrong(
             "money is set aside again after it was returned",
             |run| run.line("undone", Autorizacion),
             Violation::EffectAfterUndo(id("undone"), step),

@@ -60,6 +60,17 @@ pub(crate) fn good() -> Run {
         .with("stalled", "hilda", failing(Then::Stays))
         .with("by-hand", "ines", failing(Then::ByHand))
         .with(
+            "overtaken",
+            "lola",
+            Plot {
+                silent: Some((Step::ConfirmarFacturacion, false)),
+                failing: Some(Step::ConfirmarFacturacion),
+                then: Then::ByHand,
+                overtaken: true,
+                ..plot()
+            },
+        )
+        .with(
             "untold",
             "julia",
             Plot {

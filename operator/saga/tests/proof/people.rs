@@ -5,6 +5,7 @@ use std::time::Duration;
 use saga::{CauseKind, StepState};
 use seedwork::{Action, Phase, Step};
 
+use crate::model::participants::{Doc, Luck};
 use crate::model::simulation::{Faults, Looked, Simulation};
 use crate::scenarios::{DAY, HOUR, cause, ended, estados, payment, stalled};
 
@@ -136,6 +137,38 @@ fn a_step_that_a_person_takes_over_is_kept_as_such_and_the_undoing_goes_on() {
     let sim = ended(sim);
     assert_eq!(sim.record.phase(), Phase::Compensated);
     assert_eq!(estados(&sim)[..2], [StepState::Resolved, StepState::Resolved]);
+}
+
+#[test]
+fn a_step_that_is_done_after_a_person_took_it_over_is_undone_before_the_end_and_after_it() {
+    let step = Step::CrearFacturacion;
+    for after_the_end in [false, true] {
+        // Its command and its undo are held up; the person hears of nothing but silence.
+        let mut sim = payment(Faults {
+            silent: vec![Action::Do(step), Action::Undo(step)],
+            ..Faults::default()
+        });
+        sim.settle(HOUR);
+        assert_eq!(sim.record.phase(), Phase::Stalled);
+        sim.controls.resolved_by = Some("ana: there is no invoice".to_owned());
+        if after_the_end {
+            sim = ended(sim);
+        } else {
+            assert!(sim.step(DAY), "the word is recorded");
+        }
+        assert_eq!(estados(&sim)[0], StepState::Resolved);
+        assert_eq!(sim.participants.facturacion, Doc::Nothing);
+        sim.faults.silent.clear();
+        sim.handle(Action::Do(step), Luck::Good);
+        assert_eq!(sim.participants.facturacion, Doc::Did);
+        let sim = ended(sim);
+        assert_eq!(
+            sim.participants.facturacion,
+            Doc::Undone,
+            "after the end: {after_the_end}"
+        );
+        assert_eq!(estados(&sim)[0], StepState::Resolved, "what the person said stands");
+    }
 }
 
 #[test]

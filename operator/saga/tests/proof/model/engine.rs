@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use saga::{
-    Applied, Aviso, Backoff, Controls, Memory, Next, Politica, Saga, StepState, apply, chargeback, may_wait, next,
+    Applied, Aviso, Backoff, Controls, Ignored, Memory, Next, Politica, Saga, StepState, apply, chargeback, may_wait,
+    next,
 };
 use seedwork::{Action, Phase, Reason, Step};
 
@@ -52,6 +53,8 @@ pub(crate) struct View {
     pub(crate) outstanding: Option<Action>,
     pub(crate) reason: Option<Reason>,
     pub(crate) resolved: bool,
+    /// The person who asked for a retry was heard.
+    pub(crate) retried: bool,
 }
 
 /// Every value met so far, and every answer given.
@@ -141,6 +144,7 @@ impl Engine {
     fn applied(&mut self, saga: &Saga, applied: Applied) -> Decision {
         match applied {
             Applied::Changed(new) => self.changed(saga, new),
+            Applied::Ignored(Ignored::TakenOver(undo)) => Decision::Send(undo),
             Applied::Ignored(_) => Decision::Nothing,
         }
     }
@@ -222,6 +226,7 @@ impl View {
             outstanding: saga.outstanding(),
             reason: saga.reason(),
             resolved: saga.pasos.iter().any(|paso| paso.estado == StepState::Resolved),
+            retried: saga.retry_seen.is_some(),
         }
     }
 }

@@ -82,10 +82,11 @@ impl Explorer {
             let from = number(here);
             let depth = self.parents[here].1 + 1;
             for next in after.drain(..) {
-                if self.meet(next, from, depth) {
-                    let here = self.worlds.len() - 1;
-                    self.judge(&world, &next).map_err(|law| self.trace(law, here))?;
-                }
+                let new = self.meet(next, from, depth);
+                // Every write, also where it leads to what was met another way.
+                let written = self.judge_write(&world, &next);
+                let judged = written.and_then(|()| if new { self.judge_world(&next) } else { Ok(()) });
+                judged.map_err(|law| self.trace_over(law, here, &next))?;
             }
             here += 1;
         }
@@ -112,15 +113,20 @@ impl Explorer {
         known == new
     }
 
-    fn judge(&mut self, before: &World, after: &World) -> Result<(), Broken> {
-        let (old, new) = (self.engine.view(before.record), self.engine.view(after.record));
-        if before.record != after.record && self.writes.insert((before.record, after.record)) {
-            laws::write(old, new)?;
-            if old.phase != new.phase {
-                self.moves.insert((old.phase, new.phase));
-            }
+    fn judge_write(&mut self, before: &World, after: &World) -> Result<(), Broken> {
+        if before.record == after.record || !self.writes.insert((before.record, after.record)) {
+            return Ok(());
         }
-        laws::world(new, after.participants)
+        let (old, new) = (self.engine.view(before.record), self.engine.view(after.record));
+        laws::write(old, new)?;
+        if old.phase != new.phase {
+            self.moves.insert((old.phase, new.phase));
+        }
+        Ok(())
+    }
+
+    fn judge_world(&self, world: &World) -> Result<(), Broken> {
+        laws::world(self.engine.view(world.record), world.participants)
     }
 
     /// From every world, what happens when nothing is disturbed any more leads to an end. Fair steps are among the
@@ -163,6 +169,14 @@ impl Explorer {
         Ok(ends)
     }
 
+    /// How this world was reached over the one at this place.
+    fn trace_over(&mut self, law: Broken, place: usize, next: &World) -> Counterexample {
+        let mut counterexample = self.trace(law, place);
+        let from = World::unpack(self.worlds[place]);
+        counterexample.trace.push(self.describe(&from, next));
+        counterexample
+    }
+
     /// How the world at this place was reached.
     fn trace(&mut self, law: Broken, place: usize) -> Counterexample {
         let mut way = vec![place];
@@ -172,15 +186,18 @@ impl Explorer {
             way.push(here);
         }
         way.reverse();
-        let trace = way.windows(2).map(|pair| self.describe(pair[0], pair[1])).collect();
+        let worlds: Vec<World> = way.iter().map(|place| World::unpack(self.worlds[*place])).collect();
+        let trace = worlds
+            .windows(2)
+            .map(|pair| self.describe(&pair[0], &pair[1]))
+            .collect();
         Counterexample { law, trace }
     }
 
-    fn describe(&mut self, from: usize, to: usize) -> String {
-        let (before, after) = (World::unpack(self.worlds[from]), World::unpack(self.worlds[to]));
+    fn describe(&mut self, before: &World, after: &World) -> String {
         let mut found: Option<Event> = None;
-        steps::each(&before, &mut self.engine, self.freedom, |event, world| {
-            if world == after && found.is_none() {
+        steps::each(before, &mut self.engine, self.freedom, |event, world| {
+            if world == *after && found.is_none() {
                 found = Some(event);
             }
         });

@@ -61,6 +61,9 @@ pub(crate) fn write(old: &View, new: &View) -> Result<(), Broken> {
     law(allowed(Some(old.phase), new.phase), || {
         format!("phase went from {} to {}", old.phase, new.phase)
     })?;
+    law(new.retried || !old.retried, || {
+        "a word that was acted on is forgotten".to_owned()
+    })?;
     for ((step, from), (_, to)) in old.estados.iter().zip(&new.estados) {
         law(from == to || may_become(*from).contains(to), || {
             format!("{step} went from {from:?} to {to:?}")

@@ -3,6 +3,8 @@
 //! What a replica does ahead of the record is in the messages it sends and in what it remembers. The fresh replica
 //! remembers nothing (it was killed, or the next answer goes to the other one), the stale one for as long as it likes.
 
+use seedwork::Action;
+
 use super::engine::{Asked, Decision, Engine, Question, Value};
 use super::message::Message;
 use super::world::World;
@@ -67,7 +69,7 @@ pub(crate) fn act(world: &World, engine: &mut Engine, replica: Replica, question
             };
             [end, crash, Some(remembered)]
         }
-        Decision::Send(_) => [Some(publish(world, engine, read)), None, None],
+        Decision::Send(action) => [Some(with_command(world, action)), None, None],
         Decision::Nothing => [None, None, None],
     }
 }
@@ -110,10 +112,14 @@ fn record(world: &World, engine: &Engine, replica: Replica, new: Value) -> (Worl
 /// Publishes what a recorded value says is outstanding.
 fn publish(world: &World, engine: &mut Engine, recorded: Value) -> World {
     match engine.ask(recorded, Question::Due(Asked::default())) {
-        Decision::Send(action) => World {
-            sent: world.sent.with(Message::Command(action)),
-            ..*world
-        },
+        Decision::Send(action) => with_command(world, action),
         Decision::Record(_) | Decision::RunAhead(_) | Decision::Nothing => *world,
+    }
+}
+
+fn with_command(world: &World, action: Action) -> World {
+    World {
+        sent: world.sent.with(Message::Command(action)),
+        ..*world
     }
 }
