@@ -95,6 +95,12 @@ impl<'a> Case<'a> {
         self.saga?.pasos.iter().find(|paso| paso.nombre == step)
     }
 
+    /// As [`taken_over`](Self::taken_over), or its participant has answered since.
+    pub(crate) fn was_taken_over(&self, step: Step) -> bool {
+        let seen = self.history.is_some_and(|history| history.taken_over.contains(&step));
+        seen || self.taken_over(step)
+    }
+
     /// A person took this step over: nothing is known of its effect.
     pub(crate) fn taken_over(&self, step: Step) -> bool {
         self.paso(step).is_some_and(|paso| paso.estado == StepState::Resolved)

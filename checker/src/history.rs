@@ -34,6 +34,8 @@ pub struct History {
     pub reason: Option<String>,
     /// The steps that were ever seen done.
     pub done: BTreeSet<Step>,
+    /// The steps that a person was ever seen to have taken over.
+    pub taken_over: BTreeSet<Step>,
     /// When it was first seen ended or stalled, on the watcher's clock.
     pub settled_ms: Option<i64>,
     uid: String,
@@ -98,6 +100,7 @@ impl History {
             phase: None,
             reason: None,
             done: BTreeSet::new(),
+            taken_over: BTreeSet::new(),
             settled_ms: None,
             uid: first.uid.clone(),
             broken: None,
@@ -148,8 +151,19 @@ impl History {
     }
 
     fn remember(&mut self, saga: Saga, phase: Option<Phase>, at_ms: i64) {
-        let done = saga.pasos.iter().filter(|paso| paso.estado == StepState::Done);
-        self.done.extend(done.map(|paso| paso.nombre));
+        for paso in &saga.pasos {
+            match paso.estado {
+                StepState::Done => self.done.insert(paso.nombre),
+                StepState::Resolved => self.taken_over.insert(paso.nombre),
+                StepState::Pending
+                | StepState::Issued
+                | StepState::Refused
+                | StepState::Expired
+                | StepState::Undoing
+                | StepState::UndoFailing
+                | StepState::Undone => false,
+            };
+        }
         let settled = saga.ended() || phase == Some(Phase::Stalled);
         if settled && self.settled_ms.is_none() {
             self.settled_ms = Some(at_ms);

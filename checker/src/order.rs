@@ -19,7 +19,7 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
         let by_id: BTreeMap<_, _> = cases.payments.iter().map(|case| (case.id, case)).collect();
         let mut accounts: BTreeMap<&IdCorrelacion, Account> = BTreeMap::new();
         for Effect { id, action, .. } in effects {
-            let taken_over = |step| by_id.get(id).is_some_and(|case| case.taken_over(step));
+            let taken_over = |step| by_id.get(id).is_some_and(|case| case.was_taken_over(step));
             verdict.found(accounts.entry(id).or_default().effect(id, *action, taken_over));
         }
         for (id, account) in &accounts {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use checker::{Accepted, judge};
+use checker::{Accepted, Check, judge};
 use local::demo::{spans, without_sidecars};
 use local::ports::Ports;
 use local::wait::until;
@@ -266,6 +266,18 @@ async fn edges(cluster: &Cluster, world: &World, watch: &Watch, ana: &IdCliente)
         .map(drop)
 }
 
+/// What is judged here at least, each on something.
+const DEMANDED: [Check; 8] = [
+    Check::Requests,
+    Check::Ends,
+    Check::Screens,
+    Check::Money,
+    Check::Invoices,
+    Check::Plans,
+    Check::Payments,
+    Check::Notifications,
+];
+
 async fn agree(cluster: &Cluster, world: &World, accepted: &[Accepted]) -> Outcome {
     // A way that leads to a pod that is gone closes at the first request, and is opened again.
     let evidence = until("the evidence", PATIENCE, async || {
@@ -275,6 +287,7 @@ async fn agree(cluster: &Cluster, world: &World, accepted: &[Accepted]) -> Outco
     // The chart's own test paid too.
     let verdict = judge(&evidence.await.map_err(text)?.of_accepted_only());
     println!("   {}", verdict.coverage());
+    verdict.demands(&DEMANDED)?;
     verdict.holds()
 }
 

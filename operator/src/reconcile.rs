@@ -46,8 +46,11 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
         if is_unseen(object) && object.metadata.deletion_timestamp.is_none() {
             return observe(&shell, &recorded, saga).await; // client required
         }
-        let again = retire::retire(&shell, &recorded).await?; // client required
-        return Ok(again.map_or_else(Requeue::await_change, Requeue::requeue));
+        if saga.owed().next().is_none() {
+            let again = retire::retire(&shell, &recorded).await?; // client required
+            return Ok(again.map_or_else(Requeue::await_change, Requeue::requeue));
+        }
+        shell.store(&recorded).await?;
     }
     let payment = recorded.payment();
     let decide = || {

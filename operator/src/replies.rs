@@ -21,14 +21,10 @@ pub async fn respuesta(shell: &Shell, respuesta: &Respuesta) -> Result<(), Fault
             Some(known) => (known, false),
             None => match shell.read(id).await? {
                 Some(read) => (read, true),
-                // What a person took over is undone after the end, too.
-                None => match shell.archive.find(id).await? {
-                    Some(archived) => (Recorded::read(archived)?, true),
-                    None => {
-                        ignored("Gone");
-                        return Ok(());
-                    }
-                },
+                None => {
+                    ignored("Gone");
+                    return Ok(());
+                }
             },
         };
         let Some(saga) = recorded.saga() else { return Ok(()) };
@@ -45,12 +41,6 @@ pub async fn respuesta(shell: &Shell, respuesta: &Respuesta) -> Result<(), Fault
             }
         }
         match saga::apply(saga, respuesta) {
-            // Whoever published it does so again if this fails.
-            Applied::Ignored(Ignored::TakenOver(undo)) => {
-                ignored(name(Ignored::TakenOver(undo)));
-                tracing::warn!(%id, command = undo.command_type(), "done after a person took it over: it is undone again");
-                return shell.publish(&recorded, undo).await;
-            }
             // A duplicate is one for good: no step goes back to where it was.
             Applied::Ignored(why) if fresh || why == Ignored::Duplicate => {
                 ignored(name(why));
@@ -156,7 +146,6 @@ fn name(why: Ignored) -> &'static str {
     match why {
         Ignored::Duplicate => "Duplicate",
         Ignored::Late => "Late",
-        Ignored::TakenOver(_) => "TakenOver",
         Ignored::NotIssued => "NotIssued",
         Ignored::AfterEnd => "AfterEnd",
         Ignored::StillFailing => "StillFailing",

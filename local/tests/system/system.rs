@@ -215,7 +215,15 @@ pub(crate) async fn all_end_well(system: &System, accepted: &[Accepted]) -> Outc
     for payment in accepted {
         system.ended(&payment.id).await?;
     }
-    system.verdict(accepted, BTreeSet::new()).await?.holds()
+    let verdict = system.verdict(accepted, BTreeSet::new()).await?;
+    verdict.demands(&[
+        Check::Ends,
+        Check::Screens,
+        Check::Money,
+        Check::Invoices,
+        Check::Payments,
+    ])?;
+    verdict.holds()
 }
 
 /// The same, judged on every version of them.

@@ -24,9 +24,6 @@ pub enum Ignored {
     Duplicate,
     /// The step has been given up, or is being undone: what its command did no longer matters.
     Late,
-    /// A person took the step over, and it was done all the same. A participant that does it now holds no tombstone: this
-    /// undo is to be published again, before and after the payment's end. What the person said stands.
-    TakenOver(Action),
     /// This command was never issued.
     NotIssued,
     /// The payment has ended.
@@ -54,10 +51,8 @@ pub fn apply(saga: &Saga, reply: &Respuesta) -> Applied {
         id_correlacion: _,
         outcome,
     } = reply;
-    if let (Action::Do(step), Outcome::Done) = (action, outcome)
-        && saga.paso(*step).is_some_and(|paso| paso.estado == StepState::Resolved)
-    {
-        return Applied::Ignored(Ignored::TakenOver(Action::Undo(*step)));
+    if let Some(settled) = settled(saga, *action, outcome) {
+        return Applied::Changed(settled);
     }
     if saga.ended() {
         return Applied::Ignored(Ignored::AfterEnd);
@@ -140,6 +135,20 @@ pub(crate) fn given_up(saga: &Saga, step: Step, kind: CauseKind, left: StepState
             reason,
         }),
     })
+}
+
+/// The participant answers at last to the undo of a step that a person settled: it has heard of it. Before the payment's
+/// end or after it.
+fn settled(saga: &Saga, action: Action, outcome: &Outcome) -> Option<Saga> {
+    let Action::Undo(step) = action else { return None };
+    if !saga.owed().any(|owed| owed == action) {
+        return None;
+    }
+    match outcome {
+        Outcome::Done => Some(saga.changed(|next| next.set(step, StepState::Undone, saga.cause_at(step)))),
+        Outcome::Failed(reason) => Some(saga.changed(|next| next.set(step, StepState::Resolved, Some(reason.clone())))),
+        Outcome::Refused(_) => None,
+    }
 }
 
 fn undone(saga: &Saga, step: Step) -> Applied {

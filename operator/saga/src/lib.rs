@@ -9,6 +9,7 @@
 //!                          ╰────▶ Refused, Expired         only where the policy says to go on without the step
 //!   backward   (issued, whatever came of it) ▶ Undoing ▶ Undone    last step first; then the client is told
 //!                                   ╰─▶ UndoFailing ▶ Undone, Resolved       shown as Stalled, retried for ever
+//!                                                     Resolved ▶ Undone      where the participant was silent: still asked
 //! ```
 //!
 //! The shell's part is fixed: write the value that [`apply`] or [`next`] gave with the version that was read (a

@@ -6,7 +6,7 @@ use seedwork::{Action, Reason};
 
 use crate::apply::given_up;
 use crate::politica::Backoff;
-use crate::state::{Aviso, Cause, CauseKind, Saga, StepState};
+use crate::state::{Aviso, Cause, CauseKind, SILENCE, Saga, StepState};
 
 /// What people ask of a payment, read from its resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -42,13 +42,13 @@ pub struct Memory {
 pub enum Next {
     /// Write this value, then ask again.
     Record(Saga),
-    /// Publish this command, whose issuing is recorded. No write.
+    /// Publish this command, whose issuing is recorded. No write. After the end, too, what is [owed](Saga::owed).
     Send(Action),
     /// Nothing before this much time has passed.
     Wait(Duration),
     /// Nothing before something changes: suspended.
     Rest,
-    /// Nothing any more, unless a chargeback comes.
+    /// Nothing any more, unless a chargeback comes: it may leave.
     Ended,
 }
 
@@ -65,7 +65,7 @@ struct Clock {
 /// What to do now. Safe to ask any number of times, by any number of replicas.
 pub fn next(saga: &Saga, controls: &Controls, memory: &Memory) -> Next {
     if saga.ended() {
-        return Next::Ended;
+        return after_the_end(saga, controls, memory);
     }
     // People are obeyed while suspended too: it publishes nothing, and an answer must not overtake a cancellation.
     if let Some(obeyed) = obey(saga, controls) {
@@ -95,6 +95,23 @@ pub fn next(saga: &Saga, controls: &Controls, memory: &Memory) -> Next {
         return Next::Send(action);
     }
     Next::Wait(deadline.map_or(due, |deadline| deadline.min(due)) - elapsed)
+}
+
+/// Of what is owed one after the other, as slowly as what fails.
+fn after_the_end(saga: &Saga, controls: &Controls, memory: &Memory) -> Next {
+    let owed: Vec<Action> = saga.owed().collect();
+    let turn = usize::try_from(memory.sends).unwrap_or_default();
+    let Some(action) = turn.checked_rem(owed.len()).and_then(|place| owed.get(place)) else {
+        return Next::Ended;
+    };
+    if controls.suspend {
+        return Next::Rest;
+    }
+    let due = memory.last_send.unwrap_or_default() + Duration::from_secs(saga.politica.undo.max_seconds.into());
+    match due.saturating_sub(memory.elapsed) {
+        Duration::ZERO => Next::Send(*action),
+        early => Next::Wait(early),
+    }
 }
 
 /// What a person's word changes, if it has not been acted on. Ended payments obey nobody.
@@ -202,7 +219,7 @@ fn out_of_time(saga: &Saga, action: Action) -> Saga {
             let seconds = saga.politica.stall_after_seconds;
             let silent = || {
                 let command = action.command_type();
-                Reason::new("SinRespuesta", format!("{command} no tuvo respuesta en {seconds} s."))
+                Reason::new(SILENCE, format!("{command} no tuvo respuesta en {seconds} s."))
             };
             let known = saga.paso(step).and_then(|paso| paso.motivo.clone());
             saga.changed(|next| next.set(step, StepState::UndoFailing, Some(known.unwrap_or_else(silent))))

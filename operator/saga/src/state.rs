@@ -26,6 +26,9 @@ pub struct Saga {
     pub resolved_by: Option<String>,
 }
 
+/// The reason of an undo that nobody has answered. No participant's own.
+pub(crate) const SILENCE: &str = "SinRespuesta";
+
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -59,7 +62,8 @@ pub enum StepState {
     UndoFailing,
     /// Its undo succeeded: nothing of it remains, and a late command finds a tombstone.
     Undone,
-    /// A person took it over. Nothing is known of its effect.
+    /// A person took it over. Nothing is known of its effect. If its participant never answered, its undo is still
+    /// [owed](Saga::owed).
     Resolved,
 }
 
@@ -201,6 +205,16 @@ impl Saga {
         });
         let notice = (self.aviso == Aviso::Issued).then_some(Action::AvisarReversion);
         step.or(notice)
+    }
+
+    /// The undos that a person settled without a word from their participants. Each is asked for until there is one, after
+    /// the payment's end, too: who has been silent may be about to do what it does not know to be settled.
+    pub fn owed(&self) -> impl Iterator<Item = Action> {
+        let unheard = |paso: &&Paso| {
+            let silence = paso.motivo.as_ref().is_some_and(|motivo| motivo.motivo == SILENCE);
+            paso.estado == StepState::Resolved && silence
+        };
+        self.pasos.iter().filter(unheard).map(|paso| Action::Undo(paso.nombre))
     }
 
     /// The step whose undo has failed for so long that a person should look.

@@ -12,7 +12,7 @@ use operator::resource::FINALIZER;
 use operator::shell::Watched;
 use operator::{replies, requests};
 use saga::{Controls, Memory, Saga};
-use seedwork::contrato::Contracargo;
+use seedwork::contrato::{Contracargo, Respuesta};
 use seedwork::{Action, Fault, Message, Step};
 use serde_json::json;
 
@@ -244,43 +244,59 @@ async fn a_chargeback_of_an_archived_payment_is_not_held_up_by_what_was_asked_of
     assert!(undo && attended, "{sent:?}");
 }
 
-#[tokio::test]
-async fn what_is_done_after_a_person_took_it_over_is_undone_though_the_payment_has_left() {
+/// A payment that ended by a person's word; nobody answered to the undo of its first step.
+fn settled_in_silence() -> Saga {
     let word = Controls {
         resolved_by: Some("ana: there is no invoice".to_owned()),
         ..Controls::default()
     };
-    let taken_over = told(&stalled(), &word, &Memory::default());
     let late = Memory {
         elapsed: Duration::from_hours(1),
         ..Memory::default()
     };
-    let left = told(&taken_over, &Controls::default(), &late);
-    assert!(left.ended());
-    for (saga, has_left) in [(&taken_over, false), (&left, false), (&left, true)] {
-        let mut stage = Stage::new().await;
-        let object = object(Some(saga), "7");
-        if has_left {
-            stage.archive(&object).await;
-        }
-        let shell = Arc::clone(&stage.shell);
-        let answer = answer(Step::CrearFacturacion);
-        let result = stage
-            .play(replies::respuesta(&shell, &answer), async |server, _| {
-                let read = server.call("GET", "").await;
-                if has_left {
-                    read.refuse(404);
-                } else {
-                    read.answer(200, &object);
-                }
-            })
-            .await;
-        result.unwrap();
-        let [Message::Comando(comando)] = &stage.messages()[..] else {
-            panic!("one command and no write");
-        };
-        assert_eq!(comando.action, Action::Undo(Step::CrearFacturacion));
-    }
+    let settled = told(&stalled(), &word, &Memory::default());
+    let ended = told(&settled, &Controls::default(), &late);
+    assert!(ended.ended());
+    ended
+}
+
+#[tokio::test]
+async fn what_a_person_settled_in_silence_is_asked_for_and_stays_until_it_is_answered() {
+    let mut stage = Stage::new().await;
+    let settled = settled_in_silence();
+    // Its time was up long ago, and somebody deletes it, too.
+    let mut object = object(Some(&settled), "7");
+    object.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    let every = Duration::from_secs(settled.politica.undo.max_seconds.into());
+    let pass = |stage: &Stage| asking_nobody(reconcile(watched(&object), Arc::clone(&stage.shell)));
+    pass(&stage).await.unwrap();
+    assert_eq!(stage.topics(), Vec::<String>::new(), "it was asked for just now");
+    assert!(stage.shell.archive.find(&payment()).await.unwrap().is_some());
+    tokio::time::pause();
+    tokio::time::advance(every).await;
+    pass(&stage).await.unwrap();
+    tokio::time::resume();
+    let undo = Action::Undo(Step::CrearFacturacion);
+    let [Message::Comando(comando)] = &stage.messages()[..] else {
+        panic!("the undo is asked for");
+    };
+    assert_eq!(comando.action, undo);
+
+    let shell = Arc::clone(&stage.shell);
+    let answer = Respuesta {
+        action: undo,
+        ..answer(Step::CrearFacturacion)
+    };
+    let result = stage
+        .play(replies::respuesta(&shell, &answer), async |server, _| {
+            server.call("GET", "").await.answer(200, &object);
+            let write = server.call("PUT", "/status").await;
+            assert_eq!(write.body["status"]["steps"][0]["state"], "Undone");
+            assert_eq!(write.body["status"]["phase"], "Compensated");
+            write.accept("8");
+        })
+        .await;
+    result.unwrap();
 }
 
 #[tokio::test]

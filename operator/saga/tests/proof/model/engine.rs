@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use saga::{
-    Applied, Aviso, Backoff, Controls, Ignored, Memory, Next, Politica, Saga, StepState, apply, chargeback, may_wait,
-    next,
+    Applied, Aviso, Backoff, Controls, Memory, Next, Politica, Saga, StepState, apply, chargeback, may_wait, next,
 };
 use seedwork::{Action, Phase, Reason, Step};
 
@@ -51,6 +50,7 @@ pub(crate) struct View {
     pub(crate) estados: Vec<(Step, StepState)>,
     pub(crate) aviso: Aviso,
     pub(crate) outstanding: Option<Action>,
+    pub(crate) owed: Option<Action>,
     pub(crate) reason: Option<Reason>,
     pub(crate) resolved: bool,
     /// The person who asked for a retry was heard.
@@ -144,7 +144,6 @@ impl Engine {
     fn applied(&mut self, saga: &Saga, applied: Applied) -> Decision {
         match applied {
             Applied::Changed(new) => self.changed(saga, new),
-            Applied::Ignored(Ignored::TakenOver(undo)) => Decision::Send(undo),
             Applied::Ignored(_) => Decision::Nothing,
         }
     }
@@ -224,6 +223,7 @@ impl View {
             estados: saga.pasos.iter().map(|paso| (paso.nombre, paso.estado)).collect(),
             aviso: saga.aviso,
             outstanding: saga.outstanding(),
+            owed: saga.owed().next(),
             reason: saga.reason(),
             resolved: saga.pasos.iter().any(|paso| paso.estado == StepState::Resolved),
             retried: saga.retry_seen.is_some(),

@@ -92,7 +92,9 @@ fn may_become(from: StepState) -> &'static [StepState] {
         StepState::Done | StepState::Refused | StepState::Expired => &[StepState::Undoing],
         StepState::Undoing => &[StepState::UndoFailing, StepState::Undone],
         StepState::UndoFailing => &[StepState::Undoing, StepState::Undone, StepState::Resolved],
-        StepState::Undone | StepState::Resolved => &[],
+        // Its participant answers at last.
+        StepState::Resolved => &[StepState::Undone],
+        StepState::Undone => &[],
     }
 }
 
@@ -150,6 +152,9 @@ pub(crate) fn rest(view: &View, participants: Participants) -> Result<(), Broken
     let ended = matches!(view.phase, Phase::Completed | Phase::Compensated);
     law(ended, || {
         format!("nothing is left to do, and the payment is {}", view.phase)
+    })?;
+    law(view.owed.is_none(), || {
+        format!("nothing is left to do, and {:?} is owed", view.owed)
     })?;
     let heeded = !participants.gateway.charged_back || view.phase != Phase::Completed;
     law(heeded, || "the bank took the money back and nobody heard".to_owned())?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use saga::{Applied, Controls, Ignored, Memory, Next, Politica, Saga, apply, chargeback, next};
+use saga::{Applied, Controls, Memory, Next, Politica, Saga, apply, chargeback, next};
 use seedwork::{Action, Phase, Reason, Step};
 
 use super::engine::View;
@@ -195,18 +195,9 @@ impl Simulation {
             return;
         }
         let read = self.record.clone();
-        match decide(&read) {
-            Some(Applied::Changed(new)) => {
-                self.write(&read, new);
-            }
-            Some(Applied::Ignored(Ignored::TakenOver(undo))) => self.publish(undo),
-            Some(Applied::Ignored(_)) | None => {}
+        if let Some(Applied::Changed(new)) = decide(&read) {
+            self.write(&read, new);
         }
-    }
-
-    fn publish(&mut self, action: Action) {
-        self.bag.push_back(Message::Command(action));
-        self.published.push((self.clock, action));
     }
 
     /// A replica looks at what its watch has brought it.
@@ -225,7 +216,8 @@ impl Simulation {
                 let memory = &mut self.replicas[replica].memory;
                 memory.sends += 1;
                 memory.last_send = Some(memory.elapsed);
-                self.publish(action);
+                self.bag.push_back(Message::Command(action));
+                self.published.push((self.clock, action));
                 Looked::Acted
             }
             Next::Wait(time) => Looked::Waits(time),

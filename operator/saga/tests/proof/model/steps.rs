@@ -149,7 +149,7 @@ fn outside(world: &World, freedom: Freedom, visit: &mut impl FnMut(Event, World)
 /// the things that can happen.
 pub(crate) fn fair(world: &World, engine: &mut Engine, freedom: Freedom) -> Option<World> {
     let view = engine.view(world.record);
-    let (phase, outstanding) = (view.phase, view.outstanding);
+    let (phase, outstanding) = (view.phase, view.outstanding.or(view.owed));
     let reversed = match phase {
         Phase::Compensating | Phase::Compensated | Phase::Stalled => true,
         Phase::Pending | Phase::Running | Phase::Completed => false,
