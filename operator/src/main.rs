@@ -7,6 +7,10 @@ use clap::Parser as _;
 use operator::config::{Args, Command};
 use seedwork_runtime::serve::{self, StartupError};
 
+/// Every message is many small things that are made and thrown away.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     // Without a word it runs: an image's entry point needs no argument.

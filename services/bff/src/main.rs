@@ -6,6 +6,10 @@ use clap::Parser;
 use seedwork_runtime::serve::{self, StartupError};
 use seedwork_runtime::telemetry::{self, TelemetryArgs};
 
+/// Every message is many small things that are made and thrown away.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The backend for frontends: GraphQL at /v1, events at /stream.
 #[derive(Debug, Parser)]
 #[command(name = "bff", version)]

@@ -7,6 +7,10 @@ use gestion_clientes::Reconstruccion;
 use seedwork_runtime::serve::{self, StartupError};
 use seedwork_runtime::telemetry::{self, TelemetryArgs};
 
+/// Every message is many small things that are made and thrown away.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Clients, their plan state and their invoices.
 #[derive(Debug, Parser)]
 #[command(name = "gestion-clientes", version)]

@@ -6,6 +6,10 @@ use clap::Parser;
 use seedwork_runtime::serve::{self, StartupError};
 use seedwork_runtime::telemetry::{self, TelemetryArgs};
 
+/// Every message is many small things that are made and thrown away.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Tells clients what became of their payments.
 #[derive(Debug, Parser)]
 #[command(name = "notificaciones", version)]
