@@ -223,7 +223,7 @@ pub fn status(object: &PaymentSaga, saga: &Saga, now: jiff::Timestamp) -> Paymen
         aviso: saga.aviso,
         cause: saga.cause.clone(),
         reason: reason.as_ref().map(|reason| reason.motivo.clone()),
-        message: reason.as_ref().map(|reason| message(phase, reason)),
+        message: reason.as_ref().map(|reason| message(saga, reason)),
         conditions: conditions(object, phase, reason.as_ref(), now),
         observed_generation: object.metadata.generation,
         engine_version: ENGINE_VERSION,
@@ -240,12 +240,17 @@ pub fn status(object: &PaymentSaga, saga: &Saga, now: jiff::Timestamp) -> Paymen
     }
 }
 
-/// The reason as a sentence; for a stalled payment, with the remedy.
-fn message(phase: Phase, reason: &Reason) -> String {
-    match phase {
+/// The reason as a sentence; for a stalled payment, with the remedy, and for one that stays, with why.
+fn message(saga: &Saga, reason: &Reason) -> String {
+    match saga.phase() {
         Phase::Stalled => format!(
             "{} Tried again by itself; annotate {RETRY} to try now, or {RESOLVED_BY}=\"<who>: <why>\" once settled by hand.",
             reason.mensaje
+        ),
+        Phase::Compensated if let Some(owed) = saga.owed().next() => format!(
+            "{} Nobody has answered to {}: it is asked for until somebody does, and this resource stays until then.",
+            reason.mensaje,
+            owed.command_type()
         ),
         Phase::Pending | Phase::Running | Phase::Compensating | Phase::Completed | Phase::Compensated => {
             reason.mensaje.clone()

@@ -267,6 +267,8 @@ async fn what_a_person_settled_in_silence_is_asked_for_and_stays_until_it_is_ans
     // Its time was up long ago, and somebody deletes it, too.
     let mut object = object(Some(&settled), "7");
     object.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    let why = object.status.as_ref().unwrap().message.as_ref().unwrap();
+    assert!(why.contains("RevertirFacturacion"), "{why}");
     let every = Duration::from_secs(settled.politica.undo.max_seconds.into());
     let pass = |stage: &Stage| asking_nobody(reconcile(watched(&object), Arc::clone(&stage.shell)));
     pass(&stage).await.unwrap();
@@ -293,6 +295,8 @@ async fn what_a_person_settled_in_silence_is_asked_for_and_stays_until_it_is_ans
             let write = server.call("PUT", "/status").await;
             assert_eq!(write.body["status"]["steps"][0]["state"], "Undone");
             assert_eq!(write.body["status"]["phase"], "Compensated");
+            let why = write.body["status"]["message"].as_str().unwrap();
+            assert!(!why.contains("RevertirFacturacion"), "{why}");
             write.accept("8");
         })
         .await;
