@@ -97,7 +97,8 @@ fn told(nodes: &[Node], end: usize) -> Vec<String> {
 /// Everything that may happen now and could have left what is recorded.
 fn events(id: &IdCorrelacion, saga: &Saga, recorded: &Saga) -> Vec<(String, Saga)> {
     let mut events = Vec::new();
-    if let Some(action) = saga.outstanding() {
+    let outstanding = saga.outstanding();
+    for action in outstanding.into_iter().chain(saga.owed()) {
         for outcome in outcomes(action, recorded) {
             let told = format!("{}: {}", action.command_type(), shown(&outcome));
             let reply = Respuesta {
@@ -109,9 +110,11 @@ fn events(id: &IdCorrelacion, saga: &Saga, recorded: &Saga) -> Vec<(String, Saga
                 events.push((told, changed));
             }
         }
-        if let Next::Record(changed) = next(saga, &Controls::default(), &OUT_OF_TIME) {
-            events.push((format!("{}: its time is up", action.command_type()), changed));
-        }
+    }
+    if let Some(action) = outstanding
+        && let Next::Record(changed) = next(saga, &Controls::default(), &OUT_OF_TIME)
+    {
+        events.push((format!("{}: its time is up", action.command_type()), changed));
     }
     let cause = recorded.cause.as_ref();
     if let Some(cause) = cause.filter(|cause| cause.kind == CauseKind::Chargeback)

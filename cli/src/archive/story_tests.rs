@@ -24,10 +24,10 @@ fn start(notificacion: OnExhausted) -> Saga {
     Saga::start(Politica::standard(notificacion))
 }
 
-/// The payment after an answer to its outstanding command.
+/// The payment after an answer to its outstanding command, or to what is owed after its end.
 fn answered(saga: &Saga, outcome: Outcome) -> Saga {
     let reply = Respuesta {
-        action: saga.outstanding().unwrap(),
+        action: saga.outstanding().or(saga.owed().next()).unwrap(),
         id_correlacion: payment(),
         outcome,
     };
@@ -154,6 +154,14 @@ pub(crate) fn ends() -> Vec<(&'static str, Saga)> {
         ),
         ("deleted", go_on(told(&started(), &deleted, &JUST_SENT))),
         ("stalled and settled", stalled_and_settled()),
+        (
+            "settled in silence, undone at last",
+            answered(&stalled_and_settled(), Outcome::Done),
+        ),
+        (
+            "settled in silence, refused at last",
+            answered(&stalled_and_settled(), Outcome::Failed(reason("Cerrado"))),
+        ),
     ]
 }
 

@@ -66,8 +66,8 @@ impl Saga {
         Some(saga)
     }
 
-    /// Before a person's word is written: what may have been issued counts as transitions, so that no replica that ran
-    /// ahead has reached the number of what follows, and none writes over it what knows nothing of it.
+    /// Before what no replica that ran ahead knows of: each step that may have been issued counts as a transition, so that
+    /// none has reached the number of what follows, or writes over it.
     pub(crate) fn outnumber(&mut self) {
         for _ in self.perhaps_issued() {
             self.secuencia += 1;

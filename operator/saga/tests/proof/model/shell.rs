@@ -3,8 +3,6 @@
 //! What a replica does ahead of the record is in the messages it sends and in what it remembers. The fresh replica
 //! remembers nothing (it was killed, or the next answer goes to the other one), the stale one for as long as it likes.
 
-use seedwork::Action;
-
 use super::engine::{Asked, Decision, Engine, Question, Value};
 use super::message::Message;
 use super::world::World;
@@ -69,7 +67,7 @@ pub(crate) fn act(world: &World, engine: &mut Engine, replica: Replica, question
             };
             [end, crash, Some(remembered)]
         }
-        Decision::Send(action) => [Some(with_command(world, action)), None, None],
+        Decision::Send(_) => [Some(publish(world, engine, read)), None, None],
         Decision::Nothing => [None, None, None],
     }
 }
@@ -112,14 +110,10 @@ fn record(world: &World, engine: &Engine, replica: Replica, new: Value) -> (Worl
 /// Publishes what a recorded value says is outstanding.
 fn publish(world: &World, engine: &mut Engine, recorded: Value) -> World {
     match engine.ask(recorded, Question::Due(Asked::default())) {
-        Decision::Send(action) => with_command(world, action),
+        Decision::Send(action) => World {
+            sent: world.sent.with(Message::Command(action)),
+            ..*world
+        },
         Decision::Record(_) | Decision::RunAhead(_) | Decision::Nothing => *world,
-    }
-}
-
-fn with_command(world: &World, action: Action) -> World {
-    World {
-        sent: world.sent.with(Message::Command(action)),
-        ..*world
     }
 }
