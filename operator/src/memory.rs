@@ -40,6 +40,8 @@ struct Remembered {
     presumed: bool,
     archived: bool,
     leaving: bool,
+    /// Nothing of an earlier resource is in the archive.
+    first_life: bool,
     /// Since when only older records are seen.
     stale_since: Option<Instant>,
 }
@@ -62,10 +64,9 @@ impl Memories {
     /// found at the start has perhaps lost its writer, so it is sent at once.
     pub fn of(&self, uid: &str, secuencia: u64, suspended: bool, now: Instant) -> Option<Memory> {
         let mut by_uid = self.lock();
-        let found_at_start = now.duration_since(self.started) < FIRST_LOOK;
         let entry = by_uid
             .entry(uid.to_owned())
-            .or_insert_with(|| Remembered::new(secuencia, now, found_at_start));
+            .or_insert_with(|| self.first_sight(secuencia, now));
         if secuencia < entry.secuencia {
             if now.duration_since(*entry.stale_since.get_or_insert(now)) < STALE {
                 return None;
@@ -98,8 +99,23 @@ impl Memories {
         let entry = by_uid.entry(uid.to_owned()).or_insert(made);
         // Its event came first, and at the start it was taken for one that had lost its writer.
         if entry.secuencia == 1 && entry.sends == 0 {
-            *entry = made;
+            let first_life = entry.first_life;
+            *entry = Remembered { first_life, ..made };
         }
+    }
+
+    /// Whether this resource is known to be its payment's first.
+    pub fn is_first_life(&self, uid: &str) -> bool {
+        self.lock().get(uid).is_some_and(|entry| entry.first_life)
+    }
+
+    /// This resource, which has no status yet, is its payment's first.
+    pub fn first_life(&self, uid: &str, now: Instant) {
+        let mut by_uid = self.lock();
+        by_uid
+            .entry(uid.to_owned())
+            .or_insert_with(|| self.first_sight(1, now))
+            .first_life = true;
     }
 
     /// The outstanding command of this record was published now.
@@ -170,6 +186,10 @@ impl Memories {
         refused.retain(|uid, _| present.contains(uid));
     }
 
+    fn first_sight(&self, secuencia: u64, now: Instant) -> Remembered {
+        Remembered::new(secuencia, now, now.duration_since(self.started) < FIRST_LOOK)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -194,6 +214,7 @@ impl Remembered {
             presumed: !writer_gone,
             archived: false,
             leaving: false,
+            first_life: false,
             stale_since: None,
         }
     }

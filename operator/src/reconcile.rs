@@ -66,7 +66,7 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
         return Ok(Requeue::requeue(STALE));
     };
     // Nothing is decided and no command goes out for a payment that ended in an earlier life.
-    if matches!(decided, Next::Record(_) | Next::Send(_)) && object.status.is_none() && memory.sends <= 1 {
+    if matches!(decided, Next::Record(_) | Next::Send(_)) && object.status.is_none() {
         if restored(&shell, &recorded).await? {
             return Ok(Requeue::await_change());
         }
@@ -137,15 +137,12 @@ async fn observe(shell: &Shell, recorded: &Recorded, saga: &Saga) -> Result<Requ
 
 /// Whether the payment was in the archive, and so is done with.
 async fn restored(shell: &Shell, recorded: &Recorded) -> Result<bool, Fault> {
-    let Some(archived) = shell.archive.find(&recorded.payment().id).await? else {
-        return Ok(false);
-    };
-    match requests::restore(shell, recorded, &archived).await {
+    match requests::earlier_life(shell, recorded).await {
         // Another payment's name: nothing ran for this one, and nothing is undone in that one's name.
         Err(Fault::Rejected(_)) if recorded.payment().controls.deleted => {
             retire::leave(shell, recorded).await.map(|()| true)
         }
-        restored => restored.map(|_| true),
+        earlier => earlier.map(|earlier| earlier.is_some()),
     }
 }
 

@@ -27,14 +27,20 @@ pub async fn respuesta(shell: &Shell, respuesta: &Respuesta) -> Result<(), Fault
                 }
             },
         };
+        let (recorded, fresh) = match requests::earlier_life(shell, &recorded).await {
+            Ok(None) => (recorded, fresh),
+            Ok(Some(restored)) => (restored, true),
+            Err(Fault::Conflict(_) | Fault::NotFound(_)) => continue, // read again, decide again
+            // Another payment under its name.
+            Err(Fault::Rejected(_)) => {
+                ignored("Gone");
+                return Ok(());
+            }
+            Err(fault) => return Err(fault),
+        };
         let Some(saga) = recorded.saga() else { return Ok(()) };
         // A person's word that was read is not overtaken by an answer.
         if let Some(obeyed) = saga::obey(saga, &recorded.payment().controls) {
-            if recorded.object().status.is_none() {
-                // It may have ended in an earlier life: a pass looks into the archive before it obeys.
-                ignored("Overtaken");
-                return Ok(());
-            }
             match shell.record(&recorded, &obeyed).await {
                 Ok(_) | Err(Fault::Conflict(_) | Fault::NotFound(_)) => continue, // read again, decide again
                 Err(fault) => return Err(fault),
@@ -68,11 +74,7 @@ pub async fn contracargo(shell: &Shell, contracargo: &Contracargo) -> Result<(),
     let reason = Reason::new("Contracargo", motivo.clone());
     for _ in 0..RACES {
         let recorded = match shell.read(id_correlacion).await? {
-            Some(recorded) if recorded.object().status.is_some() => recorded,
-            Some(fresh) => match shell.archive.find(id_correlacion).await? {
-                Some(archived) => requests::restore(shell, &fresh, &archived).await?,
-                None => fresh,
-            },
+            Some(recorded) => requests::earlier_life(shell, &recorded).await?.unwrap_or(recorded),
             None => match revive(shell, id_correlacion).await? {
                 Some(recorded) => recorded,
                 None => {

@@ -101,11 +101,27 @@ fn leave(solicitar: &SolicitarPago, why: &'static str) {
 pub async fn begin(shell: &Shell, created: &Recorded) -> Result<(), Fault> {
     // Before anything is waited for: its own event is on its way to us.
     shell.memories.created(created.uid(), Instant::now());
-    if let Some(archived) = shell.archive.find(&created.payment().id).await? {
-        return restore(shell, created, &archived).await.map(|_| ());
+    if earlier_life(shell, created).await?.is_none() {
+        shell.set_out(created).await;
     }
-    shell.set_out(created).await;
     Ok(())
+}
+
+/// The state of a payment that ended under an earlier resource, written into this one; `None` if there was none. To be
+/// asked of a resource without a status before anything is decided for it, whoever made it: a request that was sent long
+/// ago may have, and an answer to the earlier life may be what comes first.
+pub async fn earlier_life(shell: &Shell, recorded: &Recorded) -> Result<Option<Recorded>, Fault> {
+    // A payment is archived before its name is free again, so that one look at each resource is enough.
+    if recorded.object().status.is_some() || shell.memories.is_first_life(recorded.uid()) {
+        return Ok(None);
+    }
+    match shell.archive.find(&recorded.payment().id).await? {
+        Some(archived) => restore(shell, recorded, &archived).await.map(Some),
+        None => {
+            shell.memories.first_life(recorded.uid(), Instant::now());
+            Ok(None)
+        }
+    }
 }
 
 /// Writes the archived state of a payment into its new resource; nothing runs.

@@ -7,7 +7,7 @@
 //!     ▼                                                    ▼
 //!   API server (model) ◀──────────────── the operator's real shell, archive and engine ◀── watch (model)
 //!
-//!   plan   what goes wrong, drawn from the seed       life   an await point: be slow, be refused, die
+//!   plan   what goes wrong, drawn from the seed       life   an await point: be slow, stand still, be refused, die
 //!   laws   looked at while things happen              judge  what is left behind, for the checker
 //! ```
 //!

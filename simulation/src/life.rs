@@ -113,6 +113,9 @@ impl Life {
     }
 
     async fn point(&self, port: Port) {
+        while let Some(left) = self.world.frozen(self.proc) {
+            tokio::time::sleep(left).await;
+        }
         self.alive().await;
         if self.world.strikes(self.proc) {
             self.world.note(|| format!("{} dies at {port:?}", self.proc));

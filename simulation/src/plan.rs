@@ -51,6 +51,8 @@ pub struct Plan {
     pub watch_break: f64,
     /// When which part does not answer at all.
     pub outages: Vec<Outage>,
+    /// When which process stands still, with all that it has in hand.
+    pub freezes: Vec<Freeze>,
     /// Rates of what people do to a payment.
     pub people: People,
     /// When the machines' wall clock is set, and by how many milliseconds.
@@ -77,6 +79,9 @@ pub struct CallFaults {
     pub fails: f64,
     /// It fails and did what it was to do.
     pub loses_answer: f64,
+    /// It fails and does what it was to do later on, up to half a minute: sent by a process that then stood still, or held up
+    /// on the way. Of calls to the API server.
+    pub late: f64,
 }
 
 /// A part that does not answer for a while.
@@ -84,6 +89,17 @@ pub struct CallFaults {
 pub struct Outage {
     /// Which.
     pub part: Part,
+    /// From when.
+    pub from: Duration,
+    /// Until when.
+    pub until: Duration,
+}
+
+/// A process that stands still for a while.
+#[derive(Debug, Clone, Copy)]
+pub struct Freeze {
+    /// Which.
+    pub proc: Proc,
     /// From when.
     pub from: Duration,
     /// Until when.
@@ -125,6 +141,7 @@ impl Plan {
         let call = CallFaults {
             fails: rate(dice, 0.001, 0.2),
             loses_answer: rate(dice, 0.001, 0.2),
+            late: rate(dice, 0.001, 0.2),
         };
         let calm = dice.random_bool(0.1);
         let exact = dice.random_bool(0.25);
@@ -138,6 +155,13 @@ impl Plan {
         } else {
             (0..dice.random_range(1..=3))
                 .map(|_| Outage::draw(dice, trouble))
+                .collect()
+        };
+        let freezes = if quiet || !dice.random_bool(0.25) {
+            Vec::new()
+        } else {
+            (0..dice.random_range(1..=3))
+                .map(|_| Freeze::draw(dice, trouble, operators))
                 .collect()
         };
         Self {
@@ -165,6 +189,7 @@ impl Plan {
             }),
             watch_break: if quiet { 0.0 } else { rate(dice, 0.001, 0.1) },
             outages,
+            freezes,
             people: People {
                 cancel: rate(dice, 0.01, 0.5),
                 suspend: rate(dice, 0.01, 0.5),
@@ -206,6 +231,7 @@ impl Default for Plan {
             watch_lag: Duration::ZERO,
             watch_break: 0.0,
             outages: Vec::new(),
+            freezes: Vec::new(),
             people: People::default(),
             clock: None,
         }
@@ -218,13 +244,30 @@ fn rate(dice: &mut SmallRng, least: f64, most: f64) -> f64 {
     if dice.random_bool(0.6) { 0.0 } else { exponent.exp() }
 }
 
+/// Somewhere in the time of trouble.
+fn while_in(trouble: Duration, dice: &mut SmallRng) -> (Duration, Duration) {
+    let from = trouble.mul_f64(dice.random_range(0.0..0.8));
+    let until = (from + Duration::from_millis(dice.random_range(100..=25_000))).min(trouble);
+    (from, until)
+}
+
 // === impl Outage ===
 
 impl Outage {
     fn draw(dice: &mut SmallRng, trouble: Duration) -> Self {
         let part = Part::ALL[dice.random_range(0..Part::ALL.len())];
-        let from = trouble.mul_f64(dice.random_range(0.0..0.8));
-        let until = (from + Duration::from_millis(dice.random_range(100..=25_000))).min(trouble);
+        let (from, until) = while_in(trouble, dice);
         Self { part, from, until }
+    }
+}
+
+// === impl Freeze ===
+
+impl Freeze {
+    fn draw(dice: &mut SmallRng, trouble: Duration, operators: u8) -> Self {
+        let procs = Proc::all(operators);
+        let proc = procs[dice.random_range(0..procs.len())];
+        let (from, until) = while_in(trouble, dice);
+        Self { proc, from, until }
     }
 }

@@ -184,6 +184,7 @@ fn is_done(world: &World) -> bool {
     let open = "SELECT 1 FROM solicitudes WHERE estado = 'abierta' LIMIT 1";
     world.log.unfinished() == 0
         && world.api.is_empty()
+        && world.api.under_way() == 0
         && world.broker.under_way() == 0
         && none(&bases.bff, open)
         && none(&bases.clientes, open)

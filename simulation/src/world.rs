@@ -22,6 +22,9 @@ use crate::people::Log;
 use crate::plan::Plan;
 use crate::system::{self, Bases, Incarnation};
 
+/// How much later than its caller waits a call may arrive.
+const LATE: Duration = Duration::from_secs(30);
+
 /// A process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Proc {
@@ -235,6 +238,17 @@ impl World {
         outages.any(|outage| outage.part == part && outage.from <= now && now < outage.until)
     }
 
+    /// For how long a process still stands still.
+    pub fn frozen(&self, proc: Proc) -> Option<Duration> {
+        if self.plan.freezes.is_empty() || self.is_calm() {
+            return None;
+        }
+        let now = self.elapsed();
+        let mine = self.plan.freezes.iter().filter(|freeze| freeze.proc == proc);
+        let mut now_frozen = mine.filter(|freeze| freeze.from <= now && now < freeze.until);
+        now_frozen.next().map(|freeze| freeze.until - now)
+    }
+
     /// Whether a call fails now and does nothing.
     pub fn fails(&self, port: Port) -> bool {
         port.part().is_some_and(|part| self.is_out(part)) || self.chance(self.plan.call.fails)
@@ -243,6 +257,12 @@ impl World {
     /// Whether a call that was done is not answered.
     pub fn loses_answer(&self, _port: Port) -> bool {
         self.chance(self.plan.call.loses_answer)
+    }
+
+    /// How much later than its caller waits a call to the API server arrives, if it does.
+    pub fn arrives_late(&self) -> Option<Duration> {
+        let late = self.chance(self.plan.call.late);
+        late.then(|| self.upto(LATE))
     }
 
     /// Whether a process dies at this await point.

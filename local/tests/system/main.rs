@@ -117,7 +117,7 @@ async fn run(chosen: &[Check]) -> ExitCode {
             Ok(()) => println!("ok      {seconds:>6.1} s  {name}"),
             Err(why) => {
                 println!("FAILED  {seconds:>6.1} s  {name}\n        {why}");
-                failures.push(*name);
+                failures.push(format!("{name}: {why}"));
             }
         }
     }
@@ -126,6 +126,8 @@ async fn run(chosen: &[Check]) -> ExitCode {
     } else {
         println!("the system is left running for a look: {}", system.how_to_look());
     }
+    // Once more, for who reads only the end of a long log.
+    failures.iter().for_each(|failure| println!("FAILED  {failure}"));
     println!("\n{} passed, {} failed", chosen.len() - failures.len(), failures.len());
     if failures.is_empty() {
         ExitCode::SUCCESS

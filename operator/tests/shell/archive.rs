@@ -5,11 +5,12 @@ use std::sync::Arc;
 use kube::runtime::controller::Action as Requeue;
 use operator::reconcile::reconcile;
 use operator::record::Recorded;
-use seedwork::Fault;
+use operator::replies;
+use seedwork::{Fault, Step};
 use serde_json::json;
 
 use crate::fixture::Stage;
-use crate::payments::{applied_by_a_person, ended, object, payment, watched};
+use crate::payments::{answer, applied_by_a_person, ended, object, payment, watched};
 
 #[tokio::test]
 async fn a_finished_payment_leaves_by_the_version_that_was_archived() {
@@ -90,6 +91,47 @@ async fn an_archived_payment_that_is_applied_again_is_restored_and_nothing_runs(
         assert_eq!(result.unwrap(), Requeue::await_change());
         assert_eq!(stage.topics(), ["inbox-bff"], "its old state and no command");
     }
+}
+
+#[tokio::test]
+async fn an_answer_to_an_earlier_life_does_not_begin_a_second_one() {
+    let finished = ended();
+    let made_again = object(None, "20");
+    let mut cancelled = made_again.clone();
+    cancelled.spec.cancel = true;
+    for fresh in [made_again, cancelled] {
+        let mut stage = Stage::new().await;
+        stage.archive(&object(Some(&finished), "7")).await;
+        let shell = Arc::clone(&stage.shell);
+        let late = answer(Step::CrearFacturacion);
+        let result = stage
+            .play(replies::respuesta(&shell, &late), async |server, _| {
+                server.call("GET", "").await.answer(200, &fresh);
+                let write = server.call("PUT", "/status").await;
+                assert_eq!(write.body["status"]["phase"], "Completed");
+                assert_eq!(write.body["status"]["secuencia"], finished.secuencia);
+                write.accept("21");
+            })
+            .await;
+        result.unwrap();
+        assert_eq!(stage.topics(), ["inbox-bff"], "its old state and no command");
+    }
+    // Another payment under its name: not its answer.
+    let mut other = applied_by_a_person("20");
+    other.spec = object(None, "20").spec;
+    other.spec.monto = "25.00".to_owned();
+    let mut stage = Stage::new().await;
+    stage.archive(&object(Some(&finished), "7")).await;
+    let shell = Arc::clone(&stage.shell);
+    let late = answer(Step::CrearFacturacion);
+    let result = stage
+        .play(replies::respuesta(&shell, &late), async |server, _| {
+            server.call("GET", "").await.answer(200, &other);
+            server.event().await.echo();
+        })
+        .await;
+    result.unwrap();
+    assert_eq!(stage.topics(), Vec::<String>::new());
 }
 
 #[tokio::test]

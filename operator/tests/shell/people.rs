@@ -188,20 +188,6 @@ async fn an_answer_does_not_overtake_a_cancel_that_was_read() {
         expected,
         "the undo of all that may have begun, and the news"
     );
-
-    // Without a status it may have ended in an earlier life: that is for a pass to find out.
-    let mut stage = Stage::new().await;
-    let mut cancelled = object(None, "7");
-    cancelled.spec.cancel = true;
-    let shell = Arc::clone(&stage.shell);
-    let answer = crate::answer(Step::CrearFacturacion);
-    let result = stage
-        .play(replies::respuesta(&shell, &answer), async |server, _| {
-            server.call("GET", "").await.answer(200, &cancelled);
-        })
-        .await;
-    result.unwrap();
-    assert_eq!(stage.topics(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ struct Inner {
     issued: BTreeMap<String, BTreeSet<(Step, Direction)>>,
     /// The names of those that ended, once or more often.
     ended: BTreeSet<String>,
+    /// How many calls are still on their way, whose callers wait no more.
+    under_way: usize,
 }
 
 /// Something that became of a resource.
@@ -112,6 +114,11 @@ impl ApiServer {
     /// The names of those that ended at some time.
     pub fn ended(&self) -> BTreeSet<String> {
         self.inner().ended.clone()
+    }
+
+    /// How many calls are still on their way.
+    pub fn under_way(&self) -> usize {
+        self.inner().under_way
     }
 
     /// How many changes there were.
@@ -339,11 +346,22 @@ impl Client {
         &self,
         doing: &'static str,
         name: &str,
-        call: impl FnOnce(&ApiServer) -> kube::Result<T>,
+        call: impl FnOnce(&ApiServer) -> kube::Result<T> + Send + 'static,
     ) -> kube::Result<T> {
         let Self(life) = self;
         life.before(Port::Api).await.map_err(silent)?;
         let world = life.world();
+        if let Some(late) = world.arrives_late() {
+            let (world, proc, name) = (Arc::clone(world), life.proc(), name.to_owned());
+            world.api.inner().under_way += 1;
+            tokio::spawn(async move {
+                tokio::time::sleep(late).await;
+                world.api.inner().under_way -= 1;
+                let done = call(&world.api).is_ok();
+                world.note(|| format!("{proc}'s late {doing} of {name} arrives: {done}"));
+            });
+            return Err(silent("Api did not take it in time".to_owned()));
+        }
         let done = call(&world.api);
         if let Err(kube::Error::Api(status)) = &done {
             world.note(|| {
@@ -372,20 +390,25 @@ impl Client {
 #[async_trait]
 impl operator::resources::ApiServer for Client {
     async fn get_opt(&self, name: &str) -> kube::Result<Option<PaymentSaga>> {
-        let get = |api: &ApiServer| Ok(api.get(name).map(|object| PaymentSaga::clone(&object)));
+        let wanted = name.to_owned();
+        let get = move |api: &ApiServer| Ok(api.get(&wanted).map(|object| PaymentSaga::clone(&object)));
         self.call("read", name, get).await
     }
 
     async fn create(&self, _: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
-        self.call("create", name_of(object), |api| api.create(object)).await
+        let own = object.clone();
+        self.call("create", name_of(object), move |api| api.create(&own)).await
     }
 
     async fn replace(&self, name: &str, _: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
-        self.call("replace", name, |api| api.replace(object)).await
+        let own = object.clone();
+        self.call("replace", name, move |api| api.replace(&own)).await
     }
 
     async fn replace_status(&self, name: &str, _: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
-        let done = self.call("record", name, |api| api.replace_status(object)).await;
+        let own = object.clone();
+        let record = move |api: &ApiServer| api.replace_status(&own);
+        let done = self.call("record", name, record).await;
         if let Ok(written) = &done
             && let Some(status) = &written.status
         {
@@ -396,6 +419,8 @@ impl operator::resources::ApiServer for Client {
     }
 
     async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<()> {
-        self.call("delete", name, |api| api.delete(name, params)).await
+        let (wanted, params) = (name.to_owned(), params.clone());
+        let delete = move |api: &ApiServer| api.delete(&wanted, &params);
+        self.call("delete", name, delete).await
     }
 }
