@@ -99,8 +99,7 @@ impl Memories {
         let entry = by_uid.entry(uid.to_owned()).or_insert(made);
         // Its event came first, and at the start it was taken for one that had lost its writer.
         if entry.secuencia == 1 && entry.sends == 0 {
-            let first_life = entry.first_life;
-            *entry = Remembered { first_life, ..made };
+            *entry = made;
         }
     }
 

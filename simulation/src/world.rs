@@ -244,9 +244,9 @@ impl World {
             return None;
         }
         let now = self.elapsed();
-        let mine = self.plan.freezes.iter().filter(|freeze| freeze.proc == proc);
-        let mut now_frozen = mine.filter(|freeze| freeze.from <= now && now < freeze.until);
-        now_frozen.next().map(|freeze| freeze.until - now)
+        let mut freezes = self.plan.freezes.iter();
+        let mine = freezes.find(|freeze| freeze.proc == proc && freeze.from <= now && now < freeze.until);
+        mine.map(|freeze| freeze.until - now)
     }
 
     /// Whether a call fails now and does nothing.

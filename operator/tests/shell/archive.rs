@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use kube::runtime::controller::Action as Requeue;
+use operator::crd::PaymentSaga;
 use operator::reconcile::reconcile;
 use operator::record::Recorded;
 use operator::replies;
 use seedwork::{Fault, Step};
 use serde_json::json;
 
-use crate::fixture::Stage;
+use crate::fixture::{Server, Stage};
 use crate::payments::{answer, applied_by_a_person, ended, object, payment, watched};
 
 #[tokio::test]
@@ -93,45 +94,61 @@ async fn an_archived_payment_that_is_applied_again_is_restored_and_nothing_runs(
     }
 }
 
+/// The answer to step 1, when the API server has this resource; the topics of what is sent then.
+async fn late_answer(stage: &mut Stage, fresh: &PaymentSaga, script: impl AsyncFnOnce(&mut Server)) -> Vec<String> {
+    let shell = Arc::clone(&stage.shell);
+    let late = answer(Step::CrearFacturacion);
+    let result = stage
+        .play(replies::respuesta(&shell, &late), async |server, _| {
+            server.call("GET", "").await.answer(200, fresh);
+            script(server).await;
+        })
+        .await;
+    result.unwrap();
+    stage.topics()
+}
+
 #[tokio::test]
 async fn an_answer_to_an_earlier_life_does_not_begin_a_second_one() {
     let finished = ended();
     let made_again = object(None, "20");
     let mut cancelled = made_again.clone();
     cancelled.spec.cancel = true;
-    for fresh in [made_again, cancelled] {
+    for fresh in [&made_again, &cancelled] {
         let mut stage = Stage::new().await;
         stage.archive(&object(Some(&finished), "7")).await;
-        let shell = Arc::clone(&stage.shell);
-        let late = answer(Step::CrearFacturacion);
-        let result = stage
-            .play(replies::respuesta(&shell, &late), async |server, _| {
-                server.call("GET", "").await.answer(200, &fresh);
-                let write = server.call("PUT", "/status").await;
-                assert_eq!(write.body["status"]["phase"], "Completed");
-                assert_eq!(write.body["status"]["secuencia"], finished.secuencia);
-                write.accept("21");
-            })
-            .await;
-        result.unwrap();
-        assert_eq!(stage.topics(), ["inbox-bff"], "its old state and no command");
+        let told = late_answer(&mut stage, fresh, async |server| {
+            let write = server.call("PUT", "/status").await;
+            assert_eq!(write.body["status"]["phase"], "Completed");
+            assert_eq!(write.body["status"]["secuencia"], finished.secuencia);
+            write.accept("21");
+        });
+        assert_eq!(told.await, ["inbox-bff"], "its old state and no command");
     }
     // Another payment under its name: not its answer.
-    let mut other = applied_by_a_person("20");
-    other.spec = object(None, "20").spec;
+    let mut other = made_again.clone();
     other.spec.monto = "25.00".to_owned();
     let mut stage = Stage::new().await;
     stage.archive(&object(Some(&finished), "7")).await;
-    let shell = Arc::clone(&stage.shell);
-    let late = answer(Step::CrearFacturacion);
-    let result = stage
-        .play(replies::respuesta(&shell, &late), async |server, _| {
-            server.call("GET", "").await.answer(200, &other);
-            server.event().await.echo();
-        })
-        .await;
-    result.unwrap();
-    assert_eq!(stage.topics(), Vec::<String>::new());
+    let told = late_answer(&mut stage, &other, async |server| server.event().await.echo());
+    assert_eq!(told.await, Vec::<String>::new());
+    // Its first life: the word that was read is obeyed before the answer.
+    let mut stage = Stage::new().await;
+    let told = late_answer(&mut stage, &cancelled, async |server| {
+        let write = server.call("PUT", "/status").await;
+        assert_eq!(write.body["status"]["phase"], "Compensating");
+        let mut turned = cancelled.clone();
+        turned.status = serde_json::from_value(write.body["status"].clone()).unwrap();
+        turned.metadata.resource_version = Some("21".to_owned());
+        write.accept("21");
+        server.event().await.echo();
+        server.call("GET", "").await.answer(200, &turned);
+    });
+    assert_eq!(
+        told.await,
+        ["inbox-gestion-clientes", "inbox-bff"],
+        "an undo and the news"
+    );
 }
 
 #[tokio::test]
