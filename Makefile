@@ -4,6 +4,9 @@ PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 LOCAL = $(BIN)/local
+# Unoptimised, all of them at once: another choice of packages gives their dependencies other features, and each is compiled again.
+# Optimised, only what is asked for. Without the simulation, whose doubles and virtual clock are not to be in what runs.
+BUILD = cargo build --locked --bins --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--workspace --exclude simulation,$(addprefix --package ,$1))
 CRATES = $(shell cargo metadata --locked --no-deps --format-version 1 | grep -o '"name":"[^"]*","version":"[^"]*","id":"path' | cut -d'"' -f4)
 
 .DEFAULT_GOAL := help
@@ -36,7 +39,7 @@ token: $(LOCAL) ## A token for a system that runs with AUTH=jwt: CLIENTE=<idClie
 	@$(LOCAL) token $(if $(CLIENTE),--cliente $(CLIENTE)) $(if $(OPERADOR),--operador $(OPERADOR)) $(if $(MINUTES),--minutes $(MINUTES))
 
 doctor: ## Judge what every sidecar has loaded, and say what to change; NAMESPACE=pagos: in the cluster
-	@cargo build --locked --quiet --package cli --profile $(PROFILE)
+	@$(call BUILD,cli) --quiet
 	@$(BIN)/pagos doctor $(if $(filter command environment,$(firstword $(origin NAMESPACE))),--namespace $(NAMESPACE))
 
 projections-rebuild: $(LOCAL) ## Make the tables of clients and invoices again from their documents, while the system runs
@@ -56,28 +59,22 @@ stripe-mock: ## Build stripe-mock, which judges what we send to Stripe in tests 
 mailpit: ## Build mailpit, the mail server that tests send to (a minute, once)
 	@tools/build mailpit
 
-# Without the simulation, whose doubles and virtual clock are not to be in what runs.
 build: ## Build our binaries
-	cargo build --locked --workspace --exclude simulation --bins --profile $(PROFILE)
+	$(call BUILD,$(filter-out simulation,$(CRATES)))
 
 $(LOCAL):
-	cargo build --locked --package local --profile $(PROFILE)
+	$(call BUILD,local)
 
-generate: ## Write the files that are generated from code (the CRD, the documents of every API)
-	cargo run --locked --quiet --package operator --profile $(PROFILE) -- crd > charts/pagos/files/paymentsagas.yaml.new
-	mv charts/pagos/files/paymentsagas.yaml.new charts/pagos/files/paymentsagas.yaml
-	cargo run --locked --quiet --package operator --profile $(PROFILE) -- asyncapi > seedwork/asyncapi.json.new
-	mv seedwork/asyncapi.json.new seedwork/asyncapi.json
-	cargo run --locked --quiet --package integracion-pagos --profile $(PROFILE) -- spec > services/integracion-pagos/spec.json.new
-	mv services/integracion-pagos/spec.json.new services/integracion-pagos/spec.json
-	cargo run --locked --quiet --package gestion-clientes --profile $(PROFILE) -- spec > services/gestion-clientes/spec.json.new
-	mv services/gestion-clientes/spec.json.new services/gestion-clientes/spec.json
-	cargo run --locked --quiet --package bff --profile $(PROFILE) -- spec > services/bff/spec.json.new
-	mv services/bff/spec.json.new services/bff/spec.json
-	cargo run --locked --quiet --package bff --profile $(PROFILE) -- sdl > services/bff/schema.graphql.new
-	mv services/bff/schema.graphql.new services/bff/schema.graphql
-	cargo run --locked --quiet --package notificaciones --profile $(PROFILE) -- spec > services/notificaciones/spec.json.new
-	mv services/notificaciones/spec.json.new services/notificaciones/spec.json
+# WRITER, WHAT, FILE: only a whole file takes the place of another.
+GENERATE = @$(BIN)/$1 $2 >$3.new && mv $3.new $3
+generate: build ## Write the files that are generated from code (the CRD, the documents of every API)
+	$(call GENERATE,operator,crd,charts/pagos/files/paymentsagas.yaml)
+	$(call GENERATE,operator,asyncapi,seedwork/asyncapi.json)
+	$(call GENERATE,integracion-pagos,spec,services/integracion-pagos/spec.json)
+	$(call GENERATE,gestion-clientes,spec,services/gestion-clientes/spec.json)
+	$(call GENERATE,bff,spec,services/bff/spec.json)
+	$(call GENERATE,bff,sdl,services/bff/schema.graphql)
+	$(call GENERATE,notificaciones,spec,services/notificaciones/spec.json)
 
 # === checking ===
 
@@ -113,13 +110,12 @@ advisories: $(DENY)/bin/cargo-deny ## Known vulnerabilities of the dependencies 
 # BENCH="--clients 64 --open --stock".
 .PHONY: bench bench-soak
 bench bench-soak: PROFILE := $(if $(filter command environment,$(firstword $(origin PROFILE))),$(PROFILE),release)
-BUILD_BENCH = cargo build --locked --bins --profile $(PROFILE) $(addprefix --package ,$(IMAGES) local bench)
 bench: tools ## Payments a second, latency and what each costs, closed and open loops, beside a stock API server: BENCH="--clients 64"
-	$(BUILD_BENCH)
+	$(call BUILD,$(IMAGES) local bench)
 	@$(BIN)/bench --json $(TARGET)/bench.json $(BENCH)
 
 bench-soak: tools ## One loop of 64 clients: payment 100,000 costs what payment 1,000 did, etcd stays small (PAYMENTS=100000)
-	$(BUILD_BENCH)
+	$(call BUILD,$(IMAGES) local bench)
 	@$(BIN)/bench --json $(TARGET)/bench-soak.json --soak $(or $(PAYMENTS),100000) $(BENCH)
 
 # A failed run says where its evidence is. SEED=… asks for and breaks the same again. An hour of it, with its report:
@@ -127,7 +123,7 @@ bench-soak: tools ## One loop of 64 clients: payment 100,000 costs what payment 
 #   --rest 240 --report docs/campaign.md"
 .PHONY: campaign
 campaign: tools ## Load and faults on a system of its own, then rest and a verdict: MINUTES=5 SEED=… CAMPAIGN="…"
-	cargo build --locked --bins --profile $(PROFILE) $(addprefix --package ,$(IMAGES) campaign)
+	$(call BUILD,$(IMAGES) campaign)
 	@$(BIN)/campaign --minutes $(or $(MINUTES),5) $(CAMPAIGN)
 
 # Optimised as a whole (Cargo.toml says how), unless PROFILE says otherwise. A failing seed tells its story and how to play it again.
@@ -136,7 +132,8 @@ campaign: tools ## Load and faults on a system of its own, then rest and a verdi
 simulate: ALONE := -USQLITE_ENABLE_MEMORY_MANAGEMENT -DSQLITE_DEFAULT_MEMSTATUS=0
 simulate: PROFILE := $(if $(filter command environment,$(firstword $(origin PROFILE))),$(PROFILE),simulation)
 simulate: ## The whole system in virtual time, a world per seed, each judged: SEEDS=2000 FIRST=1 SIMULATE="--story --threads 1"
-	@$(if $(filter simulation,$(PROFILE)),LIBSQLITE3_FLAGS="$(ALONE)") cargo build --locked --quiet --package simulation --profile $(PROFILE)
+	@$(if $(filter simulation,$(PROFILE)),LIBSQLITE3_FLAGS="$(ALONE)") cargo build --locked --quiet --bin simulate --profile $(PROFILE) \
+	  $(if $(filter dev,$(PROFILE)),--workspace,--package simulation)
 	@$(BIN)/simulate --seeds $(or $(SEEDS),2000) --first $(or $(FIRST),1) $(SIMULATE)
 
 .PHONY: schemathesis
@@ -157,7 +154,7 @@ mutants: ## Plant each deliberate mistake, in the engine and in all that the sim
 # docs/conformance.md has the table. CONFORMANCE_PORT_BASE=26000 moves its ports.
 .PHONY: conformance
 conformance: tools ## Ask a broker and a store for what the design relies on: BROKER=redis STORE=sqlite, DEFAULTS=1
-	@cargo build --locked --quiet --package conformance --profile $(PROFILE)
+	@$(call BUILD,conformance) --quiet
 	@$(BIN)/conformance run $(if $(BROKER),--broker $(BROKER)) $(if $(STORE),--store $(STORE)) $(if $(DEFAULTS),--defaults)
 
 
@@ -194,7 +191,7 @@ chart-test: ## Make one payment that completes and one that is undone, in the cl
 	kubectl --namespace $(NAMESPACE) get paymentsagas
 
 e2e: ## From install to uninstall in the cluster: pay, compensate, upgrade, kill pods (SET="image.tag=dev …", MORE="--keep")
-	cargo build --locked --quiet --package e2e --package cli --profile $(PROFILE)
+	@$(call BUILD,e2e cli) --quiet
 	$(BIN)/e2e $(addprefix --set ,$(SET)) $(MORE)
 
 uninstall: ## Remove the platform from the cluster once its payments have ended; its definition and volumes stay
@@ -251,7 +248,7 @@ chart-lint: ## The chart: lint, every variant rendered, its README up to date
 # Kubernetes versions whose published types the manifests are held against, from their Go modules.
 KUBERNETES_VERSIONS := v1.31.14 v1.32.13 v1.33.13 v1.34.4
 chart-validate: ## Every manifest fits the types of Kubernetes 1.31 to 1.34 and of Dapr; kind-config.yaml those of kind
-	@cargo build --locked --quiet --package e2e --profile $(PROFILE)
+	@$(call BUILD,e2e) --quiet
 	@mkdir -p $(TARGET); cp tools/dapr/go.mod tools/dapr/go.sum $(TARGET)/; \
 	dapr=$$(cd $(TARGET) && go list -mod=mod -m -f '{{.Dir}}' github.com/dapr/dapr) || exit; \
 	for version in $(KUBERNETES_VERSIONS); do \

@@ -182,47 +182,59 @@ pub fn yaml() -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     Ok(serde_yaml_ng::to_string(&definition()?)?)
 }
 
+/// Where a schema has its rules.
+const VALIDATIONS: &str = "x-kubernetes-validations";
+
+/// Of a value that stays what it was when the resource was made.
+const UNCHANGED: &str = "self == oldSelf";
+
+const POLITICA_IS_FIXED: &str = "politica is fixed once the payment has started";
+
 fn rule(rule: impl Into<String>, message: &str) -> Value {
     json!({"rule": rule.into(), "message": message})
 }
 
 fn add_rules(schema: &mut Value) {
-    schema["x-kubernetes-validations"] = json!([rule(
+    schema[VALIDATIONS] = json!([rule(
         "self.metadata.name.matches('^pago-[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && self.metadata.name.size() <= 63",
         "metadata.name must be pago- and the idCorrelacion: lower-case letters, digits and inner hyphens, at most 63",
     )]);
+    // A rule stands at the value it judges: reading a field of an object costs the API server its whole schema, at every write.
     let spec = &mut schema["properties"]["spec"];
-    spec["x-kubernetes-validations"] = json!([
-        rule(
-            "self.idCliente == oldSelf.idCliente && self.medioPago == oldSelf.medioPago && self.monto == oldSelf.monto \
-             && self.moneda == oldSelf.moneda",
-            "a payment cannot be changed: make another one (only suspend and cancel may be set)",
-        ),
-        rule(
-            "!has(oldSelf.politica) || (has(self.politica) && self.politica == oldSelf.politica)",
-            "politica is fixed once the payment has started",
-        ),
+    spec[VALIDATIONS] = json!([
+        rule("!has(oldSelf.politica) || has(self.politica)", POLITICA_IS_FIXED),
         rule(
             "!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)",
             "cancel never goes back: what was undone stays undone",
         ),
         rule(decimals_rule(), "monto must have no more decimals than its currency"),
-        rule("double(self.monto) > 0.0", "monto must be greater than 0"),
-        rule("double(self.monto) <= 1000000.0", "monto must be at most 1000000"),
     ]);
-    let properties = &mut spec["properties"];
-    merge(&mut properties["idCliente"], json!({"minLength": 1, "maxLength": 128}));
-    properties["idCliente"]["x-kubernetes-validations"] = json!([rule(
+    let unchanged = || {
+        rule(
+            UNCHANGED,
+            "a payment cannot be changed: make another one (only suspend and cancel may be set)",
+        )
+    };
+    let printable = rule(
         r"self.matches('^[^\\x00-\\x1f\\x7f]*[^\\s\\x00-\\x1f\\x7f][^\\x00-\\x1f\\x7f]*$')",
         "idCliente must be 1 to 128 printable characters",
-    )]);
+    );
+    let properties = &mut spec["properties"];
+    merge(
+        &mut properties["idCliente"],
+        json!({"minLength": 1, "maxLength": 128, VALIDATIONS: [printable, unchanged()]}),
+    );
+    merge(&mut properties["medioPago"], json!({VALIDATIONS: [unchanged()]}));
+    let more_than_nothing = rule("double(self) > 0.0", "monto must be greater than 0");
+    let at_most = rule("double(self) <= 1000000.0", "monto must be at most 1000000");
     merge(
         &mut properties["monto"],
-        json!({"maxLength": 11, "pattern": r"^[0-9]{1,7}(\.[0-9]{1,3})?$"}),
+        json!({"maxLength": 11, "pattern": r"^[0-9]{1,7}(\.[0-9]{1,3})?$", VALIDATIONS: [more_than_nothing, at_most, unchanged()]}),
     );
+    let codes: Vec<_> = Moneda::all().collect();
     merge(
         &mut properties["moneda"],
-        json!({"minLength": 3, "maxLength": 3, "enum": Moneda::all().collect::<Vec<_>>()}),
+        json!({"minLength": 3, "maxLength": 3, "enum": codes, VALIDATIONS: [unchanged()]}),
     );
     merge(
         &mut properties["politica"]["properties"]["pasos"],
@@ -231,21 +243,24 @@ fn add_rules(schema: &mut Value) {
 
     // One value with one owner: a policy is fixed, a status is the operator's. Otherwise the API server keeps for each of
     // their fields who set it, which is 1.1 of the 3.8 kB of a payment, worked out again at every write.
-    merge(&mut properties["politica"], json!({"x-kubernetes-map-type": "atomic"}));
+    // And no policy is no value: `null` would be one that no rule of the policy is asked about.
+    merge(
+        &mut properties["politica"],
+        json!({"x-kubernetes-map-type": "atomic", "nullable": false, VALIDATIONS: [rule(UNCHANGED, POLITICA_IS_FIXED)]}),
+    );
     merge(
         &mut schema["properties"]["status"],
         json!({"x-kubernetes-map-type": "atomic"}),
     );
 
-    let moves = phase_rule();
-    schema["properties"]["status"]["x-kubernetes-validations"] = json!([
-        rule(
-            moves,
-            "the phase moves only as the engine's table allows; Compensated is final"
-        ),
-        rule("self.secuencia >= oldSelf.secuencia", "secuencia never goes back"),
-    ]);
     let status = &mut schema["properties"]["status"]["properties"];
+    let moves = rule(
+        phase_rule(),
+        "the phase moves only as the engine's table allows; Compensated is final",
+    );
+    merge(&mut status["phase"], json!({VALIDATIONS: [moves]}));
+    let forward = rule("self >= oldSelf", "secuencia never goes back");
+    merge(&mut status["secuencia"], json!({VALIDATIONS: [forward]}));
     merge(&mut status["steps"], json!({"maxItems": Step::ALL.len()}));
     merge(
         &mut status["conditions"],
@@ -276,11 +291,9 @@ fn phase_rule() -> String {
             .filter(|to| saga::allowed(Some(from), *to))
             .collect();
         let names: Vec<_> = to.iter().map(|to| format!("'{to}'")).collect();
-        (!to.is_empty()).then(|| format!("(oldSelf.phase == '{from}' && self.phase in [{}])", names.join(", ")))
+        (!to.is_empty()).then(|| format!("(oldSelf == '{from}' && self in [{}])", names.join(", ")))
     });
-    let table: Vec<_> = std::iter::once("self.phase == oldSelf.phase".to_owned())
-        .chain(moves)
-        .collect();
+    let table: Vec<_> = std::iter::once(UNCHANGED.to_owned()).chain(moves).collect();
     table.join(" || ")
 }
 

@@ -123,9 +123,11 @@ async fn refused(system: &mut System) -> Outcome {
         })?;
     }
     phase(system, &payment.id, "Completed").await?;
-    let patch = json!({"spec": {"politica": {"stallAfterSeconds": 1}}});
-    let said = refusal("politica", crate::resources::patch(system, &payment.id, patch).await)?;
-    ensure(said.contains("politica is fixed once the payment has started"), || said)?;
+    for politica in [json!({"stallAfterSeconds": 1}), Value::Null] {
+        let patch = json!({"spec": {"politica": politica}});
+        let said = refusal("politica", crate::resources::patch(system, &payment.id, patch).await)?;
+        ensure(said.contains("politica is fixed once the payment has started"), || said)?;
+    }
     all_end_well(system, &[payment]).await
 }
 
