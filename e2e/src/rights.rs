@@ -11,9 +11,10 @@ use crate::report::{ensure, text};
 const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
 
 /// Group, resource, subresource, name; an empty name asks about all of them.
-const RESOURCES: [(&str, &str, &str, &str); 13] = [
+const RESOURCES: [(&str, &str, &str, &str); 14] = [
     ("pagos.saludtech.dev", "paymentsagas", "", ""),
     ("pagos.saludtech.dev", "paymentsagas", "status", ""),
+    ("pagos.saludtech.dev", "paymentsagas", "finalizers", ""),
     ("events.k8s.io", "events", "", ""),
     ("coordination.k8s.io", "leases", "", "intake"),
     ("coordination.k8s.io", "leases", "", ""),
@@ -30,8 +31,8 @@ const RESOURCES: [(&str, &str, &str, &str); 13] = [
 /// What the operator may do in its namespace, and may not anywhere else.
 fn operator_may(group: &str, resource: &str, subresource: &str, name: &str, verb: &str) -> bool {
     match (group, resource, subresource, name) {
-        ("pagos.saludtech.dev", "paymentsagas", "", _) => true,
-        ("pagos.saludtech.dev", "paymentsagas", "status", _) => matches!(verb, "get" | "update" | "patch"),
+        ("pagos.saludtech.dev", "paymentsagas", "", _) => verb != "patch",
+        ("pagos.saludtech.dev", "paymentsagas", "status", _) => verb == "update",
         ("events.k8s.io", "events", "", _) => matches!(verb, "create" | "patch"),
         ("coordination.k8s.io", "leases", "", "intake") => matches!(verb, "get" | "update"),
         _ => false,

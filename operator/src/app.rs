@@ -16,6 +16,7 @@ use seedwork::App;
 use seedwork_runtime::serve::{self, Health, StartupError};
 use seedwork_runtime::sidecar::DaprSidecar;
 use seedwork_runtime::{Sidecar, inbox, sql, telemetry};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower::timeout::TimeoutLayer;
 
@@ -30,18 +31,19 @@ use crate::intake::{self, Intake};
 use crate::memory::Memories;
 use crate::reconcile::{on_error, reconcile};
 use crate::record::{self, Recorded};
+use crate::resources::CALL;
 use crate::room::{self, Room};
 use crate::shell::{Shell, Watched};
 
 /// How many resources are reconciled at once.
 const CONCURRENCY: u16 = 32;
 
-/// How long a call to the API server may take. Longer than it takes to elect a new leader of etcd.
-const CALL: Duration = Duration::from_secs(10);
-
 /// How often every resource is looked at, whatever the watch says. When it lists anew it wakes us for each resource before
 /// the cache has it: one that is new to the cache is not found then, and nobody would wake us for it again.
 const LOOK_AT_ALL: Duration = Duration::from_secs(10);
+
+/// How long one watch goes on before the next takes over from it: nothing is heard of a connection whose other end is gone.
+const WATCH_SECONDS: u32 = 60;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -78,7 +80,7 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     let readers = sql::readers(&args.database_url, &pool).await?;
     let sidecar: Arc<dyn Sidecar> = Arc::new(DaprSidecar::new(&args)?.without_documents());
     let config = ControllerConfig::default().concurrency(CONCURRENCY);
-    let controller = Controller::new(watched, watcher::Config::default()).with_config(config);
+    let controller = Controller::new(watched, watcher::Config::default().timeout(WATCH_SECONDS)).with_config(config);
     let shell = Arc::new(Shell {
         api: api.into(),
         cache: controller.store(),
@@ -100,10 +102,11 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     });
     // Before the first request is heard: a replica that starts during a drain must know of it.
     shell.intake.look(&leases).await;
-    tokio::spawn(watch_intake(Arc::clone(&shell), leases));
-    tokio::spawn(tell_ends(Arc::clone(&shell)));
-    tokio::spawn(ahead::catch_up(Arc::clone(&shell)));
-    tokio::spawn(room::admit(Arc::clone(&shell)));
+    let mut background = JoinSet::new();
+    background.spawn(watch_intake(Arc::clone(&shell), leases));
+    background.spawn(tell_ends(Arc::clone(&shell)));
+    background.spawn(ahead::catch_up(Arc::clone(&shell)));
+    background.spawn(room::admit(Arc::clone(&shell)));
 
     let ticks = stream::unfold(tokio::time::interval(LOOK_AT_ALL), async |mut ticks| {
         ticks.tick().await;
@@ -132,16 +135,20 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     };
     let router = serve::dress(router, health);
     let serving = serve::run(listener, router, serve::stop_signal());
-    let (served, ()) = tokio::join!(serving, watching);
-    served
+    tokio::select! {
+        (served, ()) = async { tokio::join!(serving, watching) } => served,
+        // Each goes on for ever, and without it we would look well and do half of our work: better to be started again.
+        Some(Err(panic)) = background.join_next() => Err(StartupError::new("a part of the operator has ended", panic)),
+    }
 }
 
-async fn connect() -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {
+/// The API server of the environment.
+pub(crate) async fn connect() -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {
     Ok(patient(kube::Config::infer().await?)?)
 }
 
-/// A client each of whose calls is answered within [`CALL`] or has failed. Without it a call into a connection whose other
-/// end is gone hangs for a quarter of an hour, and with it whatever waits for its turn.
+/// A client each of whose answers begins within [`CALL`], or the call has failed. Without it a call into a connection whose
+/// other end is gone hangs for a quarter of an hour, and with it whatever waits for its turn.
 fn patient(config: kube::Config) -> kube::Result<Client> {
     let builder = ClientBuilder::try_from(config)?;
     // Until the answer begins, so that a watch may go on for as long as it likes.

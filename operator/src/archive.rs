@@ -166,14 +166,14 @@ impl Archive {
         .fetch_all(&self.pool)
         .await
         .map_err(sql::fault("claim unconfirmed ends"))?;
-        rows.iter()
-            .map(|row| {
-                let text: String = row
-                    .try_get("recurso")
-                    .map_err(|e| Fault::bug("failed to read the archive", e))?;
-                read(&text)
-            })
-            .collect()
+        let resource = |row: &AnyRow| {
+            let text = row.try_get("recurso");
+            read(text.map_err(|error| Fault::bug("failed to read the archive", error))?)
+        };
+        // One that cannot be read does not silence the others.
+        let unreadable = |fault: &Fault| tracing::error!(error = fault.chain(), "an archived payment cannot be read");
+        let resources = rows.iter().map(resource);
+        Ok(resources.filter_map(|read| read.inspect_err(unreadable).ok()).collect())
     }
 }
 

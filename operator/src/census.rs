@@ -8,16 +8,6 @@ use tokio::time::Instant;
 
 use crate::shell::{Shell, Watched};
 
-/// Every phase, so that one without payments shows 0 rather than what it was.
-const PHASES: [Phase; 6] = [
-    Phase::Pending,
-    Phase::Running,
-    Phase::Compensating,
-    Phase::Completed,
-    Phase::Compensated,
-    Phase::Stalled,
-];
-
 /// How old a count may be. Every look at a payment asks for one, and counting looks at all of them.
 const FRESH: Duration = Duration::from_millis(100);
 
@@ -46,11 +36,7 @@ impl Census {
         }
         let mut counted = Counted::default();
         for saga in shell.cache.state().iter().filter_map(|object| object.0.as_ref().ok()) {
-            let ended = saga
-                .status
-                .as_ref()
-                .is_some_and(|status| status.completion_time.is_some());
-            *if ended {
+            *if saga.has_ended() {
                 &mut counted.finished
             } else {
                 &mut counted.live
@@ -75,7 +61,7 @@ fn count(watched: &[Arc<Watched>]) -> [(Phase, u32); 6] {
         Some(object.status.as_ref().map_or(Phase::Pending, |status| status.phase))
     };
     let phases: Vec<Phase> = watched.iter().filter_map(phase_of).collect();
-    PHASES.map(|phase| {
+    Phase::ALL.map(|phase| {
         let count = phases.iter().filter(|one| **one == phase).count();
         (phase, u32::try_from(count).unwrap_or(u32::MAX))
     })

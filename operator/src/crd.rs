@@ -69,7 +69,7 @@ pub struct PaymentSagaStatus {
     /// Where the payment stands; derived from the steps.
     pub phase: Phase,
 
-    /// Grows by one per transition.
+    /// Grows with each transition.
     pub secuencia: u64,
 
     /// Steps issued / all.
@@ -123,7 +123,7 @@ pub struct PaymentSagaStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_seen: Option<String>,
 
-    /// Who ended a stalled undo by hand, and why.
+    /// The last word of a person (`resolved-by`) that was acted on: it ended a stalled undo by hand, or found none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_by: Option<String>,
 }
@@ -163,6 +163,16 @@ fn usd() -> String {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+// === impl PaymentSaga ===
+
+impl PaymentSaga {
+    /// Whether its record says that it has ended.
+    pub fn has_ended(&self) -> bool {
+        let status = self.status.as_ref();
+        status.is_some_and(|status| status.completion_time.is_some())
+    }
 }
 
 /// The definition, with its CEL rules, and with the payment described where kube says only what it derived the type from.

@@ -14,20 +14,22 @@ use tokio::time::Instant;
 
 use crate::config::DrainArgs;
 use crate::crd::PaymentSaga;
-use crate::intake;
+use crate::resources::CALL;
+use crate::{app, intake};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// From when on every replica knows that the intake is closed, and what it had begun before is there to be seen.
-const KNOWN_BY_ALL: Duration = Duration::from_secs(3 * intake::LOOK.as_secs());
+/// From when on every replica knows that the intake is closed, and what it had begun before is there to be seen: a look
+/// comes, takes its time, and so does a creation that was begun just before.
+const KNOWN_BY_ALL: Duration = Duration::from_secs(intake::LOOK.as_secs() + 2 * CALL.as_secs());
 
 /// Most names in the closing sentence.
 const NAMED: usize = 20;
 
 /// Waits until no payment is left, within the patience it is given; else names what has not ended.
 pub async fn run(settings: DrainArgs) -> Result<(), StartupError> {
-    let client = Client::try_default()
+    let client = app::connect()
         .await
         .map_err(|error| StartupError::new("cannot find a Kubernetes API server", error))?;
     drain(client, &settings).await
@@ -55,23 +57,29 @@ async fn empty(client: Client, leases: &Api<Lease>, settings: &DrainArgs) -> Res
         patience_seconds,
     } = settings;
     let api: Api<PaymentSaga> = Api::namespaced(client, namespace);
-    let began = Instant::now();
-    let deadline = began + Duration::from_secs(*patience_seconds);
+    let deadline = Instant::now() + Duration::from_secs(*patience_seconds);
+    let mut closed_since = Instant::now();
+    let mut renewed = closed_since;
     loop {
         let closed = intake::close(leases)
             .await
             .map_err(|fault| StartupError::new("cannot close the intake", fault.chain()))?;
+        // A mark that lapsed let new ones in meanwhile.
+        if renewed.elapsed() >= intake::STANDS {
+            closed_since = Instant::now();
+        }
+        renewed = Instant::now();
         let sagas = match api.list(&ListParams::default()).await {
             Ok(list) => list.items,
             // Without the definition there are no payments.
             Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
             Err(error) => return Err(StartupError::new("cannot list paymentsagas", error)),
         };
-        if sagas.is_empty() && (!closed || began.elapsed() >= KNOWN_BY_ALL) {
+        if sagas.is_empty() && (!closed || closed_since.elapsed() >= KNOWN_BY_ALL) {
             println!("no payment is left in {namespace}");
             return Ok(());
         }
-        let (ended, running): (Vec<_>, Vec<_>) = sagas.iter().partition(|saga| has_ended(saga));
+        let (ended, running): (Vec<_>, Vec<_>) = sagas.iter().partition(|saga| saga.has_ended());
         println!(
             "{}; {} payments have not ended, {} have and are leaving",
             if closed {
@@ -102,10 +110,4 @@ async fn empty(client: Client, leases: &Api<Lease>, settings: &DrainArgs) -> Res
         }
         tokio::time::sleep(LOOK).await;
     }
-}
-
-fn has_ended(saga: &PaymentSaga) -> bool {
-    saga.status
-        .as_ref()
-        .is_some_and(|status| status.completion_time.is_some())
 }

@@ -27,9 +27,9 @@ pub const LEASE: &str = "intake";
 pub const HOLDER: &str = "drain";
 /// How often an operator looks.
 pub const LOOK: Duration = Duration::from_secs(2);
-/// How long a mark that is not renewed stands, in seconds. The operators are asked to end right after the last renewal
-/// and take this long at most.
-const STANDS_SECONDS: i32 = 60;
+/// How long a mark that is not renewed stands. The operators are asked to end right after the last renewal and take this
+/// long at most.
+pub const STANDS: Duration = Duration::from_secs(60);
 
 /// What one replica knows of the mark.
 #[derive(Debug, Default)]
@@ -102,7 +102,7 @@ async fn mark(leases: &Api<Lease>, holder: Option<&str>) -> Result<bool, Fault> 
     let Some(mut lease) = found else { return Ok(false) };
     let spec = lease.spec.get_or_insert_default();
     spec.holder_identity = holder.map(str::to_owned);
-    spec.lease_duration_seconds = holder.map(|_| STANDS_SECONDS);
+    spec.lease_duration_seconds = holder.and_then(|_| i32::try_from(STANDS.as_secs()).ok());
     // For people; operators go by the version.
     spec.renew_time = holder.map(|_| MicroTime(crate::shell::now()));
     // Carries the version that was read. Only a drain writes it, and there is one at a time.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  requests ── SolicitarPago ──▶ create ─┐                       ┌─▶ participants' inboxes
-//!  replies ─── FacturacionCreada … ─▶ GET, saga::apply ─▶ record ─┤
+//!  replies ─── FacturacionCreada … ─▶ saga::apply ──────▶ record ─┤
 //!  reconcile ─ watch, timers ──────────▶ saga::next ────▶ record ─┴─▶ announce (BFF) ─▶ archive ─▶ leave etcd
 //! ```
 //!
@@ -17,8 +17,8 @@
 //! census     how many payments stand where, as a metric
 //! shell      what the three paths share: publish a command, announce a state, raise an event
 //!
-//! Architecture invariants: a command is published only with a [`record::Recorded`] in hand; a reply is judged on a
-//! fresh read; losing a write race means reading again, never forcing.
+//! Architecture invariants: a command is published only with a [`record::Recorded`] in hand; a reply is ignored
+//! only on a fresh read, duplicates apart; losing a write race means reading again, never forcing.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -13,12 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Without a word it runs: an image's entry point needs no argument.
-    let mut words: Vec<_> = std::env::args_os().collect();
-    if words.len() == 1 {
-        words.push("run".into());
-    }
-    let args = Args::parse_from(words);
+    let args = Args::parse_from(serve::words(std::env::args_os()));
     serve::main(async {
         match args.command {
             Command::Crd => {

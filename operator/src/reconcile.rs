@@ -202,7 +202,8 @@ fn left_to_the_newer(object: &PaymentSaga, fault: &Fault) -> Requeue {
 pub fn on_error(object: Arc<Watched>, fault: &Fault, _shell: Arc<Shell>) -> Requeue {
     let name = object.name_any();
     match fault {
-        Fault::Conflict(_) => Requeue::requeue(Duration::from_millis(200)),
+        // The winner's write wakes us. If the watch hangs, what we have stays old, and each try would only lose again.
+        Fault::Conflict(_) => Requeue::requeue(STALE),
         Fault::Rejected(_) | Fault::NotFound(_) => Requeue::await_change(),
         Fault::Unavailable { .. } => {
             tracing::warn!(name, error = fault.chain(), "unable to reconcile now");

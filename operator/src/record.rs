@@ -25,7 +25,7 @@ pub struct Recorded {
 // === impl Recorded ===
 
 impl Recorded {
-    /// A resource as it was read. Not from a cache when a reply is judged on it.
+    /// A resource as it was read. Not from a cache when a reply is ignored because of it, duplicates apart.
     ///
     /// # Errors
     /// [`Fault::Rejected`] when it is no payment; [`Fault::Unavailable`] when it is one of a newer operator's, which is

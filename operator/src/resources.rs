@@ -2,12 +2,16 @@
 //! model in the crate `simulation`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 
 use crate::crd::PaymentSaga;
+
+/// How long a call to the API server may take. Longer than it takes to elect a new leader of etcd.
+pub(crate) const CALL: Duration = Duration::from_secs(10);
 
 /// The API server, as far as the shell talks to it. Errors are the client's own, so that one classification serves.
 #[async_trait]
@@ -24,8 +28,8 @@ pub trait ApiServer: Send + Sync + 'static {
     /// Writes the status over the version that `object` carries; 409 when it is not the last one.
     async fn replace_status(&self, name: &str, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga>;
 
-    /// Asks for a resource to go.
-    async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<()>;
+    /// Asks for a resource to go. Answers it as it is now if something holds it; `None` once it is gone.
+    async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<Option<PaymentSaga>>;
 }
 
 /// The resources. Cheap to clone; its calls read like those of [`Api`].
@@ -58,22 +62,30 @@ impl std::ops::Deref for Resources {
 #[async_trait]
 impl ApiServer for Api<PaymentSaga> {
     async fn get_opt(&self, name: &str) -> kube::Result<Option<PaymentSaga>> {
-        Self::get_opt(self, name).await
+        whole(Self::get_opt(self, name)).await
     }
 
     async fn create(&self, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
-        Self::create(self, params, object).await
+        whole(Self::create(self, params, object)).await
     }
 
     async fn replace(&self, name: &str, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
-        Self::replace(self, name, params, object).await
+        whole(Self::replace(self, name, params, object)).await
     }
 
     async fn replace_status(&self, name: &str, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
-        Self::replace_status(self, name, params, object).await
+        whole(Self::replace_status(self, name, params, object)).await
     }
 
-    async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<()> {
-        Self::delete(self, name, params).await.map(|_| ())
+    async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<Option<PaymentSaga>> {
+        whole(Self::delete(self, name, params))
+            .await
+            .map(|answer| answer.left())
     }
+}
+
+/// A call with its body, in time: the client's own limit ends where the answer begins.
+async fn whole<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    let answered = tokio::time::timeout(CALL, call).await;
+    answered.unwrap_or_else(|late| Err(kube::Error::Service(late.into())))
 }

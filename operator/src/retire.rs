@@ -1,4 +1,4 @@
-//! A finished saga leaves etcd: archived first, then the finalizer, then the resource.
+//! A finished saga leaves etcd: archived first, then deleted, then let go by its finalizer.
 
 use std::time::Duration;
 
@@ -33,36 +33,34 @@ pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duratio
     left.map(|()| None)
 }
 
-/// Finalizer, then resource. What is gone already has left.
+/// Resource, then finalizer: whatever changes it on the way, a chargeback say, finds it held, and is done before it goes.
+/// What is gone already has left.
 pub async fn leave(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
-    let mut object = recorded.object().clone();
-    object.finalizers_mut().retain(|finalizer| finalizer != FINALIZER);
-    let released = if object.finalizers() == recorded.object().finalizers() {
-        recorded.clone() // somebody died between the two writes
+    let object = recorded.object();
+    let leaving = if object.metadata.deletion_timestamp.is_some() {
+        recorded.clone() // a person deleted it, or somebody died between the two writes
     } else {
-        // Carries the archived resourceVersion: if anything changed since, this loses and the new state is archived.
-        match recorded.replace(&shell.api, &object).await {
-            Ok(released) => released,
-            Err(Fault::NotFound(_)) => return Ok(()),
+        // Of the archived resourceVersion: if anything changed since, this loses and the new state is archived.
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: object.uid(),
+                resource_version: object.resource_version(),
+            }),
+            ..DeleteParams::default()
+        };
+        let deleted = shell.api.delete(&object.name_any(), &params).await;
+        match deleted.map_err(fault::kube("delete a finished PaymentSaga")) {
+            Ok(Some(held)) => Recorded::read(held)?,
+            Ok(None) | Err(Fault::NotFound(_)) => return Ok(()),
             Err(fault) => return Err(fault),
         }
     };
-    if released.object().metadata.deletion_timestamp.is_some() {
-        return Ok(()); // without its last finalizer it goes by itself
+    let mut released = leaving.object().clone();
+    released.finalizers_mut().retain(|finalizer| finalizer != FINALIZER);
+    if released.finalizers() == leaving.object().finalizers() {
+        return Ok(()); // held by somebody else's
     }
-    let params = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: released.object().uid(),
-            resource_version: released.object().resource_version(),
-        }),
-        ..DeleteParams::default()
-    };
-    match shell
-        .api
-        .delete(&object.name_any(), &params)
-        .await
-        .map_err(fault::kube("delete a finished PaymentSaga"))
-    {
+    match leaving.replace(&shell.api, &released).await {
         Ok(_) | Err(Fault::NotFound(_)) => Ok(()),
         Err(fault) => Err(fault),
     }

@@ -31,7 +31,8 @@ pub type Watched = kube::core::DeserializeGuard<PaymentSaga>;
 pub struct Shell {
     /// The resources.
     pub api: Resources,
-    /// Our cache of them. For counting and for answering questions; never for judging a reply.
+    /// Our cache of them. For counting, for answering questions, and for acting on a reply; never for
+    /// ignoring one, duplicates apart.
     pub cache: Store<Watched>,
     /// Dapr.
     pub sidecar: Arc<dyn Sidecar>,
@@ -93,7 +94,8 @@ impl Shell {
             self.held.let_go(id);
             return Ok(None);
         };
-        let read = Recorded::read(found)?;
+        // A newer operator's now: that one asks again for whatever we went ahead with.
+        let read = Recorded::read(found).inspect_err(|_| self.held.let_go(id))?;
         Ok(Some(match self.held.find(id) {
             Some(held) => read.with(&held),
             None => read,
@@ -248,6 +250,14 @@ impl Shell {
         {
             let reason = saga.reason().unwrap_or_else(|| cause.reason.clone());
             self.raise(recorded.object(), "Compensate", &reason).await;
+        }
+        if let Some(word) = &saga.resolved_by
+            && before
+                .is_some_and(|before| before.resolved_by.as_ref() != Some(word) && before.phase() != Phase::Stalled)
+        {
+            let note = format!("no falla nada, y para lo que falle después hace falta otra palabra que «{word}»");
+            let reason = Reason::new("NadaQueResolver", note);
+            self.raise(recorded.object(), "Resolve", &reason).await;
         }
         if saga.phase() == Phase::Stalled && before.is_none_or(|before| before.phase() != Phase::Stalled) {
             let message = recorded

@@ -43,7 +43,7 @@ pub struct PasoVisto {
 pub struct EstadoPago {
     /// Which payment.
     pub id_correlacion: IdCorrelacion,
-    /// Grows by one per transition.
+    /// Grows with each transition.
     pub secuencia: u64,
     /// What was asked for.
     pub solicitud: SolicitudPago,

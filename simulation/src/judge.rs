@@ -292,13 +292,8 @@ fn late(world: &World, change: &Change) {
         return;
     }
     let name = change.object.metadata.name.clone().unwrap_or_default();
-    let ended = change
-        .object
-        .status
-        .as_ref()
-        .is_some_and(|status| status.completion_time.is_some());
     let begun = change.object.status.is_some() || change.object.spec.politica.is_some();
-    if begun && !ended {
+    if begun && !change.object.has_ended() {
         world.broken(format!("{name} went before it had ended"));
     }
 }

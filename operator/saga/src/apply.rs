@@ -173,6 +173,7 @@ fn undone(saga: &Saga, step: Step) -> Applied {
 
 /// An attempt to undo failed. Shown, never obeyed: the undo stays outstanding.
 fn undo_failed(saga: &Saga, step: Step, reason: &Reason) -> Applied {
+    let reason = &reason.clone().with_declive(None); // as it is recorded
     let Some(paso) = saga.paso(step) else {
         return Applied::Ignored(Ignored::UnknownStep);
     };

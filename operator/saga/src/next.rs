@@ -19,8 +19,8 @@ pub struct Controls {
     pub deleted: bool,
     /// The retry annotation: try again now, with fresh clocks. Acted on once per value.
     pub retry_requested: Option<String>,
-    /// The annotation that takes a failing undo over by hand: who, and why. Acted on once per value, so that it
-    /// cannot take over another step that fails later.
+    /// The annotation that takes a failing undo over by hand: who, and why. Acted on once per value, and spent where
+    /// nothing fails, so that it cannot take over what fails later.
     pub resolved_by: Option<String>,
 }
 
@@ -145,13 +145,16 @@ pub fn obey(saga: &Saga, controls: &Controls) -> Option<Saga> {
         };
         return Some(saga.changed(|next| next.turn_back(cause)));
     }
-    if let (Some(failing), Some(who)) = (saga.failing(), resolved_by)
+    if let Some(who) = resolved_by
         && saga.resolved_by.as_ref() != Some(who)
     {
         return Some(saga.changed(|next| {
-            next.set(failing.nombre, StepState::Resolved, failing.motivo.clone());
+            next.outnumber();
+            if let Some(failing) = saga.failing() {
+                next.set(failing.nombre, StepState::Resolved, failing.motivo.clone());
+                next.unwind();
+            }
             next.resolved_by = Some(who.clone());
-            next.unwind();
         }));
     }
     if let Some(request) = retry_requested

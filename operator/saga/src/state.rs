@@ -12,7 +12,8 @@ use crate::politica::Politica;
 pub struct Saga {
     /// The policy it started with.
     pub politica: Politica,
-    /// One more for each transition; the first value has 1.
+    /// Grows with each transition, by one, and where nobody may come to the same number another way by one more for each
+    /// step that may have been issued. The first value has 1.
     pub secuencia: u64,
     /// Its steps, in the order they are done.
     pub pasos: Vec<Paso>,
@@ -22,7 +23,7 @@ pub struct Saga {
     pub cause: Option<Cause>,
     /// The last retry request that was acted on.
     pub retry_seen: Option<String>,
-    /// Who ended the last [`StepState::Resolved`] step by hand, and why.
+    /// The last word of a person that took a step over by hand, or found none that failed: who, and why.
     pub resolved_by: Option<String>,
 }
 
@@ -237,7 +238,8 @@ impl Saga {
     pub(crate) fn set(&mut self, nombre: Step, estado: StepState, motivo: Option<Reason>) {
         if let Some(paso) = self.pasos.iter_mut().find(|paso| paso.nombre == nombre) {
             paso.estado = estado;
-            paso.motivo = motivo;
+            // Whether asking again may help is for the cause to say. Of a step it is not recorded.
+            paso.motivo = motivo.map(|motivo| motivo.with_declive(None));
         }
     }
 

@@ -2,63 +2,80 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action as Requeue;
 use operator::crd::PaymentSaga;
 use operator::reconcile::reconcile;
 use operator::record::Recorded;
 use operator::replies;
-use seedwork::{Fault, Step};
+use saga::Applied;
+use seedwork::{Fault, Reason, Step};
 use serde_json::json;
 
-use crate::fixture::{Server, Stage};
+use crate::fixture::{PATIENCE, Server, Stage};
 use crate::payments::{answer, applied_by_a_person, ended, object, payment, watched};
 
 #[tokio::test]
 async fn a_finished_payment_leaves_by_the_version_that_was_archived() {
     let mut stage = Stage::new().await;
-    let finished = object(Some(&ended()), "7");
     let archive = stage.shell.archive.clone();
-    let pass = reconcile(watched(&finished), Arc::clone(&stage.shell));
+    let mut leaving = object(Some(&ended()), "8");
+    leaving.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    let pass = reconcile(watched(&object(Some(&ended()), "7")), Arc::clone(&stage.shell));
     let result = stage
         .play(pass, async |server, _| {
-            let release = server.call("PUT", "").await;
-            assert_eq!(release.resource_version(), "7");
-            assert_eq!(release.body["metadata"]["finalizers"], json!([]));
+            let delete = server.call("DELETE", "").await;
+            let preconditions = &delete.body["preconditions"];
+            assert_eq!(*preconditions, json!({"uid": "uid-1", "resourceVersion": "7"}));
             let archived = archive.find(&payment()).await.unwrap().unwrap();
             assert_eq!(
                 archived.metadata.resource_version.as_deref(),
                 Some("7"),
                 "archived before it is let go"
             );
-            release.accept("8");
-            let delete = server.call("DELETE", "").await;
-            let preconditions = &delete.body["preconditions"];
-            assert_eq!(*preconditions, json!({"uid": "uid-1", "resourceVersion": "8"}));
-            delete.refuse(409);
+            delete.answer(200, &leaving);
+            let release = server.call("PUT", "").await;
+            assert_eq!(release.resource_version(), "8");
+            assert_eq!(release.body["metadata"]["finalizers"], json!([]));
+            release.refuse(409);
         })
         .await;
     assert!(matches!(result, Err(Fault::Conflict(_))), "{result:?}");
 
     // Somebody wrote between the two: the next pass tries again, with what is there now.
-    let mut released = object(Some(&ended()), "9");
-    released.metadata.finalizers = None;
-    let pass = reconcile(watched(&released), Arc::clone(&stage.shell));
+    leaving.metadata.resource_version = Some("9".to_owned());
+    let pass = reconcile(watched(&leaving), Arc::clone(&stage.shell));
     let result = stage
         .play(pass, async |server, _| {
-            let delete = server.call("DELETE", "").await;
-            assert_eq!(delete.body["preconditions"]["resourceVersion"], "9");
-            delete.answer(200, &released);
+            let release = server.call("PUT", "").await;
+            assert_eq!(release.resource_version(), "9");
+            release.accept("10");
         })
         .await;
     assert_eq!(result.unwrap(), Requeue::await_change());
 }
 
 #[tokio::test]
-async fn a_finished_payment_that_changes_while_it_leaves_stays() {
+async fn a_chargeback_on_a_payment_that_is_leaving_is_done_before_it_goes() {
+    let stage = Stage::new().await;
+    let reason = Reason::new("Contracargo", "");
+    let Applied::Changed(reversed) = saga::chargeback(&ended(), reason) else {
+        panic!("a completed payment can be reversed")
+    };
+    let mut leaving = object(Some(&reversed), "9");
+    leaving.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    let pass = reconcile(watched(&leaving), Arc::clone(&stage.shell));
+    let passed = tokio::time::timeout(PATIENCE, pass).await;
+    passed.expect("the API server is not asked").unwrap();
+    assert_eq!(stage.topics(), ["inbox-notificaciones"], "undone, and held until it is");
+}
+
+#[tokio::test]
+async fn a_finished_payment_that_changes_before_it_leaves_stays() {
     let mut stage = Stage::new().await;
     let pass = reconcile(watched(&object(Some(&ended()), "7")), Arc::clone(&stage.shell));
     let result = stage
-        .play(pass, async |server, _| server.call("PUT", "").await.refuse(409))
+        .play(pass, async |server, _| server.call("DELETE", "").await.refuse(409))
         .await;
     assert!(matches!(result, Err(Fault::Conflict(_))), "{result:?}");
 }

@@ -108,13 +108,38 @@ async fn an_empty_namespace_is_believed_once_every_replica_knows_that_the_intake
             server.list().await.send(200, &list(&[late]));
             let delete = server.call("DELETE", "").await;
             delete.answer(200, &object(Some(&ended()), "8"));
-            closes(server, "3").await;
-            server.list().await.send(200, &list(&[]));
-            closes(server, "4").await;
-            server.list().await.send(200, &list(&[]));
+            for version in 3..=12 {
+                closes(server, &version.to_string()).await;
+                server.list().await.send(200, &list(&[]));
+            }
         })
         .await;
     // The mark is left standing: nothing may begin while the release is being removed.
+    drained.unwrap();
+}
+
+#[tokio::test]
+async fn a_mark_that_lapsed_is_a_new_one() {
+    let mut stage = Stage::new().await;
+    let client = stage.client();
+    let settings = settings(300);
+    tokio::time::pause();
+    let drained = stage
+        .play(drain::drain(client, &settings), async |server, _| {
+            closes(server, "1").await;
+            server.list().await.send(200, &list(&[]));
+            // For so long that operators took new payments again.
+            let slow = server.lease("GET").await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            slow.send(200, &lease(Some("drain"), "2"));
+            server.lease("PUT").await.echo();
+            server.list().await.send(200, &list(&[]));
+            for version in 3..=13 {
+                closes(server, &version.to_string()).await;
+                server.list().await.send(200, &list(&[]));
+            }
+        })
+        .await;
     drained.unwrap();
 }
 

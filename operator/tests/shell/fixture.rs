@@ -35,7 +35,7 @@ use crate::payments::payment;
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// How long a whole play may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// The namespace of the payments.
 pub(crate) const NAMESPACE: &str = "pagos";

@@ -139,7 +139,7 @@ async fn a_write_that_is_always_lost_is_left_to_the_next_delivery() {
 #[tokio::test]
 async fn a_pass_whose_write_fails_publishes_nothing_and_comes_back_in_its_time() {
     for (status, again) in [
-        (409, Requeue::requeue(Duration::from_millis(200))),
+        (409, Requeue::requeue(Duration::from_secs(1))),
         (500, Requeue::requeue(Duration::from_secs(2))),
         (422, Requeue::requeue(Duration::from_secs(30))),
         (404, Requeue::await_change()),

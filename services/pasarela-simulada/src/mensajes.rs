@@ -20,11 +20,11 @@ pub(crate) const REGLAS: [(&str, &str); 4] = [
         "refused, 422 `MedioRechazado`; give a client this address on every medium",
     ),
     (
-        "the part before `@` (or the whole, without `@`) ends with `+rechaza`",
+        "the part before `@` (or the whole, without `@`) ends with `+rechaza`, and it does not begin with `sms:` or `push:`",
         "refused, 422 `MedioRechazado`",
     ),
     (
-        "the part before `@` (or the whole, without `@`) ends with `000`",
+        "the part before `@` (or the whole, without `@`) ends with `000`, and it does not begin with `sms:` or `push:`",
         "refused, 422 `MedioRechazado`",
     ),
     ("contains `lento`", "delivered at once, answered after `SLOW_MS`"),

@@ -221,8 +221,8 @@ impl ApiServer {
         Ok(self.store(&mut inner, after))
     }
 
-    /// Asks for a resource to go.
-    pub fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<()> {
+    /// Asks for a resource to go. Answers it as it is now if something holds it; `None` once it is gone.
+    pub fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<Option<PaymentSaga>> {
         let mut inner = self.inner();
         let Some(object) = inner.objects.get(name).cloned() else {
             return Err(refused(404, "NotFound", format!("there is no {name}")));
@@ -239,24 +239,22 @@ impl ApiServer {
         let mut object = PaymentSaga::clone(&object);
         if object.metadata.finalizers.as_ref().is_none_or(Vec::is_empty) {
             self.remove(&mut inner, object);
-        } else if object.metadata.deletion_timestamp.is_none() {
+            return Ok(None);
+        }
+        if object.metadata.deletion_timestamp.is_none() {
             let now = Timestamp::from_second(seedwork_runtime::now_ms() / 1000).unwrap_or_default();
             object.metadata.deletion_timestamp = Some(Time(now));
             object.metadata.generation = object.metadata.generation.map(|generation| generation + 1);
-            self.store(&mut inner, object);
+            object = self.store(&mut inner, object);
         }
-        Ok(())
+        Ok(Some(object))
     }
 
     fn store(&self, inner: &mut Inner, mut object: PaymentSaga) -> PaymentSaga {
         inner.version += 1;
         object.metadata.resource_version = Some(inner.version.to_string());
         let stored = Arc::new(object.clone());
-        if object
-            .status
-            .as_ref()
-            .is_some_and(|status| status.completion_time.is_some())
-        {
+        if object.has_ended() {
             inner.ended.insert(name_of(&object).to_owned());
         }
         for step in object.status.iter().flat_map(|status| &status.steps) {
@@ -418,7 +416,7 @@ impl operator::resources::ApiServer for Client {
         done
     }
 
-    async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<()> {
+    async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<Option<PaymentSaga>> {
         let (wanted, params) = (name.to_owned(), params.clone());
         let delete = move |api: &ApiServer| api.delete(&wanted, &params);
         self.call("delete", name, delete).await

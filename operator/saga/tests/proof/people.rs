@@ -7,7 +7,7 @@ use seedwork::{Action, Phase, Step};
 
 use crate::model::participants::{Doc, Luck};
 use crate::model::simulation::{Faults, Looked, Simulation};
-use crate::scenarios::{DAY, HOUR, cause, ended, estados, payment, stalled};
+use crate::scenarios::{DAY, HOUR, cause, ended, estados, payment, stalled, will_stall};
 
 /// Runs a payment that completes, and one whose last step is refused, to each of its points, and hands it over there
 /// with what it would end as.
@@ -175,11 +175,23 @@ fn a_step_that_is_done_after_a_person_settled_it_in_silence_is_undone_before_the
 }
 
 #[test]
-fn a_word_that_takes_over_a_step_is_ignored_while_nothing_fails() {
+fn a_word_that_finds_nothing_failing_is_spent() {
     let mut sim = payment(Faults::default());
-    sim.controls.resolved_by = Some("ana: too early".to_owned());
+    let early = Some("ana: too early".to_owned());
+    sim.controls.resolved_by.clone_from(&early);
     let sim = ended(sim);
-    assert_eq!((sim.record.phase(), sim.record.resolved_by), (Phase::Completed, None));
+    assert_eq!((sim.record.phase(), sim.record.resolved_by), (Phase::Completed, early));
+}
+
+#[test]
+fn a_word_takes_over_nothing_that_fails_after_it() {
+    let mut sim = will_stall();
+    sim.controls.resolved_by = Some("ana: refunded at the counter".to_owned());
+    sim.settle(2 * HOUR);
+    assert_eq!(estados(&sim)[1], StepState::UndoFailing);
+    sim.controls.resolved_by = Some("ana: refunded now".to_owned());
+    sim.settle(3 * HOUR);
+    assert_eq!(estados(&sim)[1], StepState::Resolved);
 }
 
 #[test]

@@ -41,14 +41,19 @@ pub(crate) fn cause(sim: &Simulation) -> (CauseKind, Option<Step>) {
     (cause.kind, cause.step)
 }
 
-/// A payment whose undos of steps 1 and 2 fail, stalled at step 2.
-pub(crate) fn stalled() -> Simulation {
+/// A payment that is going to be undone, and whose undoing is going to fail.
+pub(crate) fn will_stall() -> Simulation {
     let fails = vec![Action::Undo(Step::RealizarPago), Action::Undo(Step::CrearFacturacion)];
-    let mut sim = payment(Faults {
+    payment(Faults {
         refuses: Some(Step::CrearNotificacion),
         fails,
         ..Faults::default()
-    });
+    })
+}
+
+/// A payment whose undos of steps 1 and 2 fail, stalled at step 2.
+pub(crate) fn stalled() -> Simulation {
+    let mut sim = will_stall();
     sim.settle(HOUR);
     assert_eq!(estados(&sim)[1], StepState::UndoFailing);
     sim
