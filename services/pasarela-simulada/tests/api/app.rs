@@ -102,7 +102,11 @@ pub(crate) async fn post(address: SocketAddr, path: &str, key: &str, body: &Valu
 }
 
 pub(crate) async fn get(address: SocketAddr, path: &str) -> Reply {
-    let response = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+    let response = http_client()
+        .get(format!("http://{address}{path}"))
+        .send()
+        .await
+        .unwrap();
     Reply::read(response).await.unwrap()
 }
 
