@@ -10,7 +10,7 @@ BUILD = cargo build --locked --bins --profile $(PROFILE) $(if $(filter dev,$(PRO
 CRATES = $(shell cargo metadata --locked --no-deps --format-version 1 | grep -o '"name":"[^"]*","version":"[^"]*","id":"path' | cut -d'"' -f4)
 
 .DEFAULT_GOAL := help
-.PHONY: projections-rebuild help tools stripe-mock mailpit build up down status logs token doctor reset demo judge test lint fmt kill-matrix mutants check-crates generate deny advisories
+.PHONY: projections-rebuild help tools stripe-mock mailpit build up down status logs token doctor reset demo judge test lint fmt kill-matrix mutants check-crates check-images generate deny advisories
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,8 +92,11 @@ fmt: ## Format the code
 kill-matrix: tools build ## Kill -9 each process in turn while 50 payments run (some minutes)
 	cargo test --locked --package local --test system -- "kill matrix"
 
-check-crates: ## Compile each crate alone: its manifest says all it needs
+check-crates: ## Compile each crate alone: its manifest says all it needs (CRATES="seedwork saga": only these)
 	@for crate in $(CRATES); do echo "cargo check --package $$crate"; cargo check --locked --quiet --package $$crate || exit; done
+
+check-images: ## Compile what the images hold without the rest of the workspace, as the Dockerfile does
+	cargo check --locked --quiet --bins $(addprefix --package ,$(IMAGES))
 
 # Built once and kept outside the checkout, like the Go programs.
 DENY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/saludtech-pagos/cargo-deny-0.20.2
