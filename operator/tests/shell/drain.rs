@@ -51,6 +51,12 @@ async fn closes(server: &mut Server, version: &str) {
     held.echo();
 }
 
+/// The same, and no payment is left.
+async fn finds_nothing(server: &mut Server, version: &str) {
+    closes(server, version).await;
+    server.list().await.send(200, &list(&[]));
+}
+
 async fn looks(stage: &mut Stage, found: &Value) {
     let shell = Arc::clone(&stage.shell);
     let leases = kube::Api::namespaced(stage.client(), NAMESPACE);
@@ -101,16 +107,14 @@ async fn an_empty_namespace_is_believed_once_every_replica_knows_that_the_intake
     let drained = stage
         .play(drain::drain(client, &settings), async |server, _| {
             // One that a replica was beginning when the mark was set shows at the second look.
-            closes(server, "1").await;
-            server.list().await.send(200, &list(&[]));
+            finds_nothing(server, "1").await;
             closes(server, "2").await;
             let late = serde_json::to_value(object(Some(&ended()), "7")).unwrap();
             server.list().await.send(200, &list(&[late]));
             let delete = server.call("DELETE", "").await;
             delete.answer(200, &object(Some(&ended()), "8"));
             for version in 3..=12 {
-                closes(server, &version.to_string()).await;
-                server.list().await.send(200, &list(&[]));
+                finds_nothing(server, &version.to_string()).await;
             }
         })
         .await;
@@ -126,8 +130,7 @@ async fn a_mark_that_lapsed_is_a_new_one() {
     tokio::time::pause();
     let drained = stage
         .play(drain::drain(client, &settings), async |server, _| {
-            closes(server, "1").await;
-            server.list().await.send(200, &list(&[]));
+            finds_nothing(server, "1").await;
             // For so long that operators took new payments again.
             let slow = server.lease("GET").await;
             tokio::time::sleep(Duration::from_secs(60)).await;
@@ -135,8 +138,7 @@ async fn a_mark_that_lapsed_is_a_new_one() {
             server.lease("PUT").await.echo();
             server.list().await.send(200, &list(&[]));
             for version in 3..=13 {
-                closes(server, &version.to_string()).await;
-                server.list().await.send(200, &list(&[]));
+                finds_nothing(server, &version.to_string()).await;
             }
         })
         .await;

@@ -34,7 +34,7 @@ use crate::payments::payment;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
-/// How long a whole play may take.
+/// How long a whole play may take; a drain takes most of it, where the clock is paused.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// The namespace of the payments.
