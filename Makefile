@@ -165,19 +165,24 @@ conformance: tools ## Ask a broker and a store for what the design relies on: BR
 # All of it works on the current kube context. Settings: NAMESPACE, VALUES=my-values.yaml, REPOSITORY and TAG of the images,
 # BUILD_FLAGS for docker build (mirrors: --build-arg RUST_IMAGE=… --build-arg FINAL_IMAGE=…).
 IMAGES := bff gestion-clientes integracion-pagos notificaciones operator pasarela-simulada
+# What runs them.
+WORKLOADS = $(patsubst %,deployment/%,$(filter-out pasarela-simulada,$(IMAGES))) statefulset/pasarela-simulada
 REPOSITORY ?= saludtech
 TAG ?= $(shell sed -n 's/^appVersion: *//p' charts/pagos/Chart.yaml)
+# NAME: whether somebody gave it. A default of here is not to stand over what VALUES say.
+GIVEN = $(filter-out file,$(origin $1))
 NAMESPACE ?= pagos
 DAPR_VERSION ?= 1.18
 CHART := charts/pagos
 # What `helm template` is told in place of a cluster.
 RENDER := --api-versions dapr.io/v1alpha1 --kube-version 1.34.0
-.PHONY: images dapr install chart-test e2e uninstall kind kind-down chart-lint chart-validate chart-readme cluster-load
+.PHONY: images dapr install chart-test e2e uninstall kind kind-kubeconfig kind-down chart-lint chart-validate chart-readme cluster-load
 
 images: ## Build the container images with Docker
 	@for image in $(IMAGES); do \
 	  docker build --build-arg BIN=$$image --tag $(REPOSITORY)/$$image:$(TAG) $(BUILD_FLAGS) . || exit; done
-	@docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep '^$(REPOSITORY)/.*:$(TAG) '
+	@# Docker lists its own registry's images without its name.
+	@docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep '^$(REPOSITORY:docker.io/%=%)/.*:$(TAG) '
 
 dapr: ## Install Dapr in the cluster, its sidecars fit for pod security `restricted`
 	helm upgrade --install dapr dapr --repo https://dapr.github.io/helm-charts/ --version '$(DAPR_VERSION)' \
@@ -186,8 +191,8 @@ dapr: ## Install Dapr in the cluster, its sidecars fit for pod security `restric
 install: ## Install or upgrade the platform in the cluster
 	kubectl create namespace $(NAMESPACE) --dry-run=client --output yaml | kubectl apply --filename -
 	kubectl label namespace $(NAMESPACE) --overwrite pod-security.kubernetes.io/enforce=restricted
-	helm upgrade --install pagos $(CHART) --namespace $(NAMESPACE) --wait --timeout 10m \
-	  --set image.repository=$(REPOSITORY),image.tag=$(TAG) $(if $(VALUES),--values $(VALUES))
+	helm upgrade --install pagos $(CHART) --namespace $(NAMESPACE) --wait --timeout 10m $(if $(VALUES),--values $(VALUES)) \
+	  $(if $(call GIVEN,REPOSITORY),--set-string image.repository=$(REPOSITORY)) $(if $(call GIVEN,TAG),--set-string image.tag=$(TAG))
 
 chart-test: ## Make one payment that completes and one that is undone, in the cluster
 	helm test pagos --namespace $(NAMESPACE)
@@ -200,15 +205,24 @@ e2e: ## From install to uninstall in the cluster: pay, compensate, upgrade, kill
 uninstall: ## Remove the platform from the cluster once its payments have ended; its definition and volumes stay
 	helm uninstall pagos --namespace $(NAMESPACE) --wait --cascade foreground
 
-kind: images ## A kind cluster on this machine with Dapr and the platform in it
+# kind writes its cluster into the file of KUBECONFIG and makes it the current one: in the local system's, `make up` would ask there.
+kind-kubeconfig:
+	@case "$$KUBECONFIG" in *.local/*.kubeconfig*) \
+	  echo "error: KUBECONFIG names the local system's file, into which kind would write its cluster: run \`unset KUBECONFIG\`"; exit 1;; esac
+
+kind: kind-kubeconfig images ## A kind cluster on this machine with Dapr and the platform in it
 	kind get clusters | grep -qx pagos || kind create cluster --config kind-config.yaml --wait 2m
 	kind load docker-image --name pagos $(addprefix $(REPOSITORY)/,$(addsuffix :$(TAG),$(IMAGES)))
 	kubectl config use-context kind-pagos
 	$(MAKE) dapr
 	$(MAKE) install VALUES=$(CHART)/values-kind.yaml
+	@# Pods that ran before have the images of before: the same tag replaces none.
+	helm status pagos --namespace $(NAMESPACE) | grep -qx 'REVISION: 1' || { \
+	  kubectl --namespace $(NAMESPACE) rollout restart $(WORKLOADS) && \
+	  kubectl --namespace $(NAMESPACE) rollout status --timeout 5m $(WORKLOADS); }
 	$(MAKE) chart-test
 
-kind-down: ## Remove the kind cluster
+kind-down: kind-kubeconfig ## Remove the kind cluster
 	kind delete cluster --name pagos
 
 # Values that are of no use one by one.
@@ -257,7 +271,7 @@ chart-validate: ## Every manifest fits the types of Kubernetes 1.31 to 1.34 and 
 	for version in $(KUBERNETES_VERSIONS); do \
 	  schemas=$$(go mod download -json k8s.io/kubernetes@$$version | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/api/openapi-spec/v3; \
 	  for values in defaults.replicas=2 defaults.autoscaling.enabled=true,ingress.enabled=true redis.enabled=false,broker.component=rabbitmq \
-	    redis.enabled=false,broker.component=mqtt $(JWT),$(SMTP); do \
+	    redis.enabled=false,broker.component=mqtt '$(JWT),$(SMTP),networkPolicy.dnsTo[0].ipBlock.cidr=169.254.20.10/32'; do \
 	    { helm template pagos $(CHART) $(RENDER) --set $$values >$(TARGET)/manifests.yaml 2>$(TARGET)/chart-validate.log \
 	      || { cat $(TARGET)/chart-validate.log; false; }; } \
 	      && printf '%-9s %s: ' $$version $$values \

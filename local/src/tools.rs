@@ -27,6 +27,9 @@ pub struct Tools {
 /// The name of the gateway simulator's binary.
 pub const PASARELA: &str = "pasarela-simulada";
 
+/// Major and minor number of the first Redis that knows `set-proc-title`, which is in our configuration.
+const OLDEST_REDIS: (u32, u32) = (6, 2);
+
 // === impl Tools ===
 
 impl Tools {
@@ -63,7 +66,7 @@ fn built(root: &Path, name: &str) -> Result<PathBuf> {
 fn redis() -> Result<PathBuf> {
     const INSTALL: [&str; 4] = ["apt-get", "install", "-y", "redis-server"];
     if let Some(path) = on_path("redis-server") {
-        return Ok(path);
+        return new_enough(path);
     }
     let command = INSTALL.join(" ");
     if on_path(INSTALL[0]).is_none() {
@@ -93,7 +96,31 @@ fn redis() -> Result<PathBuf> {
             "redis-server is needed and `{command}` failed: its words are above"
         )));
     }
-    on_path("redis-server").ok_or_else(|| Error::advice("redis-server was installed and is not on the PATH"))
+    on_path("redis-server")
+        .ok_or_else(|| Error::advice("redis-server was installed and is not on the PATH"))
+        .and_then(new_enough)
+}
+
+/// Refuses a Redis that would end over our configuration. One whose version cannot be read is taken.
+fn new_enough(redis: PathBuf) -> Result<PathBuf> {
+    let said = Command::new(&redis).arg("--version").output().ok();
+    let found = said.and_then(|said| version(&String::from_utf8_lossy(&said.stdout)));
+    match found.filter(|found| *found < OLDEST_REDIS) {
+        None => Ok(redis),
+        Some((major, minor)) => Err(Error::advice(format!(
+            "{} is Redis {major}.{minor}, which does not take our settings: install {}.{} or newer, first on the PATH",
+            redis.display(),
+            OLDEST_REDIS.0,
+            OLDEST_REDIS.1
+        ))),
+    }
+}
+
+/// Major and minor number in what `redis-server --version` says: `Redis server v=7.0.15 sha=…`.
+fn version(said: &str) -> Option<(u32, u32)> {
+    let version = said.split_whitespace().find_map(|word| word.strip_prefix("v="))?;
+    let mut numbers = version.split('.').map(str::parse::<u32>);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {
@@ -121,5 +148,34 @@ pub fn ours() -> Result<PathBuf> {
             missing.join(", "),
             folder.display()
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_redis_is_read_from_what_it_says() {
+        let debian = "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=ae4d7c971a948f0\n";
+        assert_eq!(version(debian), Some((7, 0)));
+        assert_eq!(version("Valkey server v=8.1.1 sha=00000000:0"), Some((8, 1)));
+        for unreadable in ["", "redis-server", "v=", "v=7", "v=seven.0.15", "v=7.x"] {
+            assert_eq!(version(unreadable), None, "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn a_redis_before_6_2_is_too_old() {
+        for (number, old) in [
+            ("5.0.14", true),
+            ("6.0.16", true),
+            ("6.2.0", false),
+            ("6.10.0", false),
+            ("10.0.1", false),
+        ] {
+            let said = format!("Redis server v={number} sha=00000000:0");
+            assert_eq!(version(&said).unwrap() < OLDEST_REDIS, old, "{number}");
+        }
     }
 }

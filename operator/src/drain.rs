@@ -94,7 +94,8 @@ async fn empty(client: Client, leases: &Api<Lease>, settings: &DrainArgs) -> Res
             let names: Vec<_> = running.iter().chain(&ended).map(|saga| saga.name_any()).collect();
             return Err(StartupError::new(
                 format!(
-                    "{} payments are left; uninstall again once they have ended, or with --no-hooks to leave them as they are",
+                    "{} payments are left; uninstall again once they have ended, or with --no-hooks to leave them as they are; \
+                     to go on with the release, `helm rollback` to the last number of `helm history`",
                     names.len()
                 ),
                 names.into_iter().take(NAMED).collect::<Vec<_>>().join(", "),

@@ -103,6 +103,17 @@ http://jaeger:4317
 {{- end }}
 {{- end }}
 
+{{/* Which other release brought the definition of PaymentSaga that the cluster has; nothing where it is ours or there is none. */}}
+{{- define "pagos.definitionOfOther" -}}
+{{- $existing := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "paymentsagas.pagos.saludtech.dev" | default dict -}}
+{{- $owner := dig "metadata" "annotations" dict $existing -}}
+{{- $release := index $owner "meta.helm.sh/release-name" | default .Release.Name -}}
+{{- $namespace := index $owner "meta.helm.sh/release-namespace" | default .Release.Namespace -}}
+{{- if or (ne $release .Release.Name) (ne $namespace .Release.Namespace) -}}
+{{ $release }} in namespace {{ $namespace }}
+{{- end -}}
+{{- end }}
+
 {{/* A value of a Secret that is there already, else a new one. Takes (root, secret, key). */}}
 {{- define "pagos.kept" -}}
 {{- $root := index . 0 -}}

@@ -22,8 +22,9 @@ use crate::layout::{self, Layout};
 use crate::out::say;
 use crate::part::Part;
 use crate::parts::{self, Context};
+use crate::process::Identity;
 use crate::settings::{Profile, Settings};
-use crate::status::{State, Status};
+use crate::status::{PartStatus, State, Status};
 use crate::tools::{self, Tools};
 
 /// Logs longer than this start anew at `up`.
@@ -52,21 +53,22 @@ pub async fn up_changed(
     let context = context(layout, settings)?;
     let state = context.layout.state().to_owned();
     let parts = change(&context, parts::all(&context))?;
-    if let Some(status) = Status::of_running(&state)? {
+    let leaving = if let Some(status) = Status::of_running(&state)? {
         if !parts::are_written(&context, &parts)? {
             return Err(Error::advice(
                 "it runs already, with other settings: run `make down` first",
             ));
         }
-        restart_rebuilt(&status);
+        restart_rebuilt(&status)
     } else {
         reap(&state).await;
         refuse_taken_ports(root, &context.settings, &parts)?;
         shorten_logs(&state)?;
         parts::write(&context, &parts)?;
         start_supervisor(&state)?;
-    }
-    follow(&state, started, patience).await?;
+        Vec::new()
+    };
+    follow(&state, &leaving, started, patience).await?;
     say(format!(
         "\n{} parts ready in {:.1} s\n",
         parts.len(),
@@ -105,14 +107,18 @@ fn context(layout: Layout, settings: Settings) -> Result<Context> {
     })
 }
 
-/// Parts whose program was built anew since they were started are started again; nothing else is touched.
-fn restart_rebuilt(status: &Status) {
+/// Parts whose program was built anew since they were started are started again; nothing else is touched. Answers how they
+/// were when they were told to end.
+fn restart_rebuilt(status: &Status) -> Vec<PartStatus> {
+    let mut leaving = Vec::new();
     for part in &status.parts {
-        if let Some(process) = part.process.filter(crate::process::Identity::executable_replaced) {
+        if let Some(process) = part.process.filter(Identity::executable_replaced) {
             say(format!("  {:<24} was built anew: starting it again", part.part));
             process.signal(Signal::SIGTERM);
+            leaving.push(part.clone());
         }
     }
+    leaving
 }
 
 fn refuse_taken_ports(root: &Path, settings: &Settings, parts: &[Part]) -> Result<()> {
@@ -191,8 +197,25 @@ fn start_supervisor(state: &Path) -> Result<()> {
         .map(drop)
 }
 
-/// Prints a line per part as it becomes ready.
-async fn follow(state: &Path, started: Instant, patience: Duration) -> Result<()> {
+/// Whether its process was told to end and has not yet: its state is still what it was.
+fn leaves(part: &PartStatus, leaving: &[PartStatus]) -> bool {
+    leaving.iter().any(|old| old.process == part.process)
+}
+
+/// Whether it is at work, with a process that stays.
+fn ready(part: &PartStatus, leaving: &[PartStatus]) -> bool {
+    part.state == State::Ready && !leaves(part, leaving)
+}
+
+/// Whether it dies again and again. What was before it was told to end is not counted: while a system stays up, its
+/// programs are built anew any number of times.
+fn hopeless(part: &PartStatus, leaving: &[PartStatus]) -> bool {
+    let old = leaving.iter().find(|old| old.part == part.part);
+    part.state == State::BackOff && part.restarts >= old.map_or(0, |old| old.restarts) + HOPELESS
+}
+
+/// Prints a line per part as it becomes ready; one whose process is among the leaving counts when it has another.
+async fn follow(state: &Path, leaving: &[PartStatus], started: Instant, patience: Duration) -> Result<()> {
     let mut told: BTreeMap<String, (State, u32)> = BTreeMap::new();
     let mut last_news = Instant::now();
     let mut seen_running = false;
@@ -200,6 +223,9 @@ async fn follow(state: &Path, started: Instant, patience: Duration) -> Result<()
         let status = Status::of_running(state)?;
         seen_running |= status.is_some();
         for part in status.iter().flat_map(|status| &status.parts) {
+            if leaves(part, leaving) {
+                continue;
+            }
             let now = (part.state, part.restarts);
             let before = told.insert(part.part.clone(), now);
             if before == Some(now) {
@@ -217,12 +243,12 @@ async fn follow(state: &Path, started: Instant, patience: Duration) -> Result<()
                 say(format!("  {:<24} {how}; see `make logs S={}`", part.part, part.part));
                 last_news = Instant::now();
             }
-            if part.state == State::BackOff && part.restarts >= HOPELESS {
+            if hopeless(part, leaving) {
                 return Err(failed(state, "a part dies again and again", status.as_ref()));
             }
         }
         match &status {
-            Some(status) if status.all_ready() => return Ok(()),
+            Some(status) if status.parts.iter().all(|part| ready(part, leaving)) => return Ok(()),
             None if seen_running || started.elapsed() > SILENCE * 2 => {
                 return Err(failed(state, "the supervisor ended", None));
             }
@@ -233,7 +259,7 @@ async fn follow(state: &Path, started: Instant, patience: Duration) -> Result<()
             return Err(failed(state, &text, status.as_ref()));
         }
         if last_news.elapsed() > SILENCE {
-            for line in status.iter().flat_map(waiting) {
+            for line in status.iter().flat_map(|status| waiting(status, leaving)) {
                 say(format!("  waiting: {line}"));
             }
             last_news = Instant::now();
@@ -242,8 +268,8 @@ async fn follow(state: &Path, started: Instant, patience: Duration) -> Result<()
     }
 }
 
-fn waiting(status: &Status) -> Vec<String> {
-    let lines = status.parts.iter().filter(|part| part.state != State::Ready);
+fn waiting(status: &Status, leaving: &[PartStatus]) -> Vec<String> {
+    let lines = status.parts.iter().filter(|part| !ready(part, leaving));
     lines
         .map(|part| format!("{} for {}", part.part, part.waiting_for.as_deref().unwrap_or("itself")))
         .collect()
@@ -275,4 +301,55 @@ fn failed(state: &Path, what: &str, status: Option<&Status>) -> Error {
     }
     text.push_str("\nWhat runs was left running: `make status`, `make logs S=<part>`, `make down`.");
     Error::advice(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Identity = Identity { pid: 7, start: 1 };
+    const NEW: Identity = Identity { pid: 7, start: 2 };
+
+    fn part(state: State, process: Option<Identity>, restarts: u32) -> PartStatus {
+        PartStatus {
+            part: "bff".to_owned(),
+            state,
+            process,
+            restarts,
+            since: 0,
+            waiting_for: None,
+            last_exit: None,
+            port: None,
+        }
+    }
+
+    #[test]
+    fn a_part_is_not_ready_while_the_process_that_was_told_to_end_is_still_its_own() {
+        let leaving = [part(State::Ready, Some(OLD), 0)];
+        assert!(!ready(&part(State::Ready, Some(OLD), 0), &leaving));
+        assert!(!ready(&part(State::BackOff, None, 1), &leaving));
+        assert!(!ready(&part(State::Starting, Some(NEW), 1), &leaving));
+        assert!(ready(&part(State::Ready, Some(NEW), 1), &leaving));
+        assert!(ready(&part(State::Ready, Some(OLD), 0), &[]));
+    }
+
+    #[test]
+    fn what_is_still_to_end_is_waited_for() {
+        let old = part(State::Ready, Some(OLD), 0);
+        let status = Status {
+            supervisor: Identity { pid: 1, start: 1 },
+            parts: vec![old.clone()],
+        };
+        assert_eq!(waiting(&status, &[old]), ["bff for itself"]);
+        assert!(waiting(&status, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_part_that_is_started_again_for_its_program_is_not_given_up_for_what_was_before() {
+        let leaving = [part(State::Ready, Some(OLD), HOPELESS)];
+        assert!(hopeless(&part(State::BackOff, None, HOPELESS), &[]));
+        assert!(!hopeless(&part(State::BackOff, None, HOPELESS + 1), &leaving));
+        assert!(hopeless(&part(State::BackOff, None, 2 * HOPELESS), &leaving));
+        assert!(!hopeless(&part(State::Starting, Some(NEW), 2 * HOPELESS), &leaving));
+    }
 }
