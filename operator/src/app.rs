@@ -55,7 +55,6 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
         .map_err(|error| StartupError::new("cannot set up metrics", error))?;
     fault::count_from_zero();
     let args = settings.service.clone();
-    let listener = serve::bind(args.host, args.port).await?;
     let client = connect().await.map_err(|error| {
         StartupError::new(
             "cannot find a Kubernetes API server; set KUBECONFIG, or run in a cluster",
@@ -102,6 +101,8 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     });
     // Before the first request is heard: a replica that starts during a drain must know of it.
     shell.intake.look(&leases).await;
+    // Not before it can serve: the sidecar asks an open port what it subscribes to, a few times, and then never again.
+    let listener = serve::bind(args.host, args.port).await?;
     let mut background = JoinSet::new();
     background.spawn(watch_intake(Arc::clone(&shell), leases));
     background.spawn(tell_ends(Arc::clone(&shell)));

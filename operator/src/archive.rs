@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use seedwork::{Fault, IdCorrelacion};
 use seedwork_runtime::config::Secret;
+use seedwork_runtime::now_ms;
 use seedwork_runtime::serve::StartupError;
-use seedwork_runtime::{now_ms, sql};
+use seedwork_runtime::sql::{self, Pool};
+use sqlx::Row as _;
 use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::{AnyPool, Row as _};
 
 use crate::crd::PaymentSaga;
 use crate::record::Recorded;
@@ -16,9 +17,9 @@ use crate::record::Recorded;
 /// The archive.
 #[derive(Debug, Clone)]
 pub struct Archive {
-    pool: AnyPool,
+    pool: Pool,
     /// For the question that stands before every new payment.
-    readers: AnyPool,
+    readers: Pool,
     /// Ends that the BFF has confirmed since this was last written down. Lost with the process, and then confirmed again.
     confirmed: Arc<Mutex<BTreeMap<IdCorrelacion, u64>>>,
 }
@@ -42,7 +43,7 @@ const REPEAT_MOST_MS: i64 = 60_000;
 
 impl Archive {
     /// An archive in this database, whose tables are there.
-    pub fn new(pool: AnyPool) -> Self {
+    pub fn new(pool: Pool) -> Self {
         Self {
             readers: pool.clone(),
             pool,
@@ -52,7 +53,7 @@ impl Archive {
 
     /// The same, asked by these connections: they read while another writes.
     #[must_use]
-    pub fn read_by(self, readers: AnyPool) -> Self {
+    pub fn read_by(self, readers: Pool) -> Self {
         Self { readers, ..self }
     }
 
@@ -61,7 +62,7 @@ impl Archive {
         sqlx::any::install_default_drivers();
         let pool = AnyPoolOptions::new().max_connections(1).connect(url.expose()).await;
         let pool = pool.map_err(|error| StartupError::new("cannot open the operator's database", error))?;
-        Ok(Self::new(pool))
+        Ok(Self::new(pool.into()))
     }
 
     /// Up to `limit` rows whose identity comes after `after`, in the order of their identities; those that our doors
@@ -147,7 +148,7 @@ impl Archive {
 
     /// Claims ends that are due to be told again.
     pub async fn claim_unconfirmed(&self) -> Result<Vec<PaymentSaga>, Fault> {
-        self.note_confirmations()
+        sql::within(self.note_confirmations())
             .await
             .map_err(sql::fault("note confirmations"))?;
         let now = now_ms();

@@ -19,9 +19,9 @@ use seedwork_runtime::participant::laws::Laws;
 use seedwork_runtime::participant::{Participant, Participation};
 use seedwork_runtime::sidecar::DaprSidecar;
 use seedwork_runtime::sidecar::contract::Contract;
-use seedwork_runtime::{ServiceArgs, Sidecar, sql};
+use seedwork_runtime::sql::{self, Pool};
+use seedwork_runtime::{ServiceArgs, Sidecar};
 use serde_json::json;
-use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
 use tempfile::TempDir;
 
@@ -139,7 +139,7 @@ fn sidecar_of(system: &System, app: App) -> Outcome<Arc<dyn Sidecar>> {
 }
 
 /// Read models of its own: those of the service that runs are not disturbed.
-async fn database(migrations: &Migrator) -> Outcome<(AnyPool, TempDir)> {
+async fn database(migrations: &Migrator) -> Outcome<(Pool, TempDir)> {
     let folder = tempfile::tempdir().map_err(text)?;
     let url = format!("sqlite://{}/laws.db?mode=rwc", folder.path().display());
     Ok((sql::open(&url.into(), migrations).await.map_err(text)?, folder))

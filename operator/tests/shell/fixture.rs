@@ -47,7 +47,7 @@ pub(crate) struct Stage {
     server: Server,
     client: Client,
     cache: Writer<Watched>,
-    pool: sqlx::AnyPool,
+    pool: seedwork_runtime::sql::Pool,
     _folder: TempDir,
 }
 

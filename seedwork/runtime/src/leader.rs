@@ -91,12 +91,18 @@ impl Leader {
 
     async fn claim(&self, now_ms: i64, until_ms: i64) -> Result<bool, Fault> {
         let Document { value, expect } = load::<Lease>(self.sidecar.as_ref(), &self.key).await?;
-        if value.is_some_and(|lease| lease.who != self.who && lease.until_ms > now_ms) {
+        if value.is_some_and(|lease| lease.who != self.who && self.holds(&lease, now_ms)) {
             return Ok(false);
         }
         let who = self.who.clone();
         save(self.sidecar.as_ref(), &self.key, &Lease { who, until_ms }, expect).await?;
         Ok(true)
+    }
+
+    /// A lease that reaches further than a clock may differ was taken before that clock was set back, and is over.
+    fn holds(&self, lease: &Lease, now_ms: i64) -> bool {
+        let left_ms = lease.until_ms.saturating_sub(now_ms);
+        left_ms > 0 && left_ms <= self.ttl_ms.saturating_mul(2)
     }
 }
 
@@ -122,6 +128,14 @@ mod tests {
         assert!(!other.lead_at(60_000).await.unwrap(), "its time began anew");
         assert!(other.lead_at(119_999).await.unwrap());
         assert!(!one.lead_at(120_000).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_lease_of_a_clock_that_was_set_back_holds_nobody_up() {
+        let (_, one, other) = two();
+        assert!(one.lead_at(6 * 3_600_000).await.unwrap());
+        assert!(other.lead_at(0).await.unwrap());
+        assert!(!one.lead_at(1).await.unwrap(), "and the next one's holds");
     }
 
     #[tokio::test]

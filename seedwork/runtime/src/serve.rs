@@ -11,11 +11,12 @@ use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use sqlx::AnyPool;
+use seedwork::Fault;
 use tokio::net::TcpListener;
 
 use crate::problem::Problem;
 use crate::sidecar::Sidecar;
+use crate::sql::Pool;
 
 /// The largest request body that is read, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -106,7 +107,7 @@ pub struct Health {
     /// Its sidecar.
     pub sidecar: Arc<dyn Sidecar>,
     /// Its database, if it has one.
-    pub pool: Option<AnyPool>,
+    pub pool: Option<Pool>,
     /// The JSON of `GET /health` while both answer.
     pub body: &'static str,
 }
@@ -121,7 +122,11 @@ impl Health {
         let (sidecar, sql) = tokio::join!(self.sidecar.ready(), self.sql());
         let (title, sentence) = match (sidecar, sql) {
             (Ok(()), Ok(())) => return ([("content-type", "application/json")], self.body).into_response(),
-            (Err(error), _) => ("the Dapr sidecar is not ready", error.to_string()),
+            (Err(error), _) => {
+                let sentence = error.to_string();
+                tracing::warn!(error = Fault::from(error).chain(), "the Dapr sidecar is not ready");
+                ("the Dapr sidecar is not ready", sentence)
+            }
             (Ok(()), Err(sentence)) => ("the database is not ready", sentence),
         };
         // Read by probes and by who runs this: English, as logs are.
@@ -141,7 +146,11 @@ impl Health {
                 tracing::warn!(%error, "the database does not answer");
                 Err("the database does not answer; see the log".to_owned())
             }
-            Err(_) => Err(format!("the database takes longer than {} s", SQL_PATIENCE.as_secs())),
+            Err(_) => {
+                let sentence = format!("the database takes longer than {} s", SQL_PATIENCE.as_secs());
+                tracing::warn!("{sentence}");
+                Err(sentence)
+            }
         }
     }
 }

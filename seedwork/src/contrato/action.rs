@@ -51,8 +51,10 @@ pub enum Outcome {
     Failed(Reason),
 }
 
-/// Why: a stable code for machines and a sentence for people.
+/// Why: a stable code for machines and a sentence for people, printable: a gateway or a mail server may have written it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(from = "ReasonWire")]
+#[schemars(!from)]
 pub struct Reason {
     /// CamelCase code, at most 64 characters.
     pub motivo: String,
@@ -62,6 +64,15 @@ pub struct Reason {
     // Left out rather than null: the API server refuses a null where the schema lists names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declive: Option<Declive>,
+}
+
+/// A reason as somebody else wrote it.
+#[derive(Deserialize)]
+struct ReasonWire {
+    motivo: String,
+    mensaje: String,
+    #[serde(default)]
+    declive: Option<Declive>,
 }
 
 /// What a gateway says of a decline.
@@ -188,9 +199,9 @@ impl Action {
 // === impl Reason ===
 
 impl Reason {
-    /// A reason, cut to the lengths that the resource allows.
+    /// A reason, cut to the lengths that the resource allows, without what cannot be printed: Postgres stores no NUL.
     pub fn new(motivo: impl Into<String>, mensaje: impl Into<String>) -> Self {
-        let cut = |text: String, most: usize| text.chars().take(most).collect();
+        let cut = |text: String, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect();
         Self {
             motivo: cut(motivo.into(), 64),
             mensaje: cut(mensaje.into(), 256),
@@ -202,6 +213,17 @@ impl Reason {
     #[must_use]
     pub fn with_declive(self, declive: Option<Declive>) -> Self {
         Self { declive, ..self }
+    }
+}
+
+impl From<ReasonWire> for Reason {
+    fn from(wire: ReasonWire) -> Self {
+        let ReasonWire {
+            motivo,
+            mensaje,
+            declive,
+        } = wire;
+        Self::new(motivo, mensaje).with_declive(declive)
     }
 }
 
@@ -227,5 +249,28 @@ impl Declive {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.motivo, self.mensaje)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_printable_and_short_whoever_wrote_it() {
+        let plain = Reason::new("X", "abc");
+        assert_eq!(Reason::new("X\r", "a\u{0}b\nc"), plain);
+        let read: Reason = serde_json::from_str(r#"{"motivo":"X","mensaje":"a\u0000b\nc"}"#).unwrap();
+        assert_eq!(read, plain);
+        let long: Reason = serde_json::from_value(
+            serde_json::json!({"motivo": "x".repeat(65), "mensaje": "y".repeat(257), "declive": "duro"}),
+        )
+        .unwrap();
+        assert_eq!(
+            (long.motivo.len(), long.mensaje.len(), long.declive),
+            (64, 256, Some(Declive::Duro))
+        );
+        let written = serde_json::to_string(&plain).unwrap();
+        assert_eq!(written, r#"{"motivo":"X","mensaje":"abc"}"#);
     }
 }

@@ -91,7 +91,7 @@ pub struct NetworkError;
 /// The times of what goes on by itself. No settings: tests shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Between two pings of an event stream.
+    /// Between two pings of an event stream or a WebSocket. No message to a WebSocket may take longer.
     pub ping: Duration,
     /// How long a WebSocket may take to say who it is.
     pub hello: Duration,

@@ -26,10 +26,11 @@ use axum::Router;
 use seedwork_runtime::intake::Intake;
 use seedwork_runtime::serve::{self, Health, StartupError};
 use seedwork_runtime::sidecar::DaprSidecar;
-use seedwork_runtime::{Auth, Sidecar, auth, inbox, sql};
-use sqlx::AnyPool;
+use seedwork_runtime::sql::{self, Pool};
+use seedwork_runtime::{Auth, Sidecar, auth, inbox};
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use adapters::clientes::Clientes;
 use adapters::eventos::Eventos;
@@ -55,6 +56,8 @@ pub struct App {
     pub router: Router,
     /// Cancelled, it ends every event stream, so that the process can stop.
     pub streams: CancellationToken,
+    /// The open WebSockets. Once `streams` is cancelled each is closed with a word why; who stops waits for that.
+    pub sockets: TaskTracker,
 }
 
 /// Builds the service over daprd and the configured database.
@@ -71,7 +74,7 @@ pub async fn assemble(
     args: &Args,
     pace: Pace,
     sidecar: Arc<dyn Sidecar>,
-    pool: AnyPool,
+    pool: Pool,
     auth: Arc<Auth>,
 ) -> Result<App, StartupError> {
     let Args {
@@ -83,6 +86,7 @@ pub async fn assemble(
         introspection: _, // so does this
     } = args;
     let streams = CancellationToken::new();
+    let sockets = TaskTracker::new();
     let intake = Intake::open(pool.clone(), Arc::clone(&sidecar), APP).await?;
     let read_model = ReadModel::new(pool.clone(), pace.silence);
     let tail = Tail::start(Eventos::new(pool.clone()), read_model.changed(), pace, streams.clone())
@@ -113,6 +117,8 @@ pub async fn assemble(
         proxies: limits.trusted_proxies.clone().into(),
         tail,
         pace,
+        stop: streams.clone(),
+        sockets: sockets.clone(),
     };
     let routes = auth::layer(http::router(door), auth);
     let router = routes.merge(inbox::router(APP, service, Arc::new(desk)));
@@ -122,7 +128,11 @@ pub async fn assemble(
         body: r#"{"status":"ok"}"#,
     };
     let router = serve::dress(router, health);
-    Ok(App { router, streams })
+    Ok(App {
+        router,
+        streams,
+        sockets,
+    })
 }
 
 /// What is behind the doors, over any sidecar and a database with [`MIGRATIONS`] applied: who handles the messages, the
@@ -130,7 +140,7 @@ pub async fn assemble(
 pub async fn desk(
     pace: Pace,
     sidecar: Arc<dyn Sidecar>,
-    pool: AnyPool,
+    pool: Pool,
 ) -> Result<(Arc<dyn inbox::Inbox>, Arc<Intake>), StartupError> {
     let intake = Intake::open(pool.clone(), Arc::clone(&sidecar), APP).await?;
     let read_model = ReadModel::new(pool, pace.silence);

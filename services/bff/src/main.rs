@@ -1,6 +1,7 @@
 //! The process: configuration, telemetry, signals.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use seedwork_runtime::serve::{self, StartupError};
@@ -37,6 +38,9 @@ struct Run {
     telemetry: TelemetryArgs,
 }
 
+/// How long the open WebSockets may take to be told that the process stops.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match Process::parse_from(serve::words(std::env::args_os())).command {
@@ -55,14 +59,22 @@ async fn main() -> ExitCode {
 async fn run(args: Run) -> Result<(), StartupError> {
     let Run { own, telemetry } = args;
     let _guard = telemetry::init("bff", &telemetry)?;
-    let bff::App { router, streams } = bff::build(&own).await?;
+    let bff::App {
+        router,
+        streams,
+        sockets,
+    } = bff::build(&own).await?;
     let listener = serve::bind(own.service.host, own.service.port).await?;
     let stop = async move {
         serve::stop_signal().await;
         // Event streams have no end of their own: serving would wait for them for ever.
         streams.cancel();
     };
-    serve::run(listener, router, stop).await
+    serve::run(listener, router, stop).await?;
+    // Serving has waited for requests, and a WebSocket is none any more.
+    sockets.close();
+    let _ = tokio::time::timeout(FAREWELL, sockets.wait()).await;
+    Ok(())
 }
 
 #[cfg(test)]

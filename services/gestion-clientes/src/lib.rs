@@ -28,8 +28,8 @@ use seedwork_runtime::leader::Leader;
 use seedwork_runtime::participant::Participation;
 use seedwork_runtime::serve::{self, Health, StartupError};
 use seedwork_runtime::sidecar::DaprSidecar;
-use seedwork_runtime::{Auth, Sidecar, auth, inbox, sql};
-use sqlx::AnyPool;
+use seedwork_runtime::sql::{self, Pool};
+use seedwork_runtime::{Auth, Sidecar, auth, inbox};
 use sqlx::migrate::Migrator;
 
 use adapters::reintentos::Enlaces;
@@ -79,7 +79,7 @@ pub async fn build(args: &Args) -> Result<App, StartupError> {
 pub async fn assemble(
     args: &Args,
     sidecar: Arc<dyn Sidecar>,
-    pool: AnyPool,
+    pool: Pool,
     auth: Arc<Auth>,
 ) -> Result<App, StartupError> {
     let Args {
@@ -154,17 +154,14 @@ pub async fn rebuild(args: &Args) -> Result<Reconstruccion, StartupError> {
 }
 
 /// [`rebuild`], over any sidecar and a database with [`MIGRATIONS`] applied.
-pub async fn rebuild_over(sidecar: Arc<dyn Sidecar>, pool: AnyPool) -> Result<Reconstruccion, StartupError> {
+pub async fn rebuild_over(sidecar: Arc<dyn Sidecar>, pool: Pool) -> Result<Reconstruccion, StartupError> {
     Intake::prepare(&pool).await?;
     adapters::proyecciones::reconstruir(&sidecar, &pool).await
 }
 
 /// What is behind the doors, over any sidecar and a database with [`MIGRATIONS`] applied: who handles the messages, and
 /// the intake. For the simulation.
-pub async fn desk(
-    sidecar: Arc<dyn Sidecar>,
-    pool: AnyPool,
-) -> Result<(Arc<dyn inbox::Inbox>, Arc<Intake>), StartupError> {
+pub async fn desk(sidecar: Arc<dyn Sidecar>, pool: Pool) -> Result<(Arc<dyn inbox::Inbox>, Arc<Intake>), StartupError> {
     let participation = participation(Arc::clone(&sidecar), pool.clone());
     let intake = Intake::open(pool, sidecar, APP).await?;
     let desk = adapters::inbox::Desk::new(participation, Arc::clone(&intake));
@@ -172,7 +169,7 @@ pub async fn desk(
 }
 
 /// The participant alone, over any sidecar and a database with [`MIGRATIONS`] applied.
-pub fn participation(sidecar: Arc<dyn Sidecar>, pool: AnyPool) -> Arc<Participation<Facturacion>> {
+pub fn participation(sidecar: Arc<dyn Sidecar>, pool: Pool) -> Arc<Participation<Facturacion>> {
     let enlaces = Enlaces::new(pool.clone());
     let facturacion = Facturacion::new(Arc::clone(&sidecar), Facturas::new(pool), enlaces);
     Participation::new(facturacion, APP, sidecar)

@@ -203,6 +203,9 @@ impl StripeArgs {
     }
 }
 
+/// The accounts that a reconciliation holds: a hundred megabytes.
+const CUENTAS: usize = 200_000;
+
 // === impl ConciliacionArgs ===
 
 impl ConciliacionArgs {
@@ -217,6 +220,7 @@ impl ConciliacionArgs {
             cada: *reconciliation_every,
             ventana: *reconciliation_window,
             margen: *reconciliation_margin,
+            cuentas: CUENTAS,
         }
     }
 }

@@ -27,8 +27,8 @@ use axum::Router;
 use seedwork_runtime::participant::Participation;
 use seedwork_runtime::serve::{self, Health, StartupError};
 use seedwork_runtime::sidecar::DaprSidecar;
-use seedwork_runtime::{Auth, Secret, ServiceArgs, Sidecar, auth, inbox, sql};
-use sqlx::AnyPool;
+use seedwork_runtime::sql::{self, Pool};
+use seedwork_runtime::{Auth, Secret, ServiceArgs, Sidecar, auth, inbox};
 use sqlx::migrate::Migrator;
 
 use adapters::conciliacion::{Conciliacion, Plan};
@@ -60,7 +60,7 @@ pub struct Parts {
     /// The way to Dapr.
     pub sidecar: Arc<dyn Sidecar>,
     /// A database with [`MIGRATIONS`] applied.
-    pub pool: AnyPool,
+    pub pool: Pool,
     /// The participant, with its gateway.
     pub pagos: Pagos,
     /// The judge of who asks.

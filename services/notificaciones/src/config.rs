@@ -121,6 +121,7 @@ impl SmtpArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Medio;
 
     #[derive(clap::Parser)]
     struct Cli {
@@ -128,14 +129,18 @@ mod tests {
         own: Args,
     }
 
-    fn opened(flags: &[&str]) -> Result<bool, String> {
+    fn args(flags: &[&str]) -> Args {
         let base = [
             "notificaciones",
             "--port=1",
             "--database-url=sqlite::memory:",
             "--proveedor-url=http://127.0.0.1:1",
         ];
-        let args = <Cli as clap::Parser>::parse_from(base.iter().chain(flags)).own;
+        <Cli as clap::Parser>::parse_from(base.iter().chain(flags)).own
+    }
+
+    fn opened(flags: &[&str]) -> Result<bool, String> {
+        let args = args(flags);
         args.mensajeria().map_err(|error| error.chain())?;
         args.smtp
             .open()
@@ -164,5 +169,23 @@ mod tests {
         ] {
             assert!(opened(flags).unwrap_err().contains(word), "{flags:?}");
         }
+    }
+
+    #[test]
+    fn a_mail_is_one_process_s_alone_for_as_long_as_its_server_may_take() {
+        let turno = |flags: &[&str], medio| args(flags).mensajeria().unwrap().turno(medio);
+        let smtp = [
+            "--smtp-url=smtps://mail",
+            "--remitente=avisos@x.co",
+            "--smtp-timeout-ms=7000",
+        ];
+        assert_eq!(
+            turno(&smtp, Medio::Correo),
+            Some(Duration::from_secs(8)),
+            "and its good-bye"
+        );
+        // The provider knows keys.
+        assert_eq!(turno(&smtp, Medio::Sms), None);
+        assert_eq!(turno(&[], Medio::Correo), None);
     }
 }

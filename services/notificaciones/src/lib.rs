@@ -27,8 +27,8 @@ use seedwork::App as AppId;
 use seedwork_runtime::participant::Participation;
 use seedwork_runtime::serve::{Health, StartupError, dress};
 use seedwork_runtime::sidecar::DaprSidecar;
-use seedwork_runtime::{Auth, ServiceArgs, Sidecar, auth, inbox, sql};
-use sqlx::AnyPool;
+use seedwork_runtime::sql::{self, Pool};
+use seedwork_runtime::{Auth, ServiceArgs, Sidecar, auth, inbox};
 
 use adapters::inbox::Buzon;
 use adapters::mensajeria::Mensajeria;
@@ -46,7 +46,7 @@ pub struct App {
     /// The notifications as they are listed.
     pub read_model: ReadModel,
     sidecar: Arc<dyn Sidecar>,
-    pool: AnyPool,
+    pool: Pool,
 }
 
 /// Puts the service together from what it is told, and starts its sweep.
@@ -65,7 +65,7 @@ pub async fn build(args: &Args) -> Result<(App, Router), StartupError> {
 
 impl App {
     /// Puts the service together from its parts; `pool` is open and its tables are up to date.
-    pub fn new(sidecar: Arc<dyn Sidecar>, pool: AnyPool, mensajeria: Arc<dyn Mensajeria>) -> Self {
+    pub fn new(sidecar: Arc<dyn Sidecar>, pool: Pool, mensajeria: Arc<dyn Mensajeria>) -> Self {
         let read_model = ReadModel::new(pool.clone());
         let notificador = Notificador::new(Arc::clone(&sidecar), Arc::clone(&mensajeria), read_model.clone());
         Self {

@@ -49,8 +49,9 @@ async fn main() -> ExitCode {
 async fn run(args: Run) -> Result<(), StartupError> {
     let Run { own, telemetry } = args;
     let _guard = telemetry::init("notificaciones", &telemetry)?;
-    let listener = serve::bind(own.service.host, own.service.port).await?;
     // The app is held: the sweep ends when it is dropped.
     let (_app, router) = notificaciones::build(&own).await?;
+    // Last: the sidecar takes an open port for a ready app, asks within seconds what it subscribes to, and never again.
+    let listener = serve::bind(own.service.host, own.service.port).await?;
     serve::run(listener, router, serve::stop_signal()).await
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
-use sqlx::AnyPool;
+use seedwork_runtime::sql::Pool;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
 
@@ -32,7 +32,7 @@ pub fn base(migrator: &Migrator) -> Arc<Base> {
 }
 
 /// A pool of one connection, which dies with `life`.
-pub async fn pool(base: &Arc<Base>, life: &Arc<Life>) -> Result<AnyPool, sqlx::Error> {
+pub async fn pool(base: &Arc<Base>, life: &Arc<Life>) -> Result<Pool, sqlx::Error> {
     INSTALLED.call_once(|| {
         // Fails only if somebody installed other drivers in this process, and then opening fails below.
         let _ = sqlx::any::install_drivers(&driver::DRIVERS);
@@ -51,5 +51,5 @@ pub async fn pool(base: &Arc<Base>, life: &Arc<Life>) -> Result<AnyPool, sqlx::E
         .connect(&format!("simulado:{number}"))
         .await;
     OPENING.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
-    opened
+    opened.map(Pool::from)
 }

@@ -12,18 +12,18 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use seedwork::contrato::SolicitarPago;
 use seedwork::{App, Fault, IdCorrelacion, Reason, SolicitudPago};
-use sqlx::{AnyPool, Row as _};
+use sqlx::Row as _;
 use tokio::sync::Notify;
 
 pub use keys::{Held, KeyInUse, Keys};
 
 use crate::serve::StartupError;
 use crate::sidecar::Sidecar;
-use crate::sql;
+use crate::sql::{self, Pool};
 
 /// The table of requests at one door.
 pub struct Intake {
-    pool: AnyPool,
+    pool: Pool,
     sidecar: Arc<dyn Sidecar>,
     app: App,
     wake: Arc<Notify>,
@@ -148,18 +148,19 @@ impl Window {
 
 impl Intake {
     /// Puts the table in place, for who only reads it.
-    pub async fn prepare(pool: &AnyPool) -> Result<(), StartupError> {
+    pub async fn prepare(pool: &Pool) -> Result<(), StartupError> {
         for statement in SCHEMA {
-            sqlx::query(*statement)
-                .execute(pool)
-                .await
-                .map_err(|error| StartupError::new("cannot create the table of requests", error))?;
+            // Two replicas that start together may both find nothing there; the one that is late finds what the other made.
+            if sqlx::query(*statement).execute(pool).await.is_err() {
+                let again = sqlx::query(*statement).execute(pool).await;
+                again.map_err(|error| StartupError::new("cannot create the table of requests", error))?;
+            }
         }
         Ok(())
     }
 
     /// Opens the table and starts asking about what is in it.
-    pub async fn open(pool: AnyPool, sidecar: Arc<dyn Sidecar>, app: App) -> Result<Arc<Self>, StartupError> {
+    pub async fn open(pool: Pool, sidecar: Arc<dyn Sidecar>, app: App) -> Result<Arc<Self>, StartupError> {
         Self::prepare(&pool).await?;
         let wake = Arc::new(Notify::new());
         let intake = Arc::new(Self {

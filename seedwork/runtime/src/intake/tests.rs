@@ -19,7 +19,7 @@ async fn open(folder: &std::path::Path) -> (Arc<Intake>, Arc<MemorySidecar>) {
         .unwrap();
     let sidecar = Arc::new(MemorySidecar::default());
     let port: Arc<dyn Sidecar> = sidecar.clone();
-    let intake = Intake::open(pool, port, App::Bff).await.unwrap();
+    let intake = Intake::open(pool.into(), port, App::Bff).await.unwrap();
     (intake, sidecar)
 }
 

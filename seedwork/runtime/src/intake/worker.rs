@@ -154,18 +154,23 @@ async fn claim(intake: &Intake, is_heard: bool) -> Result<Vec<Due>, Fault> {
     let is_new = |row: &&sqlx::any::AnyRow| row.try_get::<i64, _>("intentos").is_ok_and(|intentos| intentos == 1);
     let new = rows.iter().filter(is_new).count();
     intake.window.found(free - i64::try_from(new).unwrap_or(i64::MAX));
-    let read = |row: sqlx::any::AnyRow| -> Option<Due> {
-        let id = IdCorrelacion::parse(row.try_get::<String, _>("id_correlacion").ok()?).ok()?;
-        let solicitud = serde_json::from_str(&row.try_get::<String, _>("solicitud").ok()?).ok()?;
-        let traceparent = row.try_get("traceparent").ok()?;
-        Some(Due {
-            solicitar: SolicitarPago {
-                id_correlacion: id,
-                solicitud,
-                origen: intake.app,
-            },
-            traceparent,
-        })
+    // One that cannot be read, since a newer version stored it, does not silence the others.
+    let readable = |row: sqlx::any::AnyRow| {
+        read(&row, intake.app)
+            .inspect_err(|error| tracing::error!(%error, "a stored request cannot be read; it waits for who can"))
+            .ok()
     };
-    Ok(rows.into_iter().filter_map(read).collect())
+    Ok(rows.into_iter().filter_map(readable).collect())
+}
+
+fn read(row: &sqlx::any::AnyRow, origen: App) -> Result<Due, Box<dyn std::error::Error + Send + Sync>> {
+    let text = |column| row.try_get::<String, _>(column);
+    Ok(Due {
+        solicitar: SolicitarPago {
+            id_correlacion: IdCorrelacion::parse(text("id_correlacion")?)?,
+            solicitud: serde_json::from_str(&text("solicitud")?)?,
+            origen,
+        },
+        traceparent: text("traceparent")?,
+    })
 }

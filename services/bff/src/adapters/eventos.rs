@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use seedwork::{Fault, IdCliente, IdCorrelacion};
-use seedwork_runtime::sql;
-use sqlx::{Any, AnyPool, Row as _, Transaction};
+use seedwork_runtime::sql::{self, Pool};
+use sqlx::{Any, Row as _, Transaction};
 
 use crate::domain::Pago;
 
@@ -42,7 +42,7 @@ pub(crate) struct Extent {
 /// Reads the table.
 #[derive(Clone)]
 pub(crate) struct Eventos {
-    pool: AnyPool,
+    pool: Pool,
 }
 
 /// Adds an event to a transaction. From here to its commit every other writer waits, which is what makes the numbers
@@ -52,11 +52,10 @@ pub(super) async fn append(
     pago: &Pago,
     datos: &str,
     now_ms: i64,
-) -> Result<(), Fault> {
+) -> Result<(), sqlx::Error> {
     let numero: i64 = sqlx::query_scalar("UPDATE contador SET n = n + 1 WHERE id = 1 RETURNING n")
         .fetch_one(&mut **transaction)
-        .await
-        .map_err(sql::fault("number an event"))?;
+        .await?;
     sqlx::query(
         "INSERT INTO eventos (numero, id_correlacion, id_cliente, datos, creado_ms) VALUES ($1, $2, $3, $4, $5)",
     )
@@ -66,8 +65,7 @@ pub(super) async fn append(
     .bind(datos)
     .bind(now_ms)
     .execute(&mut **transaction)
-    .await
-    .map_err(sql::fault("store an event"))?;
+    .await?;
     Ok(())
 }
 
@@ -105,7 +103,7 @@ impl Extent {
 // === impl Eventos ===
 
 impl Eventos {
-    pub(crate) fn new(pool: AnyPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seedwork::{Fault, IdCliente, IdCorrelacion};
-use seedwork_runtime::{now_ms, sql};
+use seedwork_runtime::now_ms;
+use seedwork_runtime::sql::{self, Pool};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row as _};
 use tokio::sync::Notify;
 
 use super::eventos;
@@ -15,7 +16,7 @@ use crate::domain::{Fase, Pago};
 /// The tables `pagos` and, through [`eventos`], `eventos`.
 #[derive(Clone)]
 pub(crate) struct ReadModel {
-    pool: AnyPool,
+    pool: Pool,
     silence_ms: i64,
     changed: Arc<Notify>,
 }
@@ -50,7 +51,7 @@ const ASK_WINDOW: i64 = 64;
 
 impl ReadModel {
     /// A read model in `pool`; a payment without a transition for `silence` counts as silent.
-    pub(crate) fn new(pool: AnyPool, silence: Duration) -> Self {
+    pub(crate) fn new(pool: Pool, silence: Duration) -> Self {
         let silence_ms = i64::try_from(silence.as_millis()).unwrap_or(i64::MAX);
         Self {
             pool,
@@ -86,12 +87,9 @@ impl ReadModel {
             .as_ref()
             .map_or(("", ""), |r| (r.motivo.as_str(), r.mensaje.as_str()));
         let now = now_ms();
-        let mut transaction = self
-            .pool
-            .begin()
-            .await
-            .map_err(sql::fault("begin to store a payment"))?;
-        let stored = sqlx::query(
+        let write = async {
+            let mut transaction = self.pool.begin().await?;
+            let stored = sqlx::query(
             "INSERT INTO pagos (id_correlacion, secuencia, fase, id_cliente, monto, moneda, medio_pago, step, motivo,
                  mensaje, estado, inicio, fin, ended, creado_ms, proxima_ms, preguntas)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0)
@@ -120,16 +118,20 @@ impl ReadModel {
         .bind(now)
         .bind(now.saturating_add(self.silence_ms))
         .execute(&mut *transaction)
-        .await
-        .map_err(sql::fault("store a payment"))?;
-        if stored.rows_affected() == 0 {
-            return Ok(false); // dropping the transaction ends it
+        .await?;
+            if stored.rows_affected() == 0 {
+                return Ok(false); // dropping the transaction ends it
+            }
+            // The counter comes last: its row is what all writers wait for, so it is held as briefly as can be.
+            eventos::append(&mut transaction, pago, &estado, now).await?;
+            transaction.commit().await?;
+            Ok(true)
+        };
+        let news = sql::within(write).await.map_err(sql::fault("store a payment"))?;
+        if news {
+            self.changed.notify_one();
         }
-        // The counter comes last: its row is what all writers wait for, so it is held as briefly as can be.
-        eventos::append(&mut transaction, pago, &estado, now).await?;
-        transaction.commit().await.map_err(sql::fault("commit a payment"))?;
-        self.changed.notify_one();
-        Ok(true)
+        Ok(news)
     }
 
     /// A payment by its identity.
@@ -196,14 +198,16 @@ impl ReadModel {
     }
 
     /// Takes the payments that are due to be asked about, by moving their next time on: another replica's claim of
-    /// the same row sees the moved time and leaves it.
+    /// the same row sees the moved time and leaves it. One that is due later than any is put off was so before the clock
+    /// was set back, and is due now.
     pub(crate) async fn claim_silent(&self) -> Result<Vec<Pago>, Fault> {
         let rows = sqlx::query(
             "UPDATE pagos SET preguntas = preguntas + 1, proxima_ms = $1 + CASE
                  WHEN preguntas >= 30 OR $2 * (preguntas * preguntas + 1) > $3 THEN $3
                  ELSE $2 * (preguntas * preguntas + 1) END
-             WHERE ended = 0 AND proxima_ms <= $1 AND id_correlacion IN (
-                 SELECT id_correlacion FROM pagos WHERE ended = 0 AND proxima_ms <= $1 ORDER BY proxima_ms LIMIT $4)
+             WHERE ended = 0 AND (proxima_ms <= $1 OR proxima_ms > $1 + $3) AND id_correlacion IN (
+                 SELECT id_correlacion FROM pagos
+                     WHERE ended = 0 AND (proxima_ms <= $1 OR proxima_ms > $1 + $3) ORDER BY proxima_ms LIMIT $4)
              RETURNING estado",
         )
         .bind(now_ms())

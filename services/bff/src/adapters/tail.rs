@@ -75,12 +75,13 @@ impl Tail {
         Ok(tail)
     }
 
-    /// Follows the events that match: from the one numbered `after` on, or from now.
+    /// Follows the events that match: from the one numbered `after` on, or from now. Answers what number that is after,
+    /// too: who follows from there later has missed nothing.
     pub(crate) async fn follow(
         self: &Arc<Self>,
         after: Option<i64>,
         interest: Interest,
-    ) -> Result<impl Stream<Item = Followed> + Send + use<>, Fault> {
+    ) -> Result<(i64, impl Stream<Item = Followed> + Send + use<>), Fault> {
         // Subscribed before the table is read, so that nothing falls in between.
         let live = self.sender.subscribe();
         let (last, behind) = match after {
@@ -100,7 +101,7 @@ impl Tail {
             let followed = follower.next().await?;
             Some((followed, follower))
         });
-        Ok(stream.take_until(stopped))
+        Ok((last, stream.take_until(stopped)))
     }
 
     async fn read(self: Arc<Self>, mut last: i64, changed: Arc<Notify>) {
@@ -173,20 +174,18 @@ impl Follower {
 
     /// Reads the next page of the table, or finds that there is nothing to go on from.
     async fn catch_up(&mut self) -> Result<Option<Followed>, Fault> {
+        let page = self.tail.eventos.after(self.last, &self.interest, PAGE).await?;
+        // Looked at after the page was read: what a replica pruned before that is missing in it, and it shows here.
         let extent = self.tail.eventos.extent().await?;
         if !extent.resumes_from(self.last) {
             self.last = extent.newest;
             self.behind = false;
             return Ok(Some(Followed::Reset { ultimo: extent.newest }));
         }
-        let page = self.tail.eventos.after(self.last, &self.interest, PAGE).await?;
-        if page.len() < usize::from(PAGE) {
-            // All there was is here, up to the extent's end at least; the live events go on from there.
-            self.behind = false;
-            self.last = self.last.max(extent.newest);
-        }
+        // A page that is not full holds all there was; what is stored since comes live.
+        self.behind = page.len() == usize::from(PAGE);
         if let Some(evento) = page.last() {
-            self.last = self.last.max(evento.numero);
+            self.last = evento.numero;
         }
         self.pending.extend(page);
         Ok(None)

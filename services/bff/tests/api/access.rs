@@ -279,7 +279,7 @@ async fn what_was_stored_before_events_knew_their_client_is_told_to_its_client_a
                 .unwrap();
         }
     }
-    bff::MIGRATIONS.run(&database.pool).await.unwrap();
+    bff::MIGRATIONS.run(&*database.pool).await.unwrap();
     let issuer = Issuer::new("k-1");
     let bff = Bff::with(database, calm(), Auth::trusting(&issuer, None), &["--auth", "jwt"]).await;
     for (who, id) in [("ana", "p-ana"), ("beto", "p-beto")] {

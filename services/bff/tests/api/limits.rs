@@ -1,13 +1,17 @@
 //! How much one caller may ask for.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use bff::Pace;
+use seedwork_runtime::Auth;
 use seedwork_runtime::auth::issuer::Issuer;
 use seedwork_runtime::participant::laws::eventually;
 use serde_json::{Value, json};
 
-use crate::subscription::{connect, receive, send, serve};
-use crate::support::{Answer, Bff, next, running};
+use crate::subscription::{Socket, connect, connect_with, receive, send, serve};
+use crate::support::{Answer, Bff, Database, calm, next, running};
 
 const PAY: &str = "mutation { realizarPago(pago: {medioPago: \"PSE\", idCliente: \"c\", monto: 1}) { codigo } }";
 
@@ -34,7 +38,7 @@ fn seconds(answer: &Answer) -> u64 {
 /// The answer to a request for a stream that is refused: one that is not has no end to be read to.
 async fn refused_request(bff: &Bff, request: axum::http::request::Builder) -> Answer {
     let answer = bff.call(request.body(Body::empty()).unwrap());
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(10), answer).await;
+    let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
     answer.expect("it is not refused")
 }
 
@@ -222,6 +226,39 @@ async fn a_socket_is_within_the_same_limits() {
         .iter()
         .find(|answer| answer["errors"][0]["extensions"]["code"] == "RATE_LIMITED");
     assert_eq!(refused.expect("all were let through")["data"], Value::Null);
+}
+
+/// A socket of who comes from there, if there is a place for it.
+async fn greeted(address: &str, from: &str) -> Option<Socket> {
+    let headers = [("x-forwarded-for", from)];
+    let mut socket = connect_with(address, Some("graphql-transport-ws"), &headers)
+        .await
+        .ok()?;
+    send(&mut socket, &json!({"type": "connection_init"})).await;
+    assert_eq!(receive(&mut socket).await["type"], "connection_ack");
+    Some(socket)
+}
+
+#[tokio::test]
+async fn a_socket_whose_peer_is_gone_gives_its_place_back_and_one_that_answers_pings_stays() {
+    let pace = Pace {
+        ping: Duration::from_millis(50),
+        ..calm()
+    };
+    let limited = ["--streams-per-caller", "1", "--trusted-proxies", "127.0.0.1"];
+    let bff = Bff::with(Database::open().await, pace, Auth::none(), &limited).await;
+    let address = serve(&bff).await;
+    // What nobody polls answers no ping: to the other side its peer might as well be gone.
+    let _gone = greeted(&address, "1.1.1.1").await.expect("a place");
+    let mut there = greeted(&address, "2.2.2.2").await.expect("a place");
+    let pings = async {
+        for _ in 0..9 {
+            let message = next(&mut there).await.unwrap();
+            assert!(message.is_ping(), "{message:?}");
+        }
+    };
+    let place = eventually("the place of who is gone", || greeted(&address, "1.1.1.1"));
+    tokio::join!(pings, place);
 }
 
 #[tokio::test]

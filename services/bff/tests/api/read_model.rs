@@ -4,7 +4,7 @@ use seedwork::contrato::{Contracargo, SolicitarPago};
 use seedwork::{App, EstadoPago, IdCorrelacion, Message, PasoVisto, Phase, Reason, Step};
 use serde_json::{Value, json};
 
-use crate::support::{Bff, completed, running};
+use crate::support::{Bff, Database, calm, completed, running};
 
 async fn events(bff: &Bff) -> i64 {
     sqlx::query_scalar("SELECT COUNT(*) FROM eventos")
@@ -350,4 +350,24 @@ async fn payments_are_listed_from_a_moment_to_another() {
     }
     let answer = bff.graphql("{ pagos(desde: \"ayer\") { cursor } }").await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+#[ignore = "of Postgres: BFF_TEST_POSTGRES"]
+async fn a_replica_that_vanishes_within_a_transaction_holds_the_others_up_for_seconds() {
+    let database = Database::open().await;
+    let mut vanished = database.pool.begin().await.unwrap();
+    sqlx::query("UPDATE contador SET n = n + 1 WHERE id = 1")
+        .execute(&mut *vanished)
+        .await
+        .unwrap();
+    // Nothing is heard of `vanished` any more.
+    let bff = Bff::on(database.clone(), calm()).await;
+    let message = Message::SagaActualizada(Box::new(running("p-1", 1)));
+    let told = async { while bff.deliver(&message).await != "SUCCESS" {} };
+    let within = std::time::Duration::from_secs(20);
+    tokio::time::timeout(within, told)
+        .await
+        .expect("the counter stays locked");
+    assert_eq!(events(&bff).await, 1);
 }

@@ -68,6 +68,22 @@ async fn a_client_that_comes_back_misses_nothing_and_sees_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_client_that_comes_back_before_its_first_event_misses_nothing() {
+    let bff = Bff::start().await;
+    for n in 1..=2 {
+        let mut lost = bff.blocks("/stream", None).await;
+        let first = next(&mut lost).await;
+        let dispatched = (first.event.as_str(), first.data.as_str());
+        assert_eq!(dispatched, ("", ""), "nothing is");
+        drop(lost);
+        bff.tell(&running("p-1", n)).await;
+        // Who says where it goes on from is told events alone.
+        let mut again = bff.blocks("/stream", Some(&first.id)).await;
+        assert_eq!(news(&mut again, 1).await, [event(n, "p-1", n)]);
+    }
+}
+
+#[tokio::test]
 async fn a_filtered_stream_tells_one_payment_only() {
     let bff = Bff::start().await;
     for n in 1..=3 {
@@ -142,6 +158,21 @@ async fn old_events_are_pruned() {
     kept.await;
     let mut stream = bff.stream("/stream", Some("6")).await;
     assert_eq!(news(&mut stream, 1).await, [event(7, "p-1", 7)]);
+}
+
+#[tokio::test]
+async fn what_is_pruned_while_a_client_catches_up_is_not_missing_unnoticed() {
+    let bff = Bff::start().await;
+    for n in 1..=9 {
+        bff.tell(&running("p-1", n)).await;
+    }
+    // SQLite has one connection, and who waits for it gets it in turn: the pruning comes between the first and the
+    // second question that the stream asks of the table.
+    let held = bff.database.pool.acquire().await.unwrap();
+    let mut stream = bff.stream("/stream", Some("2")).await;
+    let prune = bff.database.execute("DELETE FROM eventos WHERE numero <= 5");
+    let (first, (), ()) = futures::future::join3(next(&mut stream), prune, async { drop(held) }).await;
+    assert!(first.event == "Reinicio" || first.id == "3", "{first:?}");
 }
 
 #[tokio::test]

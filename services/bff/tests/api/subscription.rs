@@ -1,5 +1,7 @@
 //! Subscriptions, over a real WebSocket.
 
+use std::time::Duration;
+
 use futures::{SinkExt as _, StreamExt as _};
 use seedwork::{App, Message, Reason};
 use seedwork_runtime::auth::issuer::Issuer;
@@ -65,8 +67,12 @@ pub(crate) async fn send_text(socket: &mut Socket, text: String) {
     socket.send(tungstenite::Message::text(text)).await.unwrap();
 }
 
+/// The next answer; a ping is none.
 pub(crate) async fn receive(socket: &mut Socket) -> Value {
-    let message = next(socket).await.unwrap();
+    let mut message = next(socket).await.unwrap();
+    while message.is_ping() {
+        message = next(socket).await.unwrap();
+    }
     serde_json::from_str(message.to_text().unwrap()).unwrap()
 }
 
@@ -145,7 +151,7 @@ async fn without_an_id_the_transitions_of_every_payment_are_told() {
     let first = loop {
         secuencia += 1;
         bff.tell(&running("p-1", secuencia)).await;
-        let soon = tokio::time::timeout(std::time::Duration::from_millis(50), data(&mut socket));
+        let soon = tokio::time::timeout(Duration::from_millis(50), data(&mut socket));
         if let Ok(first) = soon.await {
             break first;
         }
@@ -193,6 +199,26 @@ async fn the_client_of_a_payment_is_told_at_each_of_its_transitions() {
     );
     bff.tell(&completed("p-1", 3)).await;
     assert_eq!(data(&mut socket).await, told("PAGADO"));
+}
+
+#[tokio::test]
+async fn a_process_that_stops_closes_its_sockets_and_says_of_no_subscription_that_it_is_complete() {
+    let bff = Bff::start().await;
+    let address = serve(&bff).await;
+    bff.tell(&running("p-1", 1)).await;
+    let query = r#"subscription { eventosPago(idCorrelacion: "p-1") { fase } }"#;
+    let mut socket = subscribe(&address, query).await;
+    assert_eq!(data(&mut socket).await["data"]["eventosPago"]["fase"], "Running");
+    bff.app.streams.cancel();
+    bff.app.sockets.close();
+    let closed = tokio::time::timeout(Duration::from_secs(10), bff.app.sockets.wait());
+    closed.await.expect("a socket is still open");
+    let close = next(&mut socket).await.unwrap();
+    let tungstenite::Message::Close(Some(frame)) = &close else {
+        panic!("{close:?}");
+    };
+    let (code, reason) = (u16::from(frame.code), frame.reason.as_str());
+    assert_eq!((code, reason), (1012, "el servicio se reinicia"));
 }
 
 #[tokio::test]

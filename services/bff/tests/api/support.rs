@@ -14,9 +14,9 @@ use seedwork::{EstadoPago, IdCorrelacion, Message, Moneda, PasoVisto, Phase, Sol
 use seedwork_runtime::auth::issuer::Issuer;
 use seedwork_runtime::config::Secret;
 use seedwork_runtime::sidecar::MemorySidecar;
+use seedwork_runtime::sql::Pool;
 use seedwork_runtime::{Auth, Sidecar};
 use serde_json::{Value, json};
-use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
 use tower::ServiceExt as _;
 
@@ -35,7 +35,7 @@ pub(crate) struct Bff {
 
 /// A database that two replicas can share.
 pub(crate) struct Database {
-    pub(crate) pool: AnyPool,
+    pub(crate) pool: Pool,
     _folder: tempfile::TempDir,
 }
 
@@ -180,15 +180,20 @@ impl Bff {
         answer.json()
     }
 
-    /// Opens an event stream.
+    /// Opens an event stream: the events of it.
     pub(crate) async fn stream(&self, path: &str, last_event_id: Option<&str>) -> BoxStream<'static, Sse> {
+        events(self.blocks(path, last_event_id).await)
+    }
+
+    /// Opens an event stream: all that comes, also what is no event.
+    pub(crate) async fn blocks(&self, path: &str, last_event_id: Option<&str>) -> BoxStream<'static, Sse> {
         self.stream_of(Request::get(path), last_event_id).await
     }
 
     /// Opens an event stream in somebody's name.
     pub(crate) async fn stream_as(&self, authorization: &str, path: &str) -> BoxStream<'static, Sse> {
-        self.stream_of(Request::get(path).header("authorization", authorization), None)
-            .await
+        let request = Request::get(path).header("authorization", authorization);
+        events(self.stream_of(request, None).await)
     }
 
     async fn stream_of(
@@ -228,7 +233,7 @@ impl Database {
                 let server = server.into_string().unwrap();
                 sqlx::any::install_default_drivers();
                 let name = format!("bff_{}", seedwork_runtime::new_id().simple());
-                let pool = AnyPool::connect(&server).await.unwrap();
+                let pool = sqlx::AnyPool::connect(&server).await.unwrap();
                 let create = format!("CREATE DATABASE {name}");
                 sqlx::query(sqlx::AssertSqlSafe(create)).execute(&pool).await.unwrap();
                 format!("{}/{name}", server.rsplit_once('/').unwrap().0)
@@ -255,6 +260,13 @@ impl Answer {
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.to_vec()).unwrap()
     }
+}
+
+/// What a browser would dispatch.
+fn events(blocks: BoxStream<'static, Sse>) -> BoxStream<'static, Sse> {
+    blocks
+        .filter(|block| std::future::ready(!block.event.is_empty()))
+        .boxed()
 }
 
 /// Reads server-sent events off a body.

@@ -11,7 +11,8 @@ use seedwork_runtime::participant::{Move, Participant};
 use super::facturas::Facturas;
 use super::reintentos::Enlaces;
 use super::{ahora, clientes};
-use crate::domain::factura::{self, Factura};
+use crate::domain::factura::{self, Factura, Reintento};
+use crate::domain::reintento;
 
 /// The participant for `CrearFacturacion` and `ConfirmarFacturacion`.
 pub struct Facturacion {
@@ -24,7 +25,7 @@ pub struct Facturacion {
 
 impl Facturacion {
     /// The participant: it asks `sidecar` whether a client exists and `enlaces` whether a payment is an automatic
-    /// retry, and keeps `facturas` up to date.
+    /// retry, and one too many by now, and keeps `facturas` up to date.
     pub(crate) fn new(sidecar: Arc<dyn Sidecar>, facturas: Facturas, enlaces: Enlaces) -> Self {
         Self {
             sidecar,
@@ -62,7 +63,19 @@ impl Participant for Facturacion {
             Action::Do(Step::CrearFacturacion) => {
                 let existe = clientes::exists(self.sidecar.as_ref(), &solicitud.id_cliente).await?;
                 let reintento = self.enlaces.of(id).await?;
-                factura::crear(id, solicitud, existe, reintento, ahora()).map(Some)
+                // When it was made there was no other; the client may have asked to pay since.
+                let ya_pagado = match &reintento {
+                    Some(Reintento { de, intento: _ }) => {
+                        let id_cliente = &solicitud.id_cliente;
+                        self.enlaces.has_paid_or_is_paying(id, de, id_cliente).await?
+                    }
+                    None => false,
+                };
+                if ya_pagado {
+                    Err(reintento::ya_pagado())
+                } else {
+                    factura::crear(id, solicitud, existe, reintento, ahora()).map(Some)
+                }
             }
             Action::Undo(Step::CrearFacturacion) => {
                 let revertir = |factura| factura::revertir(factura, reason.as_ref(), ahora());

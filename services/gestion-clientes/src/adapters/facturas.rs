@@ -1,8 +1,7 @@
 //! The table `facturas`: the read model of invoices.
 
 use seedwork::{Declive, Dinero, Fault, IdCliente, IdCorrelacion, MedioPago, Moneda, Reason};
-use seedwork_runtime::sql;
-use sqlx::AnyPool;
+use seedwork_runtime::sql::{self, Pool};
 use sqlx::any::AnyRow;
 
 use super::{moment, number, text, unreadable};
@@ -23,13 +22,13 @@ pub(super) use select;
 
 /// The read model of invoices.
 #[derive(Clone)]
-pub struct Facturas(AnyPool);
+pub struct Facturas(Pool);
 
 // === impl Facturas ===
 
 impl Facturas {
     /// The read model in this database.
-    pub fn new(pool: AnyPool) -> Self {
+    pub fn new(pool: Pool) -> Self {
         Self(pool)
     }
 

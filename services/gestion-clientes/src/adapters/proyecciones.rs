@@ -9,12 +9,12 @@
 use std::sync::Arc;
 
 use seedwork::{Fault, IdCliente, IdCorrelacion};
+use seedwork_runtime::Sidecar;
 use seedwork_runtime::participant::{Documento, Participation};
 use seedwork_runtime::serve::StartupError;
 use seedwork_runtime::sidecar::load;
-use seedwork_runtime::{Sidecar, sql};
+use seedwork_runtime::sql::{self, Pool};
 use serde::Deserialize;
-use sqlx::AnyPool;
 
 use super::clientes::{Clientes, Rebuilt};
 use super::facturacion::Facturacion;
@@ -60,7 +60,7 @@ struct Pagador {
 ///
 /// # Errors
 /// When the state store or the database does not answer. What was done is done; a repeat does no harm.
-pub(crate) async fn reconstruir(sidecar: &Arc<dyn Sidecar>, pool: &AnyPool) -> Result<Reconstruccion, StartupError> {
+pub(crate) async fn reconstruir(sidecar: &Arc<dyn Sidecar>, pool: &Pool) -> Result<Reconstruccion, StartupError> {
     let clientes = Clientes::new(Arc::clone(sidecar), pool.clone())?;
     let facturas = Facturas::new(pool.clone());
     let mut hecho = Reconstruccion::default();
@@ -72,7 +72,7 @@ pub(crate) async fn reconstruir(sidecar: &Arc<dyn Sidecar>, pool: &AnyPool) -> R
 
 async fn rebuild(
     sidecar: &dyn Sidecar,
-    pool: &AnyPool,
+    pool: &Pool,
     clientes: &Clientes,
     facturas: &Facturas,
     hecho: &mut Reconstruccion,
@@ -134,7 +134,7 @@ async fn one_client(clientes: &Clientes, id: &IdCliente, hecho: &mut Reconstrucc
     Ok(())
 }
 
-async fn page(pool: &AnyPool, query: &'static str, cursor: &mut String) -> Result<Option<Vec<String>>, Fault> {
+async fn page(pool: &Pool, query: &'static str, cursor: &mut String) -> Result<Option<Vec<String>>, Fault> {
     let Some(rows) = rows(pool, query, cursor).await? else {
         return Ok(None);
     };
@@ -145,11 +145,7 @@ async fn page(pool: &AnyPool, query: &'static str, cursor: &mut String) -> Resul
 }
 
 /// The rows after `cursor`, which moves on; `None` after the last.
-async fn rows(
-    pool: &AnyPool,
-    query: &'static str,
-    cursor: &mut String,
-) -> Result<Option<Vec<sqlx::any::AnyRow>>, Fault> {
+async fn rows(pool: &Pool, query: &'static str, cursor: &mut String) -> Result<Option<Vec<sqlx::any::AnyRow>>, Fault> {
     let rows = sqlx::query(query)
         .bind(cursor.as_str())
         .bind(BATCH)

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use seedwork::{App, Fault};
-use seedwork_runtime::{Sidecar, sql};
+use seedwork_runtime::Sidecar;
+use seedwork_runtime::sql::{self, Pool};
 use serde_json::json;
-use sqlx::AnyPool;
 
 use super::facturas::{read, select};
 use super::fecha;
@@ -19,7 +19,7 @@ use crate::domain::recordatorio::{Clase, Reglas};
 /// Tells clients what falls due.
 pub struct Recordatorios {
     sidecar: Arc<dyn Sidecar>,
-    pool: AnyPool,
+    pool: Pool,
     reglas: Reglas,
 }
 
@@ -33,7 +33,7 @@ const BATCH: i64 = 100;
 
 impl Recordatorios {
     /// By these rules, through `sidecar`, over a database with the tables of this service.
-    pub fn new(sidecar: Arc<dyn Sidecar>, pool: AnyPool, reglas: Reglas) -> Self {
+    pub fn new(sidecar: Arc<dyn Sidecar>, pool: Pool, reglas: Reglas) -> Self {
         Self { sidecar, pool, reglas }
     }
 

@@ -6,9 +6,8 @@
 use std::sync::Arc;
 
 use seedwork::{Fault, IdCliente, IdCorrelacion};
-use seedwork_runtime::intake::{EstadoSolicitud, IdempotencyKey, Intake};
-use seedwork_runtime::sql;
-use sqlx::AnyPool;
+use seedwork_runtime::intake::{IdempotencyKey, Intake};
+use seedwork_runtime::sql::{self, Pool};
 
 use super::facturas::{Facturas, read, select};
 use super::{number, text, unreadable};
@@ -18,14 +17,14 @@ use crate::domain::reintento::{Calendario, declinada};
 
 /// The table of retries.
 #[derive(Clone)]
-pub(crate) struct Enlaces(AnyPool);
+pub(crate) struct Enlaces(Pool);
 
 /// Tries declined payments again.
 pub struct Reintentos {
     intake: Arc<Intake>,
     facturas: Facturas,
     enlaces: Enlaces,
-    pool: AnyPool,
+    pool: Pool,
     calendario: Calendario,
 }
 
@@ -35,7 +34,7 @@ const BATCH: i64 = 100;
 // === impl Enlaces ===
 
 impl Enlaces {
-    pub(crate) fn new(pool: AnyPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self(pool)
     }
 
@@ -53,39 +52,70 @@ impl Enlaces {
         }))
     }
 
-    /// The attempts made for a payment, in order.
-    async fn attempts(&self, primera: &IdCorrelacion) -> Result<Vec<IdCorrelacion>, Fault> {
-        self.ids(
-            sqlx::query("SELECT id FROM reintentos WHERE primera = $1 ORDER BY intento")
-                .bind(primera.as_str())
-                .fetch_all(&self.0)
-                .await,
-        )
-    }
-
-    /// The attempts of a client that have no invoice.
-    async fn without_invoice(&self, id_cliente: &IdCliente) -> Result<Vec<IdCorrelacion>, Fault> {
-        self.ids(
-            sqlx::query(
-                "SELECT r.id FROM reintentos r WHERE r.id_cliente = $1
-                    AND NOT EXISTS (SELECT 1 FROM facturas f WHERE f.id = r.id)",
-            )
-            .bind(id_cliente.as_str())
+    /// The attempts made for a payment, in order, and when each was made.
+    async fn attempts(&self, primera: &IdCorrelacion) -> Result<Vec<(IdCorrelacion, Instante)>, Fault> {
+        let rows = sqlx::query("SELECT id, creado FROM reintentos WHERE primera = $1 ORDER BY intento")
+            .bind(primera.as_str())
             .fetch_all(&self.0)
-            .await,
-        )
+            .await
+            .map_err(sql::fault("read the retries"))?;
+        let read = |row| {
+            let id = IdCorrelacion::parse(text(row, "id")?).map_err(unreadable("id"))?;
+            Ok((id, Instante::from_ms(number(row, "creado")?)))
+        };
+        rows.iter().map(read).collect()
     }
 
-    fn ids(&self, rows: Result<Vec<sqlx::any::AnyRow>, sqlx::Error>) -> Result<Vec<IdCorrelacion>, Fault> {
-        let rows = rows.map_err(sql::fault("read the retries"))?;
-        let read = |row| IdCorrelacion::parse(text(row, "id")?).map_err(unreadable("id"));
-        rows.iter().map(read).collect()
+    /// Whether `id`, a retry of `primera`, would be one payment too many: the client has paid since `primera` was asked
+    /// for, or another payment of theirs is under way or waits at this door. Two at once could both be taken.
+    pub(crate) async fn has_paid_or_is_paying(
+        &self,
+        id: &IdCorrelacion,
+        primera: &IdCorrelacion,
+        id_cliente: &IdCliente,
+    ) -> Result<bool, Fault> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS pagos FROM facturas f WHERE f.id_cliente = $1 AND f.id <> $2
+                AND (f.estado = 'PAGO_ENVIADO' OR (f.estado = 'CONFIRMADO' AND f.periodo_fin >= $3 + (
+                    SELECT CASE WHEN p.emitida > 0 THEN p.emitida ELSE p.cancelada END
+                        FROM facturas p WHERE p.id = $4)))",
+        )
+        .bind(id_cliente.as_str())
+        .bind(id.as_str())
+        // A period begins when the invoice is confirmed.
+        .bind(PERIODO_DIAS * MS_PER_DAY)
+        .bind(primera.as_str())
+        .fetch_one(&self.0)
+        .await
+        .map_err(sql::fault("look whether a client has paid"))?;
+        if number(&row, "pagos")? > 0 {
+            return Ok(true);
+        }
+        // As the intake writes it. Within a text its quotation marks were escaped: it is the member or nothing.
+        let cliente = serde_json::to_string(id_cliente)
+            .map_err(|error| Fault::bug("failed to write the id of a client", error))?;
+        // In two parts, so that the intake's indexes of the open requests serve.
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS solicitudes FROM (
+                 SELECT id_correlacion, solicitud FROM solicitudes WHERE estado = 'abierta' AND intentos = 0
+                 UNION ALL
+                 SELECT id_correlacion, solicitud FROM solicitudes
+                     WHERE estado = 'abierta' AND intentos > 0 AND contestada IN (0, 1)) AS abiertas
+             WHERE id_correlacion <> $1 AND replace(solicitud, $2, '') <> solicitud
+                AND NOT EXISTS (SELECT 1 FROM facturas f WHERE f.id = id_correlacion)",
+        )
+        .bind(id.as_str())
+        .bind(format!("\"idCliente\":{cliente}"))
+        .fetch_one(&self.0)
+        .await
+        .map_err(sql::fault("look whether a client asks to pay"))?;
+        Ok(number(&row, "solicitudes")? > 0)
     }
 
     async fn note(&self, id: &IdCorrelacion, factura: &Factura, intento: i64, ahora: Instante) -> Result<(), Fault> {
         sqlx::query(
             "INSERT INTO reintentos (id, primera, intento, id_cliente, creado) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (id) DO UPDATE SET creado = excluded.creado",
         )
         .bind(id.as_str())
         .bind(factura.id.as_str())
@@ -102,7 +132,7 @@ impl Enlaces {
 // === impl Reintentos ===
 
 impl Reintentos {
-    pub(crate) fn new(intake: Arc<Intake>, pool: AnyPool, calendario: Calendario) -> Self {
+    pub(crate) fn new(intake: Arc<Intake>, pool: Pool, calendario: Calendario) -> Self {
         Self {
             intake,
             facturas: Facturas::new(pool.clone()),
@@ -133,58 +163,36 @@ impl Reintentos {
         let Some(cuando) = declinada(primera) else {
             return Ok(false);
         };
-        let attempts = self.enlaces.attempts(&primera.id).await?;
-        let mut hechos = attempts.len();
-        if let Some(last) = attempts.last() {
+        let mut attempts = self.enlaces.attempts(&primera.id).await?;
+        if let Some((last, _)) = attempts.last() {
             match self.facturas.find(last).await? {
                 // A hard decline, a cancel, a payment: that was the last attempt. Under way: it is waited for.
                 Some(factura) if declinada(&factura).is_none() => return Ok(false),
                 Some(_) => {}
                 // Its row stands and its request does not: a crash between the two. The same attempt is made again.
-                None if self.intake.find(last).await?.is_none() => hechos -= 1,
+                None if self.intake.find(last).await?.is_none() => drop(attempts.pop()),
+                // Not issued yet: it is waited for. Refused: that was the last attempt.
                 None => return Ok(false),
             }
         }
-        let Some(due) = self.calendario.siguiente(cuando, hechos) else {
+        let hechos = attempts.len();
+        let ultimo = attempts.last().map(|(_, creado)| *creado);
+        let Some(due) = self.calendario.siguiente(cuando, hechos, ultimo) else {
             return Ok(false);
         };
-        if ahora < due || self.has_paid_or_is_paying(primera, cuando).await? {
-            return Ok(false);
-        }
         let intento = i64::try_from(hechos).unwrap_or(i64::MAX).saturating_add(1);
         let (scope, attempt) = (format!("reintento\n{}", primera.id), intento.to_string());
         // The line break keeps these keys apart from every caller's.
         let key = IdempotencyKey::parse(&scope, &attempt)?;
-        self.enlaces.note(&key.id(), primera, intento, ahora).await?;
+        let id = key.id();
+        let id_cliente = &primera.id_cliente;
+        if ahora < due || self.enlaces.has_paid_or_is_paying(&id, &primera.id, id_cliente).await? {
+            return Ok(false);
+        }
+        self.enlaces.note(&id, primera, intento, ahora).await?;
         let id = self.intake.accept(&primera.solicitud(), Some(key)).await?;
         tracing::info!(%id, primera = %primera.id, intento, "a declined payment is tried again");
         Ok(true)
-    }
-
-    /// Whether the client has paid since the payment was asked for, or a payment of theirs is under way: two payments at
-    /// once could both be taken.
-    async fn has_paid_or_is_paying(&self, primera: &Factura, cuando: Instante) -> Result<bool, Fault> {
-        let desde = primera.emitida.unwrap_or(cuando);
-        let row = sqlx::query(
-            "SELECT COUNT(*) AS pagos FROM facturas WHERE id_cliente = $1
-                AND (estado = 'PAGO_ENVIADO' OR (estado = 'CONFIRMADO' AND periodo_fin >= $2))",
-        )
-        .bind(primera.id_cliente.as_str())
-        // A period begins when the invoice is confirmed.
-        .bind(desde.ms().saturating_add(PERIODO_DIAS * MS_PER_DAY))
-        .fetch_one(&self.pool)
-        .await
-        .map_err(sql::fault("look whether a client has paid"))?;
-        if number(&row, "pagos")? > 0 {
-            return Ok(true);
-        }
-        for id in self.enlaces.without_invoice(&primera.id_cliente).await? {
-            let registro = self.intake.find(&id).await?;
-            if registro.is_some_and(|registro| registro.estado == EstadoSolicitud::Abierta) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Payments that a person asked for and that were declined softly, not too long ago.

@@ -34,9 +34,14 @@ impl Calendario {
         Ok(Self(dias.to_vec()))
     }
 
-    /// When the attempt that follows `hechos` ones falls due; `None` when there is none left.
-    pub fn siguiente(&self, declinada: Instante, hechos: usize) -> Option<Instante> {
-        self.0.get(hechos).map(|days| declinada.plus_days(i64::from(*days)))
+    /// When the attempt that follows `hechos` ones, the last of them made at `ultimo`, falls due; `None` when there is
+    /// none left. One that was late moves the next: they keep their distance.
+    pub fn siguiente(&self, declinada: Instante, hechos: usize, ultimo: Option<Instante>) -> Option<Instante> {
+        let day = |attempt: usize| self.0.get(attempt).copied().map(i64::from);
+        let days = day(hechos)?;
+        let last = ultimo.zip(hechos.checked_sub(1).and_then(day));
+        let apart = last.map(|(made, its_days)| made.plus_days(days - its_days));
+        Some(declinada.plus_days(days)).max(apart)
     }
 
     /// What was declined before this is looked at no more at `ahora`: every attempt of it has had its day, and a week.
@@ -53,6 +58,12 @@ pub fn es_suave(reason: &Reason) -> bool {
         Some(Declive::Duro) => false,
         None => SUAVES.contains(&reason.motivo.as_str()),
     }
+}
+
+/// Why a retry is not made after all.
+pub fn ya_pagado() -> Reason {
+    let mensaje = "el cliente ya pagó o tiene otro pago en curso; este reintento automático no se cobra";
+    Reason::new("YaPagado", mensaje)
 }
 
 /// The moment that an invoice was cancelled by a soft decline; `None` for any other.
@@ -72,9 +83,25 @@ mod tests {
         let declinada = Instante::from_ms(5);
         for (hechos, days) in [(0, Some(1)), (1, Some(3)), (2, Some(7)), (3, None)] {
             let due = days.map(|days| declinada.plus_days(days));
-            assert_eq!(calendario.siguiente(declinada, hechos), due, "{hechos}");
+            assert_eq!(calendario.siguiente(declinada, hechos, None), due, "{hechos}");
         }
         assert_eq!(calendario.desde(declinada.plus_days(14)), declinada);
+    }
+
+    #[test]
+    fn attempts_that_are_late_keep_their_distance() {
+        let calendario = Calendario::parse(&[1, 3, 7]).unwrap();
+        let day = |days| Instante::from_ms(5).plus_days(days);
+        for (hechos, ultimo, due) in [
+            (1, day(1), Some(day(3))),
+            (1, day(7), Some(day(9))),
+            (2, day(9), Some(day(13))),
+            // Nothing is earlier than its day, whatever a clock showed.
+            (2, day(0), Some(day(7))),
+            (3, day(13), None),
+        ] {
+            assert_eq!(calendario.siguiente(day(0), hechos, Some(ultimo)), due, "{hechos}");
+        }
     }
 
     #[test]

@@ -9,9 +9,9 @@ use gestion_clientes::domain::instante::Instante;
 use gestion_clientes::{App, Condicion, Identidad};
 use seedwork::{App as AppId, IdCliente};
 use seedwork_runtime::sidecar::{Event, Invoked, MemorySidecar, SidecarError, Stored};
+use seedwork_runtime::sql::Pool;
 use seedwork_runtime::{Expect, Secret, Sidecar, now_ms};
 use serde_json::json;
-use sqlx::AnyPool;
 
 use crate::fixture::{Service, assemble, database, service};
 
@@ -105,7 +105,7 @@ async fn the_read_model_is_made_again_from_the_documents() {
 /// A state store that looks into the database at each write, and can refuse it.
 struct Spy {
     inner: MemorySidecar,
-    pool: AnyPool,
+    pool: Pool,
     refuses: bool,
     seen: Mutex<Vec<i64>>,
 }

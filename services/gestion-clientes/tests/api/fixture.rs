@@ -10,15 +10,15 @@ use seedwork::contrato::Comando;
 use seedwork::{Action, IdCorrelacion, Message, Moneda, Outcome, Reason, SolicitudPago, Step};
 use seedwork_runtime::participant::laws::reply_to;
 use seedwork_runtime::sidecar::MemorySidecar;
-use seedwork_runtime::{Auth, Sidecar, sql};
+use seedwork_runtime::sql::{self, Pool};
+use seedwork_runtime::{Auth, Sidecar};
 use serde_json::{Value, json};
-use sqlx::AnyPool;
 use tower::ServiceExt as _;
 
 pub(crate) struct Service {
     pub(crate) app: App,
     pub(crate) sidecar: Arc<MemorySidecar>,
-    pub(crate) pool: AnyPool,
+    pub(crate) pool: Pool,
     _folder: tempfile::TempDir,
 }
 
@@ -63,17 +63,17 @@ pub(crate) async fn judged_by(settings: &[&str], auth: Arc<Auth>) -> Service {
     }
 }
 
-pub(crate) async fn database() -> (AnyPool, tempfile::TempDir) {
+pub(crate) async fn database() -> (Pool, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/gestion-clientes.db?mode=rwc", folder.path().display());
     (sql::open(&url.into(), &MIGRATIONS).await.unwrap(), folder)
 }
 
-pub(crate) async fn assemble(settings: &[&str], sidecar: Arc<dyn Sidecar>, pool: &AnyPool) -> App {
+pub(crate) async fn assemble(settings: &[&str], sidecar: Arc<dyn Sidecar>, pool: &Pool) -> App {
     assemble_for(settings, sidecar, pool, Auth::none()).await
 }
 
-async fn assemble_for(settings: &[&str], sidecar: Arc<dyn Sidecar>, pool: &AnyPool, auth: Arc<Auth>) -> App {
+async fn assemble_for(settings: &[&str], sidecar: Arc<dyn Sidecar>, pool: &Pool, auth: Arc<Auth>) -> App {
     // Tests run the timed jobs themselves, at times of their own.
     let fixed = [
         "test",

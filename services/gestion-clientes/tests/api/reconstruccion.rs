@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use gestion_clientes::Reconstruccion;
 use seedwork::App;
 use seedwork_runtime::sidecar::{Event, Invoked, MemorySidecar, SidecarError, Stored};
+use seedwork_runtime::sql::Pool;
 use seedwork_runtime::{Expect, Sidecar};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row as _};
 
 use crate::fixture::{ANA, CONFIRMAR, CREAR, REVERTIR, Service, service};
 
@@ -123,7 +124,7 @@ async fn a_row_without_a_document_is_counted_and_left() {
 /// A state store in which somebody writes right after each read.
 struct Busy {
     inner: Arc<MemorySidecar>,
-    pool: AnyPool,
+    pool: Pool,
 }
 
 #[async_trait]

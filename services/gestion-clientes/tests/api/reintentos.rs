@@ -1,11 +1,11 @@
 //! Soft declines are tried again on their days, each as a payment of its own, linked to the first.
 
 use gestion_clientes::domain::instante::Instante;
-use seedwork::{Declive, EstadoPago, IdCorrelacion, Message, Phase, Reason};
+use seedwork::{Declive, EstadoPago, IdCorrelacion, Message, Outcome, Phase, Reason};
 use seedwork_runtime::now_ms;
 use serde_json::json;
 
-use crate::fixture::{CONFIRMAR, CREAR, REVERTIR, REVERTIR_CONFIRMACION, Service, comando, service};
+use crate::fixture::{CONFIRMAR, CREAR, REVERTIR, REVERTIR_CONFIRMACION, Service, comando, motivo, service};
 
 const SOFT: &str = "FondosInsuficientes";
 
@@ -13,6 +13,13 @@ const SOFT: &str = "FondosInsuficientes";
 async fn declined(service: &Service, id: &str, id_cliente: &str, motivo: &str) {
     service.command(CREAR, id, id_cliente).await;
     service.undo(REVERTIR, id, id_cliente, motivo).await;
+}
+
+/// A payment that the client asks for at this door; its id.
+async fn asked(service: &Service, id_cliente: &str) -> String {
+    let body = format!(r#"{{"medioPago":"PSE","idCliente":"{id_cliente}","monto":24.10}}"#);
+    let taken = service.post("/facturacion/realizar-pago", body).await.json();
+    taken["id"].as_str().unwrap().to_owned()
 }
 
 /// Runs the job so many days after now; the ids of the retries there are after it.
@@ -88,6 +95,22 @@ async fn a_soft_decline_is_tried_again_on_its_days_and_then_no_more() {
         ended(&service, id, &ana).await;
     }
     assert_eq!(after(&service, 8).await.len(), 3, "three were all");
+}
+
+#[tokio::test]
+async fn retries_that_are_late_keep_their_distance() {
+    let service = service().await;
+    let ana = service.ana().await;
+    declined(&service, "p-1", &ana, SOFT).await;
+    // Nobody ran the job until the last of the days.
+    let made = after(&service, 7).await;
+    assert_eq!(made.len(), 1);
+    declined(&service, &made[0], &ana, SOFT).await;
+    ended(&service, &made[0], &ana).await;
+    for day in [7, 8] {
+        assert_eq!(after(&service, day).await, made, "day {day}");
+    }
+    assert_eq!(after(&service, 9).await.len(), 2, "two days after the first");
 }
 
 #[tokio::test]
@@ -181,7 +204,55 @@ async fn who_has_paid_since_or_is_paying_is_left_alone() {
     assert_eq!(after(&service, 2).await, [""; 0], "paid");
     service.command(REVERTIR_CONFIRMACION, "p-2", &ana).await;
     service.undo(REVERTIR, "p-2", &ana, "Contracargo").await;
-    assert_eq!(after(&service, 2).await.len(), 1, "what was given back does not count");
+    let made = after(&service, 2).await;
+    assert_eq!(made.len(), 1, "what was given back does not count");
+    assert_eq!(
+        service.command(CREAR, &made[0], &ana).await,
+        Outcome::Done,
+        "nor in step 1"
+    );
+}
+
+#[tokio::test]
+async fn who_asks_to_pay_at_this_door_is_left_alone_until_that_has_ended() {
+    let service = service().await;
+    let (ana, eva) = (service.ana().await, service.ana().await);
+    declined(&service, "p-1", &ana, SOFT).await;
+    asked(&service, &eva).await;
+    let own = asked(&service, &ana).await;
+    assert_eq!(after(&service, 1).await.len(), 2, "the two that were asked for");
+    ended(&service, &own, &ana).await;
+    assert_eq!(after(&service, 1).await.len(), 3, "it came to nothing");
+}
+
+#[tokio::test]
+async fn a_retry_is_refused_in_step_1_when_the_client_asked_to_pay_meanwhile() {
+    for (step, how) in ["asked for", "under way", "paid"].into_iter().enumerate() {
+        let service = service().await;
+        let ana = service.ana().await;
+        declined(&service, "p-1", &ana, SOFT).await;
+        let made = after(&service, 1).await;
+        // The operator was away, and comes to the client's own request first.
+        if step == 0 {
+            asked(&service, &ana).await;
+        }
+        if step >= 1 {
+            assert_eq!(service.command(CREAR, "p-2", &ana).await, Outcome::Done);
+        }
+        if step >= 2 {
+            assert_eq!(service.command(CONFIRMAR, "p-2", &ana).await, Outcome::Done);
+        }
+        for _ in 0..2 {
+            let outcome = service.command(CREAR, &made[0], &ana).await;
+            assert_eq!(motivo(&outcome), "YaPagado", "{how}");
+        }
+        let refused = invoice(&service, &made[0]).await;
+        assert_eq!(
+            (&refused["estado"], &refused["motivo"]),
+            (&json!("RECHAZADO"), &json!("YaPagado")),
+            "{how}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -11,8 +11,10 @@ use seedwork::contrato::Contracargo;
 use seedwork::{App, Fault, IdCorrelacion, Message};
 use seedwork_runtime::participant::{Documento, Participant as _, Participation};
 use seedwork_runtime::sidecar::{Document, save};
-use seedwork_runtime::{Sidecar, now_ms, sql, telemetry};
-use sqlx::{AnyPool, Row as _};
+use seedwork_runtime::sql::{self, Pool};
+use seedwork_runtime::{Sidecar, now_ms, telemetry};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
@@ -21,7 +23,7 @@ use crate::domain::Pago;
 
 /// The chargebacks and their way to the operator.
 pub struct Contracargos {
-    pool: AnyPool,
+    pool: Pool,
     sidecar: Arc<dyn Sidecar>,
     participation: Arc<Participation<Pagos>>,
     wake: Arc<Notify>,
@@ -53,7 +55,7 @@ struct Due {
 
 impl Contracargos {
     /// Starts telling the operator about what is in the table.
-    pub fn open(pool: AnyPool, sidecar: Arc<dyn Sidecar>, participation: Arc<Participation<Pagos>>) -> Arc<Self> {
+    pub fn open(pool: Pool, sidecar: Arc<dyn Sidecar>, participation: Arc<Participation<Pagos>>) -> Arc<Self> {
         let wake = Arc::new(Notify::new());
         let contracargos = Arc::new(Self {
             pool,
@@ -201,15 +203,24 @@ impl Contracargos {
         .fetch_all(&self.pool)
         .await
         .map_err(sql::fault("claim due chargebacks"))?;
-        let read = |row: sqlx::any::AnyRow| -> Option<Due> {
-            Some(Due {
-                id: IdCorrelacion::parse(row.try_get::<String, _>("id").ok()?).ok()?,
-                motivo: row.try_get("motivo").ok()?,
-                traceparent: row.try_get("traceparent").ok()?,
-                guardado: row.try_get::<i64, _>("guardado").ok()? == 1,
-            })
+        // One that cannot be read does not silence the others.
+        let readable = |row: AnyRow| {
+            Due::read(&row)
+                .inspect_err(|error| tracing::error!(%error, "a stored chargeback cannot be read"))
+                .ok()
         };
-        Ok(rows.into_iter().filter_map(read).collect())
+        Ok(rows.into_iter().filter_map(readable).collect())
+    }
+}
+
+impl Due {
+    fn read(row: &AnyRow) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self {
+            id: IdCorrelacion::parse(row.try_get::<String, _>("id")?)?,
+            motivo: row.try_get("motivo")?,
+            traceparent: row.try_get("traceparent")?,
+            guardado: row.try_get::<i64, _>("guardado")? == 1,
+        })
     }
 }
 

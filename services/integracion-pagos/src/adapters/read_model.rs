@@ -1,16 +1,16 @@
 //! What people may see of the payments: SQL rows, projected from the documents.
 
 use seedwork::{Dinero, Fault, IdCorrelacion, Moneda};
-use seedwork_runtime::sql;
+use seedwork_runtime::sql::{self, Pool};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row as _};
 
 use crate::domain::conciliacion::{Asiento, Nuestro};
 use crate::domain::{Contestacion, IdAutorizacion, IdReembolso, Operacion, Pago};
 
 /// The table of payments.
 #[derive(Clone)]
-pub struct ReadModel(AnyPool);
+pub struct ReadModel(Pool);
 
 /// A payment as its row has it. Empty text stands for "none".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,7 @@ macro_rules! select {
 
 impl ReadModel {
     /// Over a database whose tables are up to date.
-    pub fn new(pool: AnyPool) -> Self {
+    pub fn new(pool: Pool) -> Self {
         Self(pool)
     }
 

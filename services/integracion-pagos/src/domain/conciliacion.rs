@@ -266,7 +266,11 @@ fn otro_estado(nuestro: &Nuestro, cuenta: &Cuenta) -> bool {
         // Money that a chargeback, or a refund by hand, took back may show as either.
         Asiento::Cobrado(_) if nuestro.contracargo => !cobrado || abierta,
         Asiento::Cobrado(_) => !cobrado || abierta || cuenta.devuelto > 0 || cuenta.contracargada,
-        Asiento::Devuelto(_) => !cobrado || abierta || cuenta.devuelto < cuenta.cobrado(),
+        // Given back and charged back: the client has it twice.
+        Asiento::Devuelto(_) => {
+            let twice = cuenta.contracargada && !nuestro.contracargo;
+            !cobrado || abierta || twice || cuenta.devuelto < cuenta.cobrado()
+        }
         Asiento::SinCobro => cobrado || abierta,
     }
 }
@@ -347,6 +351,10 @@ mod tests {
             contracargada: true,
             ..cuenta(&[2_400], 0)
         };
+        let twice = Cuenta {
+            contracargada: true,
+            ..cuenta(&[2_400], 2_400)
+        };
         let euros = Cuenta {
             cargos: vec![Partida::new("car", 2_400, Moneda::parse("EUR").unwrap())],
             ..cuenta(&[], 0)
@@ -362,6 +370,7 @@ mod tests {
             (Some(taken), Some(cuenta(&[2_400], 100)), OtroEstado),
             (Some(taken), Some(disputed), OtroEstado),
             (Some(back), Some(cuenta(&[2_400], 2_300)), OtroEstado),
+            (Some(back), Some(twice), OtroEstado),
             (Some(Asiento::SinCobro), Some(cuenta(&[2_400], 2_400)), OtroEstado),
             (Some(Asiento::SinCobro), Some(open), OtroEstado),
             (Some(taken), Some(cuenta(&[2_400, 2_400], 0)), CapturadoDosVeces),

@@ -59,6 +59,21 @@ async fn ended(servicio: &Servicio, begun: &Answer) -> Value {
     .await
 }
 
+/// Everything, when it is asked for.
+const ALL_OF_IT: Plan = Plan {
+    cada: Duration::ZERO,
+    ventana: Duration::from_secs(36_500 * 86_400),
+    margen: Duration::ZERO,
+    cuentas: 1_000,
+};
+
+/// Another replica's reconciliation.
+fn replica(servicio: &Servicio, plan: Plan) -> Arc<Conciliacion> {
+    let sidecar: Arc<dyn Sidecar> = servicio.sidecar.clone();
+    let participation = Arc::clone(&servicio.participation);
+    Conciliacion::open(servicio.pool.clone(), sidecar, participation, plan)
+}
+
 /// The names of a report's differences and their payments, sorted.
 pub(crate) fn differences(report: &Value) -> Vec<(String, String)> {
     assert_eq!(report["estado"], "TERMINADA", "{report:#}");
@@ -197,18 +212,9 @@ async fn the_books_are_compared_by_themselves_and_by_one_replica_at_a_time() {
     let servicio = clean().await;
     let plan = Plan {
         cada: Duration::from_millis(20),
-        ventana: Duration::from_secs(36_500 * 86_400),
-        margen: Duration::ZERO,
+        ..ALL_OF_IT
     };
-    let replica = || {
-        let sidecar: Arc<dyn Sidecar> = servicio.sidecar.clone();
-        Conciliacion::open(
-            servicio.pool.clone(),
-            sidecar,
-            Arc::clone(&servicio.participation),
-            plan,
-        )
-    };
+    let replica = || replica(&servicio, plan);
     let (one, _other) = (replica(), replica());
     let reports = eventually("three reports", || async {
         let reports = one.informes().ultimos(50).await.unwrap();
@@ -228,19 +234,63 @@ async fn what_moved_within_the_margin_is_left_to_the_next_time() {
     let servicio = clean().await;
     servicio.pasarela.plantar(&id("paid"), Capturar, 2_400);
     let plan = Plan {
-        cada: Duration::ZERO,
-        ventana: Duration::from_secs(36_500 * 86_400),
         margen: Duration::from_secs(600),
+        ..ALL_OF_IT
     };
-    let sidecar: Arc<dyn Sidecar> = servicio.sidecar.clone();
-    let participation = Arc::clone(&servicio.participation);
-    let patient = Conciliacion::open(servicio.pool.clone(), sidecar, participation, plan);
+    let patient = replica(&servicio, plan);
     let report = patient.conciliar().await.unwrap();
     assert_eq!(
         (report.pagos, report.en_movimiento, report.diferencias),
         (7, 7, 0),
         "{report:?}"
     );
+}
+
+#[tokio::test]
+async fn a_window_that_memory_does_not_hold_is_refused_with_what_to_do() {
+    let servicio = clean().await;
+    let small = replica(
+        &servicio,
+        Plan {
+            cuentas: 5,
+            ..ALL_OF_IT
+        },
+    );
+    let report = small.conciliar().await.unwrap();
+    assert_eq!(report.estado, "FALLIDA");
+    assert!(report.detalle.contains("RECONCILIATION_WINDOW"), "{report:?}");
+    let large = replica(
+        &servicio,
+        Plan {
+            cuentas: 6,
+            ..ALL_OF_IT
+        },
+    );
+    assert_eq!(large.conciliar().await.unwrap().estado, "TERMINADA");
+}
+
+#[tokio::test]
+async fn after_a_comparison_that_failed_there_is_a_pause() {
+    let servicio = clean().await;
+    let day = Duration::from_secs(86_400);
+    // `open` looks a minute after it began, longer than this test takes.
+    let daily = replica(
+        &servicio,
+        Plan {
+            cada: day,
+            cuentas: 5,
+            ..ALL_OF_IT
+        },
+    );
+    daily.si_es_hora().await.unwrap();
+    daily.si_es_hora().await.unwrap();
+    assert_eq!(daily.informes().ultimos(50).await.unwrap().len(), 1);
+    sqlx::query("UPDATE conciliaciones SET empezada = empezada - 3600000")
+        .execute(&servicio.pool)
+        .await
+        .unwrap();
+    daily.si_es_hora().await.unwrap();
+    assert_eq!(daily.informes().ultimos(50).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

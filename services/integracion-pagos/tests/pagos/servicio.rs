@@ -19,8 +19,8 @@ use seedwork::{Action, IdCorrelacion, Message, Moneda, Outcome, SolicitudPago, S
 use seedwork_runtime::participant::laws::{comando, eventually, reply_to};
 use seedwork_runtime::participant::{Documento, Participation};
 use seedwork_runtime::sidecar::MemorySidecar;
-use seedwork_runtime::{Auth, Sidecar, sql};
-use sqlx::AnyPool;
+use seedwork_runtime::sql::{self, Pool};
+use seedwork_runtime::{Auth, Sidecar};
 
 /// Takes the money.
 pub(crate) const DO: Action = Action::Do(Step::RealizarPago);
@@ -45,7 +45,7 @@ pub(crate) struct Servicio {
     pub(crate) participation: Arc<Participation<Pagos>>,
     pub(crate) sidecar: Arc<MemorySidecar>,
     pub(crate) pasarela: Arc<PasarelaMemoria>,
-    pub(crate) pool: AnyPool,
+    pub(crate) pool: Pool,
     /// Milliseconds since the epoch, as the service sees them.
     pub(crate) ahora: Arc<AtomicI64>,
     folder: tempfile::TempDir,
@@ -144,6 +144,7 @@ impl Servicio {
                 cada: Duration::ZERO,
                 ventana: Duration::from_secs(36_500 * 86_400),
                 margen: Duration::ZERO,
+                cuentas: 1_000,
             },
             webhook_secrets: vec![WEBHOOK_SECRET.to_owned().into()],
             stripe: gateway.stripe,

@@ -223,6 +223,64 @@ async fn a_refund_by_hand_ends_an_undo_that_stripe_had_refused() {
 }
 
 #[tokio::test]
+async fn a_dispute_of_a_part_reverses_all_and_tells_a_person() {
+    let servicio = Servicio::new().await;
+    for (payment, amount, currency, notices) in [
+        ("part", 1_000, "usd", 1),
+        ("other", 2_400, "eur", 1),
+        ("all", 2_400, "usd", 0),
+    ] {
+        paid(&servicio, payment).await;
+        let mut dispute = dispute(&servicio, payment).await;
+        dispute["amount"] = json!(amount);
+        dispute["currency"] = json!(currency);
+        let event = format!("evt_{payment}");
+        assert_eq!(
+            tell(&servicio, &event, "charge.dispute.created", &dispute).await,
+            StatusCode::OK
+        );
+        let seen = servicio.get(&format!("/pagos/{payment}")).await.body;
+        assert_eq!(seen["estado"], "CONTRACARGADO", "{payment}");
+        let told: Vec<_> = seen["avisos"].as_array().into_iter().flatten().collect();
+        assert_eq!(told.len(), notices, "{payment}");
+        assert!(
+            told.iter().all(|notice| notice["nombre"] == "ContracargoParcial"),
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_fails_before_its_answer_is_known_is_for_a_person_too() {
+    let servicio = Servicio::new().await;
+    let undo = order(UNDO, "p-1", "24.19");
+    servicio.settle(&order(DO, "p-1", "24.19")).await;
+    assert!(
+        !matches!(servicio.deliver(&undo).await, Some(Outcome::Done)),
+        "done, and not answered"
+    );
+    let seen = servicio.get("/pagos/p-1").await.body;
+    let failed = json!({"id": "re_1", "object": "refund", "charge": seen["cargo"], "status": "failed"});
+    assert_eq!(tell(&servicio, "evt_1", "refund.failed", &failed).await, StatusCode::OK);
+    assert_eq!(servicio.settle(&undo).await, Outcome::Done);
+    let seen = servicio.get("/pagos/p-1").await.body;
+    assert_eq!(seen["avisos"][0]["nombre"], "ReembolsoFallido");
+}
+
+#[tokio::test]
+async fn a_dispute_with_all_its_evidence_is_read() {
+    let servicio = Servicio::new().await;
+    paid(&servicio, "p-1").await;
+    let mut dispute = dispute(&servicio, "p-1").await;
+    dispute["evidence"] = json!({"uncategorized_text": "x".repeat(150_000)});
+    assert_eq!(
+        tell(&servicio, "evt_1", "charge.dispute.funds_withdrawn", &dispute).await,
+        StatusCode::OK
+    );
+    assert_eq!(servicio.get("/pagos/p-1").await.body["estado"], "CONTRACARGADO");
+}
+
+#[tokio::test]
 async fn a_dispute_that_was_won_is_for_a_person() {
     let servicio = Servicio::new().await;
     paid(&servicio, "p-1").await;

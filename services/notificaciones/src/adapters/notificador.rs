@@ -12,7 +12,7 @@ use super::clientes::{self, Consulta};
 use super::mensajeria::{Entrega, Mensajeria};
 use super::read_model::ReadModel;
 use crate::domain::estado::medios_rechazados;
-use crate::domain::{Avisos, Cual, Estado, Notificacion, Veredicto};
+use crate::domain::{Avisos, Cual, Estado, Medio, Notificacion, Veredicto};
 
 /// Tells clients what became of their payments.
 pub struct Notificador {
@@ -20,6 +20,9 @@ pub struct Notificador {
     mensajeria: Arc<dyn Mensajeria>,
     read_model: ReadModel,
 }
+
+/// How much longer than a delivery may take its turn lasts, in milliseconds: until what came of it is recorded.
+const MARGEN_MS: i64 = 5_000;
 
 // === impl Notificador ===
 
@@ -41,10 +44,24 @@ impl Notificador {
         let Some(mensaje) = notificacion.mensaje(Some(&comando.id_correlacion)) else {
             return Ok(terminada(avisos, &notificacion));
         };
+        let (id, ahora) = (notificacion.id, seedwork_runtime::now_ms());
+        let hasta = self.turno_ms(mensaje.medio).map(|ms| ahora.saturating_add(ms));
+        // The operator asks again before a slow server has answered, and may reach another replica.
+        if let Some(hasta) = hasta
+            && !self.read_model.tomar_turno(&id, ahora, hasta).await?
+        {
+            let reason = Reason::new("EnCurso", "otra réplica la está entregando");
+            return Ok(Move::Unsettled(reason));
+        }
         let veredicto = match self.mensajeria.entregar(&mensaje).await {
             Entrega::Entregado => Veredicto::Entregado,
             Entrega::Rechazado(reason) => Veredicto::Rechazado(reason),
-            Entrega::Incierto(reason) => return Ok(Move::Unsettled(reason)),
+            Entrega::Incierto(reason) => {
+                if let Some(hasta) = hasta {
+                    self.read_model.soltar_turno(&id, hasta).await?;
+                }
+                return Ok(Move::Unsettled(reason));
+            }
         };
         let notificacion = notificacion
             .tras(veredicto, seedwork_runtime::now_text())
@@ -58,6 +75,13 @@ impl Notificador {
             | Estado::Entregada { .. }
             | Estado::Rechazada { .. } => terminada(avisos, &notificacion),
         })
+    }
+
+    /// For how long a delivery by this medium is to be ours alone, in milliseconds; `None` where that does not matter.
+    fn turno_ms(&self, medio: Medio) -> Option<i64> {
+        let turno = self.mensajeria.turno(medio)?;
+        let turno = i64::try_from(turno.as_millis()).unwrap_or(i64::MAX);
+        Some(turno.saturating_add(MARGEN_MS))
     }
 
     async fn preparar(&self, avisos: Avisos, cual: Cual, comando: &Comando) -> Move<Avisos> {

@@ -1,9 +1,9 @@
 //! The notifications as they are listed: SQL, behind the documents and never ahead of them.
 
 use seedwork::{Fault, IdCliente, IdCorrelacion};
-use seedwork_runtime::sql;
+use seedwork_runtime::sql::{self, Pool};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row as _};
 use uuid::Uuid;
 
 use crate::domain::{Estado, Medio, Notificacion, Tipo};
@@ -14,7 +14,7 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 /// The table of notifications.
 #[derive(Clone)]
 pub struct ReadModel {
-    pool: AnyPool,
+    pool: Pool,
 }
 
 /// A notification as it is listed.
@@ -97,12 +97,12 @@ macro_rules! select {
 
 impl ReadModel {
     /// Over an open database.
-    pub fn new(pool: AnyPool) -> Self {
+    pub fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
-    /// Shows a notification of a payment as it is at `version` of the payment's document. Safe to repeat; an older
-    /// version changes nothing.
+    /// Shows a notification of a payment as it is at `version` of the payment's document, and ends the turn of whoever
+    /// delivered it: what came of that is recorded. Safe to repeat; an older version changes nothing.
     pub async fn proyectar(
         &self,
         pago: &IdCorrelacion,
@@ -125,7 +125,8 @@ impl ReadModel {
               pendiente)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)
              ON CONFLICT (id) DO UPDATE SET medio = excluded.medio, valor = excluded.valor, estado = excluded.estado,
-             id_cliente = excluded.id_cliente, fecha_actualizacion = excluded.fecha_actualizacion, version = excluded.version
+             id_cliente = excluded.id_cliente, fecha_actualizacion = excluded.fecha_actualizacion,
+             version = excluded.version, turno = 0
              WHERE notificaciones.version < excluded.version",
         )
         .bind(id.to_string())
@@ -141,6 +142,33 @@ impl ReadModel {
         .execute(&self.pool)
         .await
         .map_err(sql::fault("show a notification"))?;
+        Ok(())
+    }
+
+    /// Takes the delivery of a payment's notification for this process, from `ahora` until `hasta`, in milliseconds
+    /// since the epoch; false while another has it. A turn that reaches further than clocks may differ was taken before
+    /// one was set back, and is over. Where there is no row there is nothing to take, and nobody is held up.
+    pub async fn tomar_turno(&self, id: &Uuid, ahora: i64, hasta: i64) -> Result<bool, Fault> {
+        let far = hasta.saturating_add(hasta.saturating_sub(ahora));
+        let taken = sqlx::query("UPDATE notificaciones SET turno = $1 WHERE id = $2 AND (turno <= $3 OR turno > $4)")
+            .bind(hasta)
+            .bind(id.to_string())
+            .bind(ahora)
+            .bind(far)
+            .execute(&self.pool)
+            .await
+            .map_err(sql::fault("take the delivery of a notification"))?;
+        Ok(taken.rows_affected() > 0 || self.fila(id).await?.is_none())
+    }
+
+    /// Ends a turn that was taken until `hasta`, unless it is over and another's.
+    pub async fn soltar_turno(&self, id: &Uuid, hasta: i64) -> Result<(), Fault> {
+        sqlx::query("UPDATE notificaciones SET turno = 0 WHERE id = $1 AND turno = $2")
+            .bind(id.to_string())
+            .bind(hasta)
+            .execute(&self.pool)
+            .await
+            .map_err(sql::fault("leave the delivery of a notification"))?;
         Ok(())
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Arnes {
     pub(crate) mensajeria: Arc<MensajeriaEnMemoria>,
     pub(crate) app: App,
     pub(crate) puerta: Arc<Puerta>,
-    pub(crate) pool: sqlx::AnyPool,
+    pub(crate) pool: sql::Pool,
     router: Router,
     _folder: TempDir,
 }

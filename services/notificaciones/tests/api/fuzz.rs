@@ -1,9 +1,11 @@
 //! What anyone may send as a notification.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use axum::http::Request;
 use seedwork_runtime::fuzz::Fuzz;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::arnes::Arnes;
 
@@ -23,11 +25,13 @@ async fn bodies_of_notifications() {
         let request = Request::post("/notificaciones/notificacion").header("content-type", "application/json");
         let answer = arnes.ask(request.body(Body::from(body)).unwrap()).await;
         if answer.status.is_success() {
-            let sent: Value = serde_json::from_slice(&sent).unwrap();
-            assert_eq!(answer.body["medio"], sent["medio"]);
+            // A member that comes twice may be anything the first time.
+            let sent: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&sent).unwrap();
+            let text = |name: &str| -> Option<String> { serde_json::from_str(sent.get(name)?.get()).ok() };
+            assert_eq!(answer.body["medio"], text("medio").unwrap());
             let valor = answer.body["valor"].as_str().unwrap();
-            let said = sent["valor"].as_str().map(str::trim).unwrap_or_default();
-            assert!(valor.contains(said), "what was to be said is said");
+            let said = text("valor").unwrap_or_default();
+            assert!(valor.contains(said.trim()), "what was to be said is said");
             fuzz.accepted();
             continue;
         }

@@ -180,6 +180,42 @@ async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept(
 }
 
 #[tokio::test]
+async fn an_amount_is_read_from_its_own_characters() {
+    let arnes = Arnes::new().await;
+    let body = |monto: &str| {
+        let factura = format!(r#"{{"id":"f-1","monto":{monto},"moneda":"USD","vence":"2026-12-31"}}"#);
+        format!(r#"{{"tipo":"RECORDATORIO","medio":"sms","factura":{factura}}}"#)
+    };
+    let decimals = "factura.monto debe tener como máximo 2 decimales en USD";
+    let number = "factura.monto debe ser un número decimal simple, como 24 o 24.10";
+    for (monto, sentence) in [
+        ("23.999999999999999999", decimals),
+        (r#""23.999999999999999999""#, decimals),
+        ("24e0", number),
+        ("true", number),
+        ("null", number),
+    ] {
+        for path in [CREAR, COMANDO] {
+            let answer = arnes.post(path, &body(monto)).await;
+            assert_eq!(
+                (answer.status, &answer.body["errors"]),
+                (StatusCode::BAD_REQUEST, &json!([sentence])),
+                "{monto}"
+            );
+        }
+    }
+    for monto in ["24", "24.00", "24.000000000000000000", r#""24.0""#] {
+        let made = arnes.post(CREAR, &body(monto)).await;
+        let said = "Factura f-1 por 24.00 USD, con vencimiento el 2026-12-31.";
+        assert_eq!(
+            (made.status, &made.body["valor"]),
+            (StatusCode::OK, &json!(said)),
+            "{monto}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_json_or_too_large_has_its_own_status() {
     let arnes = Arnes::new().await;
     let plain = Request::post(CREAR).body(Body::from(BUENA)).unwrap();

@@ -14,3 +14,4 @@ mod mailpit;
 mod participante;
 mod registro;
 mod simulador;
+mod start;

@@ -1,12 +1,20 @@
 //! Notifications as a step of a payment.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use notificaciones::domain::{Cual, Estado, Medio};
+use async_trait::async_trait;
+use notificaciones::App;
+use notificaciones::adapters::mensajeria::{Entrega, Mensajeria};
+use notificaciones::domain::{Cual, Estado, Medio, Mensaje, Notificacion};
 use seedwork::contrato::Contracargo;
 use seedwork::{Action, App as AppId, IdCorrelacion, Message, Outcome, Reason, Step};
+use seedwork_runtime::Auth;
 use seedwork_runtime::participant::laws::{Laws, comando, eventually, reply_to};
 use serde_json::json;
+use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::arnes::{Arnes, CLIENTE};
 
@@ -324,6 +332,80 @@ async fn an_older_state_never_replaces_a_newer_one_in_the_read_model() {
     let id = IdCorrelacion::parse("p-1").unwrap();
     arnes.app.read_model.proyectar(&id, &preparada, old).await.unwrap();
     assert_eq!(arnes.fila("p-1", Cual::Alerta).await.unwrap().estado, "ENTREGADA");
+}
+
+/// A server that knows no keys and keeps its first mail until it may go on.
+#[derive(Default)]
+struct Lenta {
+    llamadas: AtomicUsize,
+    sigue: Notify,
+}
+
+#[async_trait]
+impl Mensajeria for Lenta {
+    async fn entregar(&self, _mensaje: &Mensaje) -> Entrega {
+        if self.llamadas.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.sigue.notified().await;
+        }
+        Entrega::Entregado
+    }
+
+    fn turno(&self, _medio: Medio) -> Option<Duration> {
+        Some(Duration::from_secs(60))
+    }
+}
+
+#[tokio::test]
+async fn while_one_replica_sends_a_mail_the_repeat_in_another_sends_none() {
+    for action in [DO, Action::AvisarReversion] {
+        let lenta = Arc::new(Lenta::default());
+        let arnes = Arnes::with(Auth::none(), Some(lenta.clone())).await;
+        let otra = App::new(arnes.puerta.clone(), arnes.pool.clone(), lenta.clone());
+        let llamadas = || lenta.llamadas.load(Ordering::SeqCst);
+        let orden = comando(action, "p-1");
+        arnes.app.participation.receive(orden.clone()).await.unwrap();
+        eventually("the mail on its way", || async { (llamadas() == 1).then_some(()) }).await;
+        otra.participation.run(&orden).await.unwrap();
+        assert_eq!(llamadas(), 1, "{action:?}");
+        // A do stays silent; of a notice the operator is told why.
+        let told = reply_to(&arnes.sidecar.take_messages(), action);
+        let motivo = told.map(|reply| failed(Some(reply.outcome)).motivo);
+        assert_eq!(motivo.as_deref(), (action != DO).then_some("EnCurso"));
+        lenta.sigue.notify_one();
+        let reply = eventually("the answer", || async {
+            reply_to(&arnes.sidecar.take_messages(), action)
+        })
+        .await;
+        assert_eq!(reply.outcome, Outcome::Done, "{action:?}");
+        otra.participation.run(&orden).await.unwrap();
+        assert_eq!(llamadas(), 1, "what is recorded is not sent again");
+    }
+}
+
+#[tokio::test]
+async fn a_turn_to_deliver_ends_with_its_process_and_with_a_clock_that_is_set_back() {
+    let arnes = Arnes::new().await;
+    arnes.mensajeria.caer(1);
+    arnes.run(&comando(DO, "p-1")).await;
+    let id = Notificacion::id_de(&IdCorrelacion::parse("p-1").unwrap(), &Cual::Alerta.tipo());
+    let read_model = &arnes.app.read_model;
+    let take = async |id: Uuid, ahora: i64| {
+        let taken = read_model.tomar_turno(&id, ahora, ahora + 1_000).await;
+        taken.unwrap()
+    };
+    let now = seedwork_runtime::now_ms();
+    assert!(take(id, now).await);
+    assert!(!take(id, now + 999).await, "it is taken");
+    assert!(!take(id, now - 1_000).await, "clocks differ a little");
+    assert!(take(id, now + 1_000).await, "whoever had it died");
+    let back = now - 3_600_000;
+    assert!(take(id, back).await, "the clock was set back");
+    // It is free once who has it gives it back; who had it before has nothing to give.
+    read_model.soltar_turno(&id, now + 2_000).await.unwrap();
+    assert!(!take(id, back).await);
+    read_model.soltar_turno(&id, back + 1_000).await.unwrap();
+    assert!(take(id, back).await);
+    assert!(take(Uuid::nil(), now).await, "where there is no row nobody is held up");
 }
 
 fn event(message: &Message) -> String {

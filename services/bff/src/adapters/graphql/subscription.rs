@@ -70,7 +70,7 @@ async fn transitions(
         pago: id.clone(),
         cliente: quien.only().cloned(),
     };
-    let followed = sources.tail.follow(None, interest).await?;
+    let (_, followed) = sources.tail.follow(None, interest).await?;
     let present = match &id {
         Some(id) => query::find(sources, quien, id).await?,
         None => None,

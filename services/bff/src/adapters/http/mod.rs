@@ -22,6 +22,8 @@ use seedwork_runtime::problem::Problem;
 use seedwork_runtime::serve::BODY_LIMIT;
 use seedwork_runtime::spec::{self, Info, TooManyRequests};
 use seedwork_runtime::{Auth, Caller, telemetry};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -56,6 +58,10 @@ pub(crate) struct Door {
     pub(crate) proxies: Arc<[Network]>,
     pub(crate) tail: Arc<Tail>,
     pub(crate) pace: Pace,
+    /// Cancelled when the process stops.
+    pub(crate) stop: CancellationToken,
+    /// The open WebSockets.
+    pub(crate) sockets: TaskTracker,
     /// The page to try operations on, where there is one.
     pub(crate) page: Option<Bytes>,
 }
@@ -176,7 +182,11 @@ fn open_socket(
         .protocols(ALL_WEBSOCKET_PROTOCOLS)
         .max_message_size(BODY_LIMIT)
         .max_frame_size(BODY_LIMIT);
-    Ok(upgrade.on_upgrade(move |socket| socket::serve(socket, protocol, door, address, quien, place, traceparent)))
+    let sockets = door.sockets.clone();
+    Ok(upgrade.on_upgrade(move |socket| {
+        let talk = socket::serve(socket, protocol, door, address, quien, place, traceparent);
+        sockets.track_future(talk)
+    }))
 }
 
 /// A browser lets any page open a socket anywhere, and says from what site: where nobody is asked who they are, a page

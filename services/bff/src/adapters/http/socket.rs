@@ -3,23 +3,27 @@
 //!
 //! ```text
 //! socket ──frames──▶ looked at ──▶ the protocol (connection_init, subscribe, …) ──▶ Session ──▶ the schema
-//!   ▲ └── closed when the token ends, or when nobody says who they are                 │
+//!   ▲ └── closed when the token ends, when nobody says who they are, or is there any   │
+//!   │     more, and when the process stops                                             │
 //!   └──────────────────────────────── answers ◀────────────────────────────────────────┘
 //! ```
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_graphql::http::{WebSocket as Conversation, WebSocketProtocols, WsMessage};
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Data, Request, Response};
+use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use axum::http::{HeaderMap, StatusCode, header};
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, SplitSink};
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _, future, stream};
 use seedwork_runtime::problem::Problem;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::Span;
 
@@ -34,6 +38,9 @@ const OPERATIONS: usize = 20;
 
 /// How many frames may wait to be looked at.
 const WAITING: usize = 16;
+
+/// How many pings in a row may be followed by silence. After that nobody is there.
+const PINGS: u32 = 2;
 
 /// Nobody said who they are, or the token has ended (graphql-transport-ws, "Unauthorized").
 const UNAUTHORIZED: u16 = 4401;
@@ -78,7 +85,7 @@ pub(super) fn protocol(headers: &HeaderMap) -> Option<WebSocketProtocols> {
     offered.split(',').find_map(|name| name.trim().parse().ok())
 }
 
-/// Talks until either side has had enough, or the token ends.
+/// Talks until either side has had enough, the token ends, the process stops, or nobody is there any more.
 pub(super) async fn serve(
     socket: WebSocket,
     protocol: WebSocketProtocols,
@@ -93,7 +100,8 @@ pub(super) async fn serve(
     let quien = Arc::new(OnceLock::new());
     let refused = Arc::new(OnceLock::new());
     let place = Arc::new(Mutex::new(place));
-    let patience = door.pace.hello;
+    let pace = door.pace;
+    let stop = door.stop.clone();
     let session = Session {
         door: door.clone(),
         address,
@@ -113,7 +121,11 @@ pub(super) async fn serve(
     let conversation = Conversation::new(session, ReceiverStream::new(input), protocol)
         .on_connection_init(move |payload| greeting.answer(payload));
     let mut conversation = std::pin::pin!(conversation);
-    let mut ended = std::pin::pin!(ended(knows, patience));
+    let mut ended = std::pin::pin!(ended(knows, pace.hello));
+    let mut pings = tokio::time::interval_at(Instant::now() + pace.ping, pace.ping);
+    // After one that comes late there is as much time to answer as after any.
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut unanswered = 0;
     let (mut out, mut source) = socket.split();
     let close = loop {
         // A frame is read when there is room for it, so that a flood waits at the socket and not in memory.
@@ -121,32 +133,45 @@ pub(super) async fn serve(
             let room = frames.reserve().await;
             (room, source.next().await)
         };
-        tokio::select! {
+        // In this order: an end is not put off by what else there is to do, answers come before more questions, and
+        // silent is only who sent nothing that waits to be read.
+        let message = tokio::select! {
+            biased;
+            () = stop.cancelled() => break Some((close_code::RESTART, "el servicio se reinicia".to_owned())),
+            (code, reason) = &mut ended => break Some((code, reason.to_owned())),
             said = conversation.next() => match said {
-                Some(WsMessage::Text(text)) => {
-                    if out.send(Message::Text(text.into())).await.is_err() {
-                        return;
-                    }
-                }
+                // Subscriptions end when the process stops. Told that they are complete, a client would not come back.
+                Some(WsMessage::Text(_)) if stop.is_cancelled() => continue,
+                Some(WsMessage::Text(text)) => Message::Text(text.into()),
                 Some(WsMessage::Close(code, reason)) => break Some((refused.get().copied().unwrap_or(code), reason)),
                 None => break None,
             },
             (room, frame) = read => {
+                unanswered = 0;
                 let frame = match frame {
                     Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
                     Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 };
-                if let Some(answer) = inexact(&frame, protocol) {
-                    if out.send(Message::Text(answer.into())).await.is_err() {
-                        return;
+                let Some(answer) = inexact(&frame, protocol) else {
+                    if let Ok(room) = room {
+                        room.send(frame);
                     }
-                } else if let Ok(room) = room {
-                    room.send(frame);
-                }
+                    continue;
+                };
+                Message::Text(answer.into())
             },
-            (code, reason) = &mut ended => break Some((code, reason.to_owned())),
+            _ = pings.tick() => {
+                if unanswered == PINGS {
+                    return;
+                }
+                unanswered += 1;
+                Message::Ping(Bytes::new())
+            },
+        };
+        if !sent(&mut out, message, pace.ping).await {
+            return;
         }
     };
     let close = close.map(|(code, reason)| CloseFrame {
@@ -154,11 +179,16 @@ pub(super) async fn serve(
         reason: short(reason).into(),
     });
     // Who has gone already is not told.
-    let _ = out.send(Message::Close(close)).await;
+    let _ = sent(&mut out, Message::Close(close), pace.ping).await;
+}
+
+/// Whether a message was sent in time: who takes none is as good as gone.
+async fn sent(out: &mut SplitSink<WebSocket, Message>, message: Message, patience: Duration) -> bool {
+    matches!(tokio::time::timeout(patience, out.send(message)).await, Ok(Ok(())))
 }
 
 /// When the socket ends by itself: nobody says who they are, or the token of who did ends.
-async fn ended(knows: oneshot::Receiver<Quien>, patience: std::time::Duration) -> (u16, &'static str) {
+async fn ended(knows: oneshot::Receiver<Quien>, patience: Duration) -> (u16, &'static str) {
     match tokio::time::timeout(patience, knows).await {
         Ok(Ok(quien)) => {
             quien.expired().await;

@@ -1,6 +1,7 @@
 //! `GET /stream`: every transition of every payment that the caller sees, or of one, as server-sent events.
 //!
 //! ```text
+//!                      id: <number>   first, unless it resumes: no event, but where who has seen none yet goes on from
 //! event: NuevoEvento   id: <number>   data: the payment, JSON
 //! event: Reinicio      id: <number>   the id to resume from is not kept any more: read the payments anew, then go on
 //! event: ping                         data: the date
@@ -79,8 +80,12 @@ pub(super) async fn stream(
         pago: id,
         cliente: quien.only().cloned(),
     };
-    let followed = door.tail.follow(after, interest).await?;
+    let (from, followed) = door.tail.follow(after, interest).await?;
+    // A browser keeps the id and dispatches nothing; if it loses the stream before its first event, it comes back with
+    // that.
+    let begin = after.is_none().then(|| Ok(Event::default().id(from.to_string())));
     let events = events(followed.take_until(quien.expired()), door.pace.ping);
+    let events = futures::stream::iter(begin).chain(events);
     // The place is taken as long as the stream is there.
     let body = Sse::new(events.map(move |event| place.holding(event)));
     // Proxies that buffer would hold events back.

@@ -16,7 +16,7 @@ use seedwork_runtime::Sidecar;
 use seedwork_runtime::intake::Keys;
 use seedwork_runtime::serve::StartupError;
 use seedwork_runtime::sidecar::load;
-use sqlx::AnyPool;
+use seedwork_runtime::sql::Pool;
 
 use super::ahora;
 use super::contrasena::Hasher;
@@ -75,7 +75,7 @@ const BATCH: i64 = 100;
 
 impl Clientes {
     /// The register over this sidecar and this database.
-    pub fn new(sidecar: Arc<dyn Sidecar>, pool: AnyPool) -> Result<Self, StartupError> {
+    pub fn new(sidecar: Arc<dyn Sidecar>, pool: Pool) -> Result<Self, StartupError> {
         Ok(Self {
             sidecar,
             tabla: Tabla::new(pool),

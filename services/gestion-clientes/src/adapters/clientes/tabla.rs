@@ -1,8 +1,7 @@
 //! The table `clientes`: the index of clients' documents and their read model.
 
 use seedwork::{Fault, IdCliente};
-use seedwork_runtime::sql;
-use sqlx::AnyPool;
+use seedwork_runtime::sql::{self, Pool};
 use sqlx::any::AnyRow;
 
 use super::super::{moment, number, text, unreadable};
@@ -11,7 +10,7 @@ use crate::domain::cliente::{Cliente, DatosCliente};
 use crate::domain::instante::Instante;
 use crate::domain::plan::EstadoPlan;
 
-pub(super) struct Tabla(AnyPool);
+pub(super) struct Tabla(Pool);
 
 /// What the table knows under an id.
 pub(super) struct Fila {
@@ -46,7 +45,7 @@ macro_rules! select {
 // === impl Tabla ===
 
 impl Tabla {
-    pub(super) fn new(pool: AnyPool) -> Self {
+    pub(super) fn new(pool: Pool) -> Self {
         Self(pool)
     }
 

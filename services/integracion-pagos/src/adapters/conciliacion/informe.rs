@@ -1,9 +1,9 @@
 //! The reports of reconciliations: SQL rows.
 
 use seedwork::Fault;
-use seedwork_runtime::sql;
+use seedwork_runtime::sql::{self, Pool};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row as _};
 
 use crate::domain::conciliacion::Hallazgo;
 
@@ -60,9 +60,17 @@ pub struct AvisoVisto {
     pub recibido: i64,
 }
 
+/// When the last comparisons began, in milliseconds since the epoch.
+pub(super) struct Ultimas {
+    /// Whatever became of it.
+    pub(super) empezada: Option<i64>,
+    /// One that ended well.
+    pub(super) terminada: Option<i64>,
+}
+
 /// The table of reports.
 #[derive(Clone)]
-pub struct Informes(AnyPool);
+pub struct Informes(Pool);
 
 /// At most this many differences of a report are kept one by one; all are counted.
 const DIFERENCIAS_MAX: usize = 1_000;
@@ -71,7 +79,7 @@ const DIFERENCIAS_MAX: usize = 1_000;
 
 impl Informes {
     /// Over a database whose tables are up to date.
-    pub fn new(pool: AnyPool) -> Self {
+    pub fn new(pool: Pool) -> Self {
         Self(pool)
     }
 
@@ -102,7 +110,13 @@ impl Informes {
 
     /// Writes how a report ended: its differences first, so that an ended one has them all.
     pub(super) async fn terminar(&self, informe: &Informe, hallazgos: &[(String, Hallazgo)]) -> Result<(), Fault> {
-        let mut transaction = self.0.begin().await.map_err(sql::fault("end a reconciliation"))?;
+        sql::within(self.escribir(informe, hallazgos))
+            .await
+            .map_err(sql::fault("end a reconciliation"))
+    }
+
+    async fn escribir(&self, informe: &Informe, hallazgos: &[(String, Hallazgo)]) -> Result<(), sqlx::Error> {
+        let mut transaction = self.0.begin().await?;
         for (numero, (referencia, hallazgo)) in hallazgos.iter().take(DIFERENCIAS_MAX).enumerate() {
             let Hallazgo { nombre, aqui, pasarela } = hallazgo;
             sqlx::query(
@@ -116,8 +130,7 @@ impl Informes {
             .bind(aqui)
             .bind(pasarela)
             .execute(&mut *transaction)
-            .await
-            .map_err(sql::fault("store a difference"))?;
+            .await?;
         }
         let Informe {
             id,
@@ -145,9 +158,8 @@ impl Informes {
         .bind(*diferencias)
         .bind(detalle)
         .execute(&mut *transaction)
-        .await
-        .map_err(sql::fault("end a reconciliation"))?;
-        transaction.commit().await.map_err(sql::fault("end a reconciliation"))
+        .await?;
+        transaction.commit().await
     }
 
     /// Ends what a process that died left running. Only the leader may say so: nobody else runs one then.
@@ -163,15 +175,20 @@ impl Informes {
         Ok(())
     }
 
-    /// When the last one that ended well began, in milliseconds since the epoch.
-    pub(super) async fn ultima(&self) -> Result<Option<i64>, Fault> {
+    /// When the last ones began.
+    pub(super) async fn ultimas(&self) -> Result<Ultimas, Fault> {
         let row = sqlx::query(
-            "SELECT empezada FROM conciliaciones WHERE estado = 'TERMINADA' ORDER BY empezada DESC LIMIT 1",
+            "SELECT MAX(empezada) AS empezada, MAX(CASE WHEN estado = 'TERMINADA' THEN empezada END) AS terminada
+                 FROM conciliaciones",
         )
-        .fetch_optional(&self.0)
+        .fetch_one(&self.0)
         .await
         .map_err(sql::fault("look for the last reconciliation"))?;
-        Ok(row.and_then(|row| row.try_get("empezada").ok()))
+        let read = |error| Fault::bug("failed to read when was reconciled", error);
+        Ok(Ultimas {
+            empezada: row.try_get("empezada").map_err(read)?,
+            terminada: row.try_get("terminada").map_err(read)?,
+        })
     }
 
     /// The last reports, newest first.

@@ -18,14 +18,15 @@ use std::time::Duration;
 use seedwork::{Fault, IdCorrelacion, SolicitudPago};
 use seedwork_runtime::leader::Leader;
 use seedwork_runtime::participant::Participation;
+use seedwork_runtime::sql::Pool;
 use seedwork_runtime::{Sidecar, now_ms};
-use sqlx::AnyPool;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::participante::Pagos;
 use super::pasarela::Pagina;
 use super::read_model::{Cursor, ReadModel};
 use crate::domain::conciliacion::{Cuenta, Diferencia, Hallazgo, Nuestro, comparar};
+use informe::Ultimas;
 pub use informe::{AvisoVisto, DiferenciaVista, Informe, Informes};
 
 /// When and how far is compared.
@@ -37,6 +38,9 @@ pub struct Plan {
     pub ventana: Duration,
     /// What moved this recently is left to the next time.
     pub margen: Duration,
+    /// The most accounts of the gateway's that are held in memory at once, half a kilobyte each. A window with more is not
+    /// compared.
+    pub cuentas: usize,
 }
 
 /// The reconciliation at work.
@@ -82,6 +86,9 @@ const LEASE: Duration = Duration::from_secs(300);
 /// How often it is looked whether the time has come, at most.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// The pause after a comparison that failed, at most.
+const TRAS_FALLO: Duration = Duration::from_secs(3_600);
+
 /// How many rows are read at once.
 const PAGINA: i64 = 500;
 
@@ -90,7 +97,7 @@ const PAGINA: i64 = 500;
 impl Conciliacion {
     /// Starts comparing when the time comes. Must be called within a tokio runtime.
     pub fn open(
-        pool: AnyPool,
+        pool: Pool,
         sidecar: Arc<dyn Sidecar>,
         participation: Arc<Participation<Pagos>>,
         plan: Plan,
@@ -201,7 +208,12 @@ impl Conciliacion {
                     "unable to compare with the gateway now"
                 );
                 informe.estado = "FALLIDA".to_owned();
-                informe.detalle = "the gateway, the database or the state store did not answer; see the log".to_owned();
+                informe.detalle = match fault {
+                    Fault::Rejected(sentences) => sentences.join("; "),
+                    Fault::NotFound(_) | Fault::Conflict(_) | Fault::Unavailable { .. } | Fault::Bug { .. } => {
+                        "the gateway, the database or the state store did not answer; see the log".to_owned()
+                    }
+                };
                 Vec::new()
             }
         };
@@ -275,6 +287,12 @@ impl Conciliacion {
                     None => drop(todas.insert(cuenta.referencia.clone(), cuenta)),
                 }
             }
+            if todas.len() > self.plan.cuentas {
+                let most = self.plan.cuentas;
+                return Err(Fault::Rejected(vec![format!(
+                    "the window holds more than {most} payments; set RECONCILIATION_WINDOW to a shorter one"
+                )]));
+            }
             if siguiente.is_none() || siguiente == cursor {
                 return Ok(todas);
             }
@@ -311,11 +329,13 @@ impl Conciliacion {
         ))
     }
 
-    /// Compares when the last comparison is long enough ago and nobody else does.
-    async fn si_es_hora(&self) -> Result<(), Fault> {
-        let ultima = self.informes.ultima().await?;
-        let due = ultima.is_none_or(|ultima| now_ms().saturating_sub(ultima) >= millis(self.plan.cada));
-        if !due {
+    /// Compares when the last comparison is long enough ago and nobody else does. After one that failed, or died, there is a
+    /// pause: it may fail again, and its questions are taken from what the gateway allows for payments.
+    pub async fn si_es_hora(&self) -> Result<(), Fault> {
+        let Ultimas { empezada, terminada } = self.informes.ultimas().await?;
+        let ahora = now_ms();
+        let ago = |then: Option<i64>, wait| then.is_none_or(|then| ahora.saturating_sub(then) >= millis(wait));
+        if !ago(terminada, self.plan.cada) || !ago(empezada, self.plan.cada.min(TRAS_FALLO)) {
             return Ok(());
         }
         match self.conciliar().await {

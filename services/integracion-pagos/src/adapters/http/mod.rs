@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use seedwork::{Fault, IdCliente, IdCorrelacion};
@@ -43,6 +43,9 @@ const INFO: Info = Info {
                   reconciliation are for operators.",
 };
 
+/// The largest webhook that is read, in bytes.
+const WEBHOOK_LIMIT: usize = 1024 * 1024;
+
 /// How many of the webhooks' tales about one payment are shown.
 const AVISOS: i64 = 20;
 
@@ -61,7 +64,12 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(list))
         .routes(routes!(read))
         .routes(routes!(chargeback))
-        .routes(routes!(webhook::stripe))
+        // A dispute carries the evidence about it, far more than what a stranger may post.
+        .merge(
+            OpenApiRouter::default()
+                .routes(routes!(webhook::stripe))
+                .layer(DefaultBodyLimit::max(WEBHOOK_LIMIT)),
+        )
         // Not below /pagos, where a payment of any name may stand.
         .routes(routes!(conciliacion::list, conciliacion::conciliar))
         .routes(routes!(conciliacion::read))

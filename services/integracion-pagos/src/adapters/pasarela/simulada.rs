@@ -290,6 +290,12 @@ fn juzgar<T: DeserializeOwned>(status: u16, body: &[u8]) -> Respuesta<T> {
             error: DetalleWire { codigo, mensaje, suave },
         }) => {
             let definite = status == 402 || (matches!(status, 400 | 409) && DEFINITE.contains(&codigo.as_str()));
+            // Of itself the saga says this of a participant that never answered, and asks it until it does.
+            let codigo = if codigo == "SinRespuesta" {
+                "PasarelaSinRespuesta".to_owned()
+            } else {
+                codigo
+            };
             let declive = suave.map(|suave| if suave { Declive::Suave } else { Declive::Duro });
             let motivo = Reason::new(codigo, mensaje).with_declive(declive.filter(|_| status == 402));
             if definite {
@@ -384,6 +390,12 @@ mod tests {
                 "{status} of a proxy"
             );
         }
+    }
+
+    #[test]
+    fn no_code_of_a_gateway_is_taken_for_the_sagas_own() {
+        let answer = judged(402, &error("SinRespuesta"));
+        assert!(matches!(answer, Respuesta::Rechazado(reason) if reason.motivo == "PasarelaSinRespuesta"));
     }
 
     #[test]

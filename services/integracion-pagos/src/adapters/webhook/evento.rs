@@ -1,7 +1,9 @@
 //! What Stripe tells, as far as it concerns us.
 
+use seedwork::Moneda;
 use serde::Deserialize;
 
+use crate::adapters::pasarela::stripe::importe;
 use crate::adapters::pasarela::stripe::wire::{METADATA_ID, Metadata};
 
 /// An event.
@@ -18,8 +20,12 @@ pub(crate) struct Evento {
 /// What an event tells us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Noticia {
-    /// The client's bank took the money back.
-    Contracargo { de: Ligas, motivo: String },
+    /// The client's bank took money back: so much, in minor units of a currency, where the event says it.
+    Contracargo {
+        de: Ligas,
+        motivo: String,
+        monto: Option<(i64, Moneda)>,
+    },
     /// A dispute ended in our favour: the money came back.
     ContracargoGanado { de: Ligas },
     /// Money was given back: by us, or by hand.
@@ -65,7 +71,10 @@ struct ObjetoWire {
     metadata: Option<Metadata>,
     reason: Option<String>,
     status: Option<String>,
+    captured: Option<bool>,
     refunded: Option<bool>,
+    amount: Option<i64>,
+    currency: Option<String>,
 }
 
 /// An id, or the object in its place.
@@ -127,7 +136,10 @@ impl ObjetoWire {
             metadata,
             reason,
             status,
+            captured,
             refunded,
+            amount,
+            currency,
         } = self;
         let de = Ligas {
             id: metadata.and_then(|mut metadata| metadata.remove(METADATA_ID)),
@@ -154,9 +166,14 @@ impl ObjetoWire {
                 } else {
                     format!("Disputa en Stripe: {motivo}")
                 };
-                Noticia::Contracargo { de, motivo }
+                let monto = amount
+                    .zip(currency)
+                    .and_then(|(amount, currency)| importe::minor(amount, &currency));
+                Noticia::Contracargo { de, motivo, monto }
             }
             "charge.dispute.funds_reinstated" => Noticia::ContracargoGanado { de },
+            // A promise that was given back: no money has moved.
+            "charge.refunded" if captured == Some(false) => Noticia::Nada,
             "charge.refunded" => Noticia::Devolucion {
                 de,
                 todo: refunded == Some(true),
@@ -201,12 +218,13 @@ mod tests {
     fn a_dispute_is_a_chargeback_unless_it_only_asks() {
         let dispute = |status: &str| {
             json!({"id": "dp_1", "object": "dispute", "charge": "ch_1", "payment_intent": "pi_1",
-                   "reason": "fraudulent", "status": status, "metadata": {}})
+                   "reason": "fraudulent", "status": status, "metadata": {}, "amount": 1_000, "currency": "usd"})
         };
         let de = ligas(None, Some("pi_1"), Some("ch_1"));
         let chargeback = Noticia::Contracargo {
             de,
             motivo: "Disputa en Stripe: fraudulent".to_owned(),
+            monto: Some((1_000, Moneda::USD)),
         };
         for tipo in ["charge.dispute.created", "charge.dispute.funds_withdrawn"] {
             assert_eq!(noticia(tipo, &dispute("needs_response")), chargeback, "{tipo}");
@@ -228,6 +246,15 @@ mod tests {
         for todo in [true, false] {
             let expected = Noticia::Devolucion { de: de.clone(), todo };
             assert_eq!(noticia("charge.refunded", &charge(todo)), expected);
+        }
+    }
+
+    #[test]
+    fn a_promise_that_is_given_back_is_no_refund() {
+        let mut charge = json!({"id": "ch_1", "object": "charge", "payment_intent": "pi_1", "refunded": true});
+        for (captured, news) in [(json!(false), false), (json!(true), true), (Value::Null, true)] {
+            charge["captured"] = captured;
+            assert_eq!(noticia("charge.refunded", &charge) != Noticia::Nada, news, "{charge}");
         }
     }
 

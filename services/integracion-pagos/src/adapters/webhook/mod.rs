@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 use seedwork::{Fault, IdCorrelacion};
 use seedwork_runtime::participant::Participation;
-use seedwork_runtime::{Secret, now_ms, sql};
-use sqlx::{AnyPool, Row as _};
+use seedwork_runtime::sql::{self, Pool};
+use seedwork_runtime::{Secret, now_ms};
+use sqlx::Row as _;
 
 use super::contracargos::Contracargos;
 use super::participante::Pagos;
@@ -29,7 +30,7 @@ use firma::{FirmaInvalida, verificar};
 /// What webhooks are handled with.
 pub struct Webhook {
     secretos: Vec<Secret>,
-    pool: AnyPool,
+    pool: Pool,
     participation: Arc<Participation<Pagos>>,
     contracargos: Arc<Contracargos>,
     /// For payments that only Stripe can name.
@@ -60,6 +61,8 @@ pub(crate) enum NombreAviso {
     ReembolsoFallido,
     /// A dispute ended in our favour: the payment was reversed and the money is here.
     ContracargoGanado,
+    /// The bank took back less than was taken: the payment is reversed as a whole, and the rest is here.
+    ContracargoParcial,
 }
 
 /// For how long an event's id is kept, in milliseconds: far longer than a signature holds, and than Stripe repeats.
@@ -71,7 +74,7 @@ impl Webhook {
     /// Believes what is signed with one of `secretos`; nothing when there is none.
     pub fn new(
         secretos: Vec<Secret>,
-        pool: AnyPool,
+        pool: Pool,
         participation: Arc<Participation<Pagos>>,
         contracargos: Arc<Contracargos>,
         stripe: Option<Arc<PasarelaStripe>>,
@@ -122,12 +125,27 @@ impl Webhook {
         let id = &pago.id_correlacion;
         tracing::info!(%id, evento = evento.id, tipo = evento.tipo, "a webhook about a payment");
         match &evento.noticia {
-            Noticia::Contracargo { motivo, .. } => self.contracargos.recibir(id, motivo).await,
+            Noticia::Contracargo { motivo, monto, .. } => {
+                self.contracargos.recibir(id, motivo).await?;
+                let cobrado = pago.estado.cobro().map_or(pago.dinero, |cobro| cobro.dinero);
+                match monto {
+                    Some((minor, moneda)) if *moneda != cobrado.moneda() || *minor < cobrado.minor() => {
+                        self.avisar(evento, id, NombreAviso::ContracargoParcial).await
+                    }
+                    Some(_) | None => Ok(()),
+                }
+            }
             Noticia::Devolucion { todo, .. } => self.devuelto(evento, &pago, *todo).await,
-            Noticia::DevolucionFallida { .. } if matches!(pago.estado, EstadoPago::Reembolsado(..)) => {
+            // Also while the answer to ours is not known: asked again, Stripe repeats that it was accepted.
+            Noticia::DevolucionFallida { .. }
+                if matches!(
+                    pago.estado,
+                    EstadoPago::Reembolsado(..) | EstadoPago::ReembolsoPedido(_)
+                ) =>
+            {
                 self.avisar(evento, id, NombreAviso::ReembolsoFallido).await
             }
-            // A refund that fails while it is under way, or one made by hand: who made it finds out.
+            // One made by hand: who made it finds out.
             Noticia::DevolucionFallida { .. } | Noticia::Nada => Ok(()),
             Noticia::ContracargoGanado { .. } => self.avisar(evento, id, NombreAviso::ContracargoGanado).await,
         }
@@ -232,11 +250,12 @@ impl Webhook {
 
 impl NombreAviso {
     /// Every name.
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::ReembolsoParcialEnPasarela,
         Self::ReembolsoSinCobro,
         Self::ReembolsoFallido,
         Self::ContracargoGanado,
+        Self::ContracargoParcial,
     ];
 
     /// Its name on the wire.
@@ -246,6 +265,7 @@ impl NombreAviso {
             Self::ReembolsoSinCobro => "ReembolsoSinCobro",
             Self::ReembolsoFallido => "ReembolsoFallido",
             Self::ContracargoGanado => "ContracargoGanado",
+            Self::ContracargoParcial => "ContracargoParcial",
         }
     }
 }

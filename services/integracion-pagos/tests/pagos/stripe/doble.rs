@@ -60,6 +60,11 @@ impl Doble {
         self.libro().averia = Some((operacion, done));
     }
 
+    /// The adapter as another one would be set up: without a means for PSE.
+    pub(crate) fn without_pse(&self) -> PasarelaStripe {
+        connect_with(&self.url, MetodosFijos::new("pm_card_visa", None, None, None).unwrap())
+    }
+
     /// A person takes, or gives back, the promise at Stripe's own pages.
     pub(crate) fn by_hand(&self, intento: &str, status: &'static str) {
         let mut libro = self.libro();
@@ -86,6 +91,11 @@ impl Doble {
         libro.intentos.insert(format!("pi_{number}"), intento);
     }
 
+    /// A person gives back all that was taken from a payment at Stripe's own pages.
+    pub(crate) fn refund_by_hand(&self, referencia: &str) {
+        self.libro().refund_by_hand(referencia);
+    }
+
     /// How many POSTs arrived.
     pub(crate) fn calls(&self) -> u32 {
         self.libro().pedidas
@@ -97,13 +107,19 @@ impl Doble {
 }
 
 fn connect(url: &str, method: &str) -> PasarelaStripe {
+    connect_with(
+        url,
+        MetodosFijos::new(method, None, None, Some("pm_of_a_bank")).unwrap(),
+    )
+}
+
+fn connect_with(url: &str, metodos: MetodosFijos) -> PasarelaStripe {
     let conexion = Conexion {
         url: url.to_owned(),
         secreto: KEY.to_owned().into(),
         version: VERSION.to_owned(),
         timeout: PATIENCE,
     };
-    let metodos = MetodosFijos::new(method, None, None, Some("pm_of_a_bank")).unwrap();
     PasarelaStripe::new(conexion, Arc::new(metodos)).unwrap()
 }
 

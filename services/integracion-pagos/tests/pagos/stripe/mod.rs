@@ -106,6 +106,19 @@ async fn another_means_of_payment_in_between_finds_the_promise_that_was_made() {
 }
 
 #[tokio::test]
+async fn a_means_that_is_gone_in_between_finds_the_promise_that_was_made() {
+    let doble = Doble::start().await;
+    let id = id("p-1");
+    let first = done(doble.pasarela().autorizar(&id, MedioPago::Pse, usd(2_400)).await);
+    let gone = doble.without_pse();
+    assert_eq!(done(gone.autorizar(&id, MedioPago::Pse, usd(2_400)).await), first);
+    let never = gone
+        .autorizar(&crate::servicio::id("p-2"), MedioPago::Pse, usd(2_400))
+        .await;
+    assert!(matches!(never, Respuesta::Rechazado(reason) if reason.motivo == "MedioPagoNoSoportado"));
+}
+
+#[tokio::test]
 async fn what_a_person_did_at_stripe_is_found_as_it_is() {
     let doble = Doble::start().await;
     let taken = id("taken");

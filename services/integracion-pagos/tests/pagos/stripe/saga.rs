@@ -48,6 +48,29 @@ async fn a_payment_is_taken_and_given_back_once_whatever_stripe_answers() {
 }
 
 #[tokio::test]
+async fn a_refund_by_hand_ends_an_undo_whose_own_refund_can_no_longer_be_made() {
+    let doble = Doble::start().await;
+    let servicio = Servicio::at_stripe(doble.stripe()).await;
+    for broken in [false, true] {
+        let name = format!("p-{broken}");
+        let undo = order(UNDO, &name, "24.00");
+        servicio.settle(&order(DO, &name, "24.00")).await;
+        if broken {
+            // Stripe has stored a 500, and will say it for ever.
+            doble.break_next(Reembolsar, false);
+            assert_ne!(servicio.deliver(&undo).await, Some(Outcome::Done));
+        }
+        doble.refund_by_hand(&name);
+        assert_eq!(servicio.settle(&undo).await, Outcome::Done, "{name}");
+        let seen = servicio.get(&format!("/pagos/{name}")).await.body;
+        assert_eq!(seen["estado"], "REEMBOLSADO", "{name}");
+        let ours = [(Autorizar, 2_400), (Capturar, 2_400)];
+        assert_eq!(doble.movimientos(&id(&name)).await, ours, "{name}: no second refund");
+    }
+    assert_eq!(differences(&reconcile(&servicio).await), []);
+}
+
+#[tokio::test]
 async fn past_the_life_of_its_keys_nothing_is_asked_of_stripe() {
     let doble = Doble::start().await;
     let servicio = Servicio::at_stripe(doble.stripe()).await;

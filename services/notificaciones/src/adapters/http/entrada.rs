@@ -1,12 +1,17 @@
 //! What callers send.
 
+use std::collections::BTreeMap;
+
 use seedwork_runtime::problem::Problem;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::domain::{Factura, Nueva};
 
+/// The members of a JSON object, unread: each is its own characters still, and no amount passes through a float.
+pub(super) type Campos = BTreeMap<String, Box<RawValue>>;
+
 /// Reads the fields one by one, so that each gets its own sentence.
-pub(super) fn leer(cuerpo: &Map<String, Value>) -> Result<Nueva, Problem> {
+pub(super) fn leer(cuerpo: &Campos) -> Result<Nueva, Problem> {
     let mut sentences = Vec::new();
     let members = ["tipo", "medio", "valor", "idCliente", "factura"];
     sobran(cuerpo, &members, "", &mut sentences);
@@ -15,30 +20,24 @@ pub(super) fn leer(cuerpo: &Map<String, Value>) -> Result<Nueva, Problem> {
         Ok(text) => text,
         Err(NoEsTexto) => {
             sentences.push(format!("{campo} debe ser un texto"));
-            Some("correo")
+            Some("correo".to_owned())
         }
     };
     let (tipo, medio, valor) = (text("tipo"), text("medio"), text("valor"));
     let id_cliente = text("idCliente");
-    let factura = match cuerpo.get("factura") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(factura)) => match leer_factura(factura) {
-            Ok(factura) => Some(factura),
-            Err(errors) => {
-                sentences.extend(errors);
-                None
-            }
-        },
-        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            sentences.push("factura debe ser un objeto".to_owned());
-            None
-        }
+    let factura = match serde_json::from_str::<Option<Campos>>(crudo(cuerpo, "factura")) {
+        Ok(factura) => factura.map(|factura| leer_factura(&factura)).transpose(),
+        Err(_) => Err(vec!["factura debe ser un objeto".to_owned()]),
     };
+    let factura = factura.unwrap_or_else(|errors| {
+        sentences.extend(errors);
+        None
+    });
     let nueva = Nueva::parse(
-        tipo.unwrap_or_default(),
-        medio.unwrap_or_default(),
-        valor.unwrap_or_default(),
-        id_cliente,
+        &tipo.unwrap_or_default(),
+        &medio.unwrap_or_default(),
+        &valor.unwrap_or_default(),
+        id_cliente.as_deref(),
         factura.as_ref(),
     );
     match nueva {
@@ -51,7 +50,7 @@ pub(super) fn leer(cuerpo: &Map<String, Value>) -> Result<Nueva, Problem> {
     }
 }
 
-fn leer_factura(cuerpo: &Map<String, Value>) -> Result<Factura, Vec<String>> {
+fn leer_factura(cuerpo: &Campos) -> Result<Factura, Vec<String>> {
     let mut sentences = Vec::new();
     sobran(cuerpo, &["id", "monto", "moneda", "vence"], "factura.", &mut sentences);
     for campo in ["id", "moneda", "vence"] {
@@ -59,32 +58,30 @@ fn leer_factura(cuerpo: &Map<String, Value>) -> Result<Factura, Vec<String>> {
             sentences.push(format!("factura.{campo} debe ser un texto"));
         }
     }
-    // A number's own characters: no amount passes through a float.
-    let monto = match cuerpo.get("monto") {
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::String(text)) => text.clone(),
-        None | Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => String::new(),
-    };
     if !sentences.is_empty() {
         return Err(sentences);
     }
+    // A text, or a number's own characters; those of anything else are no amount.
+    let monto = crudo(cuerpo, "monto");
+    let monto = serde_json::from_str::<String>(monto).unwrap_or_else(|_| monto.to_owned());
     let text = |campo: &str| texto(cuerpo, campo).ok().flatten().unwrap_or_default();
-    Factura::parse(text("id"), &monto, text("moneda"), text("vence"))
+    Factura::parse(&text("id"), &monto, &text("moneda"), &text("vence"))
         .map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
 /// A member is there and is no text.
 struct NoEsTexto;
 
-fn texto<'a>(cuerpo: &'a Map<String, Value>, campo: &str) -> Result<Option<&'a str>, NoEsTexto> {
-    match cuerpo.get(campo) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Err(NoEsTexto),
-    }
+fn texto(cuerpo: &Campos, campo: &str) -> Result<Option<String>, NoEsTexto> {
+    serde_json::from_str(crudo(cuerpo, campo)).map_err(|_| NoEsTexto)
 }
 
-fn sobran(cuerpo: &Map<String, Value>, members: &[&str], within: &str, sentences: &mut Vec<String>) {
+/// A member's own characters; `null` when it is not there, which means the same.
+fn crudo<'a>(cuerpo: &'a Campos, campo: &str) -> &'a str {
+    cuerpo.get(campo).map_or("null", |raw| raw.get())
+}
+
+fn sobran(cuerpo: &Campos, members: &[&str], within: &str, sentences: &mut Vec<String>) {
     let unknown = cuerpo.keys().filter(|name| !members.contains(&name.as_str()));
     let allowed = members.join(", ");
     // A caller's own text is told back in parts only.

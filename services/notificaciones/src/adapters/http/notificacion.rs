@@ -9,12 +9,11 @@ use seedwork_runtime::Caller;
 use seedwork_runtime::intake::IdempotencyKey;
 use seedwork_runtime::problem::{Json, Problem};
 use seedwork_runtime::spec::{BadRequest, KeyInUse, NotFound, Unprocessable};
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Recursos;
 use super::cuerpos::NuevaEntrada;
-use super::entrada;
+use super::entrada::{self, Campos};
 use super::pagina::{self, Parametros};
 use super::vista::{Aceptada, Vista};
 use crate::adapters::read_model::Fila;
@@ -41,7 +40,7 @@ pub(super) async fn crear(
     State(recursos): State<Recursos>,
     caller: Caller,
     headers: HeaderMap,
-    Json(cuerpo): Json<Map<String, Value>>,
+    Json(cuerpo): Json<Campos>,
 ) -> Result<Response, Problem> {
     may_make(&caller)?;
     let nueva = entrada::leer(&cuerpo)?;
@@ -75,7 +74,7 @@ pub(super) async fn comando(
     State(recursos): State<Recursos>,
     caller: Caller,
     headers: HeaderMap,
-    Json(cuerpo): Json<Map<String, Value>>,
+    Json(cuerpo): Json<Campos>,
 ) -> Result<Response, Problem> {
     may_make(&caller)?;
     let nueva = entrada::leer(&cuerpo)?;

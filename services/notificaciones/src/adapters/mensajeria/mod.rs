@@ -7,6 +7,7 @@ mod proveedor;
 mod smtp;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use seedwork::Reason;
@@ -35,6 +36,12 @@ pub trait Mensajeria: Send + Sync + 'static {
     /// Asks for one delivery. Safe to repeat: the key of the message makes the repeats one delivery; where there are no
     /// keys (SMTP), one that can be told from another.
     async fn entregar(&self, mensaje: &Mensaje) -> Entrega;
+
+    /// For how long, at most, a delivery by this medium must be one process's alone; `None` where the key makes repeats
+    /// one delivery, even two at once.
+    fn turno(&self, _medio: Medio) -> Option<Duration> {
+        None
+    }
 }
 
 /// Mails by one provider, everything else by another.
@@ -53,6 +60,13 @@ impl Mensajeria for Reparto {
         match mensaje.medio {
             Medio::Correo => self.correo.entregar(mensaje).await,
             Medio::Sms | Medio::Push => self.resto.entregar(mensaje).await,
+        }
+    }
+
+    fn turno(&self, medio: Medio) -> Option<Duration> {
+        match medio {
+            Medio::Correo => self.correo.turno(medio),
+            Medio::Sms | Medio::Push => self.resto.turno(medio),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Mail over SMTP (RFC 5321).
 //!
 //! SMTP knows no idempotency key: when the answer to a mail is lost, or we die before we have recorded it, the mail is
-//! sent again. What keeps that rare and harmless: the notification is recorded as Preparada before the first try, each
-//! try says the same, and each carries the same `Message-ID`, which derives from the notification's id, so that a
-//! mailbox can tell a repeat. At least once, then; never a mail that was not recorded before.
+//! sent again. What keeps that rare and harmless: the notification is recorded as Preparada before the first try, one
+//! process at a time tries, each try says the same, and each carries the same `Message-ID`, which derives from the
+//! notification's id, so that a mailbox can tell a repeat. At least once, then; never a mail that was not recorded
+//! before.
 //!
 //! A connection is made for each mail. A pooled one that is left half-way (we give up waiting) would answer the next
 //! mail with what was meant for this one.
@@ -26,7 +27,7 @@ use seedwork_runtime::serve::StartupError;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{Entrega, Mensajeria};
-use crate::domain::Mensaje;
+use crate::domain::{Medio, Mensaje};
 
 /// A mail server.
 pub struct Smtp {
@@ -215,6 +216,10 @@ impl Mensajeria for Smtp {
             smtp.response.status_code = Empty,
         );
         self.intentar(mensaje).instrument(span).await
+    }
+
+    fn turno(&self, _medio: Medio) -> Option<Duration> {
+        Some(self.timeout + DESPEDIDA)
     }
 }
 

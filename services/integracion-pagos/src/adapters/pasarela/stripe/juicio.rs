@@ -38,7 +38,9 @@ pub(super) fn juzgar(operacion: Operacion, status: u16, detalle: &Detalle, repet
         (402, "card_error") => Veredicto::Rechazado(declive(detalle)),
         (400, "invalid_request_error") => match codigo_definido(operacion, detalle) {
             Some(codigo) => Veredicto::Rechazado(Reason::new(codigo, mensaje(status, detalle))),
-            None if code == "payment_intent_unexpected_state" => Veredicto::Mirar(desconocido()),
+            None if ["payment_intent_unexpected_state", "charge_already_refunded"].contains(&code) => {
+                Veredicto::Mirar(desconocido())
+            }
             None => Veredicto::Incierto(desconocido()),
         },
         // The first call had another body (the means of payment was changed in between): it was made, or is being.
@@ -65,7 +67,8 @@ fn codigo_definido(operacion: Operacion, detalle: &Detalle) -> Option<&'static s
         },
         Operacion::Anular => None,
         Operacion::Reembolsar => match code {
-            "charge_already_refunded" => Some("ReembolsoExcedido"),
+            // By us or by hand: the refunds say.
+            "charge_already_refunded" => None,
             "charge_disputed" | "refund_disputed_payment" => Some("ReembolsoImposible"),
             _ if param == "amount" => Some("ReembolsoExcedido"),
             _ => None,
@@ -179,14 +182,6 @@ mod tests {
                 "",
                 "AutorizacionVencida",
             ),
-            (
-                Reembolsar,
-                400,
-                INVALID,
-                "charge_already_refunded",
-                "",
-                "ReembolsoExcedido",
-            ),
             (Reembolsar, 400, INVALID, "", "amount", "ReembolsoExcedido"),
             (
                 Reembolsar,
@@ -248,11 +243,16 @@ mod tests {
                 "{operacion}"
             );
         }
-        let changed = detalle("idempotency_error", "", "");
-        assert!(matches!(
-            juzgar(Operacion::Autorizar, 400, &changed, false),
-            Veredicto::Mirar(_)
-        ));
+        for (operacion, detalle) in [
+            (Operacion::Autorizar, detalle("idempotency_error", "", "")),
+            (
+                Operacion::Reembolsar,
+                detalle(INVALID, "charge_already_refunded", "amount"),
+            ),
+        ] {
+            let verdict = juzgar(operacion, 400, &detalle, false);
+            assert!(matches!(verdict, Veredicto::Mirar(_)), "{operacion}: {verdict:?}");
+        }
     }
 
     #[test]

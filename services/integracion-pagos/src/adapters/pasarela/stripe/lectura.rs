@@ -4,7 +4,7 @@ use seedwork::{Fault, IdCorrelacion, Reason};
 
 use super::importe;
 use super::juicio::declive;
-use super::wire::{Devolucion, Intento, Ligado, METADATA_ID};
+use super::wire::{Devolucion, Intento, Ligado, METADATA_CLAVE, METADATA_ID};
 use crate::adapters::pasarela::Respuesta;
 use crate::domain::conciliacion::{Cuenta, Partida};
 use crate::domain::{Cobro, IdAutorizacion, IdCargo, IdReembolso};
@@ -94,8 +94,7 @@ pub(super) fn leer_anulacion(intento: &Intento) -> Respuesta<()> {
 /// Whether a refund was made.
 pub(super) fn leer_devolucion(devolucion: &Devolucion) -> Respuesta<IdReembolso> {
     match devolucion.status.as_deref() {
-        // Pending: accepted, and on its way. One that fails later comes as a webhook.
-        Some("succeeded" | "pending") => {
+        _ if es_hecha(devolucion) => {
             IdReembolso::parse(devolucion.id.as_str()).map_or_else(|_| ilegible(), Respuesta::Hecho)
         }
         Some("failed" | "canceled") => {
@@ -103,6 +102,28 @@ pub(super) fn leer_devolucion(devolucion: &Devolucion) -> Respuesta<IdReembolso>
         }
         Some(_) | None => incierto(devolucion.status.as_deref().unwrap_or("desconocido")),
     }
+}
+
+/// What the refunds of a charge say of ours, which was to give back `monto`, all that was taken. `None`: nothing.
+pub(super) fn leer_devoluciones(made: &[Devolucion], clave: &str, monto: i64) -> Option<Respuesta<IdReembolso>> {
+    let ours = |devolucion: &&Devolucion| {
+        devolucion
+            .metadata
+            .get(METADATA_CLAVE)
+            .is_some_and(|known| known == clave)
+    };
+    if let Some(ours) = made.iter().find(ours) {
+        return Some(leer_devolucion(ours));
+    }
+    // By hand, and all of it: ours can no longer be done, and the client has the money.
+    let by_hand = || made.iter().filter(|devolucion| es_hecha(devolucion));
+    let devuelto = by_hand().fold(0, |sum: i64, devolucion| sum.saturating_add(devolucion.amount));
+    by_hand().next_back().filter(|_| devuelto >= monto).map(leer_devolucion)
+}
+
+/// Pending: accepted, and on its way. One that fails later comes as a webhook.
+fn es_hecha(devolucion: &Devolucion) -> bool {
+    matches!(devolucion.status.as_deref(), Some("succeeded" | "pending"))
 }
 
 fn anulada() -> Reason {

@@ -29,7 +29,8 @@ pub use api::Conexion;
 use api::{Api, Fallo};
 use juicio::{Veredicto, juzgar};
 use lectura::{
-    cuenta, es_de, es_definitiva, identidad, ilegible, leer_anulacion, leer_cobro, leer_devolucion, leer_promesa,
+    cuenta, es_de, es_definitiva, identidad, ilegible, leer_anulacion, leer_cobro, leer_devolucion, leer_devoluciones,
+    leer_promesa,
 };
 pub use metodos::{Metodo, MetodosDePago, MetodosFijos};
 use wire::{Devolucion, Intento, Lista, METADATA_CLAVE, METADATA_ID};
@@ -80,20 +81,33 @@ impl PasarelaStripe {
         }
     }
 
-    /// The intent of a payment, found by its metadata. The search lags behind, so what it finds is read again.
-    async fn buscar(&self, id: &IdCorrelacion) -> Option<Intento> {
+    /// The intent of a payment, found by its metadata; `Ok(None)` when there is none. The search lags behind, so what it
+    /// finds is read again.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    async fn buscar(&self, id: &IdCorrelacion) -> Result<Option<Intento>, Reason> {
         let query = [("query", format!("metadata[\"{METADATA_ID}\"]:\"{id}\""))];
         let found: Result<Lista<Intento>, _> = self.api.leer(&["v1", "payment_intents", "search"], &query).await;
-        match found {
-            Ok(Lista { data, has_more: false }) if data.len() == 1 => self.mirar(id, &data.first()?.id).await,
-            Ok(Lista { data, .. }) if data.is_empty() => None,
-            Ok(_) => {
+        let Lista { data, has_more } = found.map_err(|fallo| {
+            tracing::warn!(%id, motivo = %fallo.motivo(), "unable to search for a payment intent");
+            fallo.motivo()
+        })?;
+        match data.as_slice() {
+            [] => Ok(None),
+            [intento] if !has_more => match self.mirar(id, &intento.id).await {
+                Some(intento) => Ok(Some(intento)),
+                None => Err(Reason::new(
+                    "PasarelaNoDisponible",
+                    "Stripe no muestra el pago que encontró",
+                )),
+            },
+            _ => {
                 tracing::warn!(%id, "several payment intents carry this payment's identity; a person must compare");
-                None
-            }
-            Err(fallo) => {
-                tracing::warn!(%id, motivo = %fallo.motivo(), "unable to search for a payment intent");
-                None
+                Err(Reason::new(
+                    "VariosPagos",
+                    "Hay varios pagos con esta identidad en Stripe",
+                ))
             }
         }
     }
@@ -160,7 +174,14 @@ impl Pasarela for PasarelaStripe {
         };
         let Metodo { id: metodo, customer } = match self.metodos.metodo(id, medio_pago).await {
             Respuesta::Hecho(metodo) => metodo,
-            Respuesta::Rechazado(motivo) => return Respuesta::Rechazado(motivo),
+            // An earlier try may have had a means, and got its promise: a refusal now must not leave that behind.
+            Respuesta::Rechazado(motivo) => {
+                return match self.buscar(id).await {
+                    Ok(Some(intento)) => leer_promesa(&intento),
+                    Ok(None) => Respuesta::Rechazado(motivo),
+                    Err(desconocido) => Respuesta::Incierto(desconocido),
+                };
+            }
             Respuesta::Incierto(motivo) => return Respuesta::Incierto(motivo),
         };
         let metadata = format!("metadata[{METADATA_ID}]");
@@ -185,8 +206,8 @@ impl Pasarela for PasarelaStripe {
             Err(fallo) => match self.fallo(operacion, id, &fallo) {
                 Ok(respuesta) => respuesta,
                 Err(motivo) => match self.buscar(id).await {
-                    Some(intento) => leer_promesa(&intento),
-                    None => Respuesta::Incierto(motivo),
+                    Ok(Some(intento)) => leer_promesa(&intento),
+                    Ok(None) | Err(_) => Respuesta::Incierto(motivo),
                 },
             },
         }
@@ -256,9 +277,8 @@ impl Pasarela for PasarelaStripe {
                 Err(motivo) => {
                     let query = [("charge", cargo.as_str().to_owned()), ("limit", PAGINA.to_owned())];
                     let made: Option<Lista<Devolucion>> = self.api.leer(&["v1", "refunds"], &query).await.ok();
-                    let ours = |devolucion: &&Devolucion| devolucion.metadata.get(METADATA_CLAVE) == Some(&clave);
-                    let found = made.as_ref().and_then(|made| made.data.iter().find(ours));
-                    found.map_or(Respuesta::Incierto(motivo), leer_devolucion)
+                    made.and_then(|made| leer_devoluciones(&made.data, &clave, monto))
+                        .unwrap_or(Respuesta::Incierto(motivo))
                 }
             },
         }

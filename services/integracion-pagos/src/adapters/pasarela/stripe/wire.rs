@@ -47,6 +47,7 @@ pub(crate) struct Cargo {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Devolucion {
     pub(crate) id: String,
+    pub(crate) amount: i64,
     pub(crate) status: Option<String>,
     #[serde(default)]
     pub(crate) metadata: Metadata,
