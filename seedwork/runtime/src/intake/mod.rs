@@ -149,14 +149,13 @@ impl Window {
 impl Intake {
     /// Puts the table in place, for who only reads it.
     pub async fn prepare(pool: &Pool) -> Result<(), StartupError> {
-        for statement in SCHEMA {
-            // Two replicas that start together may both find nothing there; the one that is late finds what the other made.
-            if sqlx::query(*statement).execute(pool).await.is_err() {
-                let again = sqlx::query(*statement).execute(pool).await;
-                again.map_err(|error| StartupError::new("cannot create the table of requests", error))?;
-            }
+        // Two replicas that start together may both find nothing there; the one that is late finds what the other made.
+        if sql::make(pool, SCHEMA).await.is_ok() {
+            return Ok(());
         }
-        Ok(())
+        sql::make(pool, SCHEMA)
+            .await
+            .map_err(|error| StartupError::new("cannot create the table of requests", error))
     }
 
     /// Opens the table and starts asking about what is in it.

@@ -43,8 +43,9 @@ const POSTGRES: &[&str] = &[
     "SET tcp_user_timeout = 25000",
 ];
 
-/// What works on rows gives up before whoever asked does. Not for migrations, which take as long as they take.
-const POSTGRES_AT_WORK: &[&str] = &["SET lock_timeout = '5s'", "SET statement_timeout = '30s'"];
+/// What works on rows gives up before whoever asked does, who may have waited for a connection as well. Not for what makes
+/// tables, which takes as long as it takes.
+const POSTGRES_AT_WORK: &[&str] = &["SET lock_timeout = '5s'", "SET statement_timeout = '15s'"];
 
 /// Opens the database and brings its tables up to date. Statements are written once, in the common subset of SQLite
 /// and Postgres, with `$1` placeholders.
@@ -88,6 +89,20 @@ pub async fn within<T>(transaction: impl Future<Output = Result<T, sqlx::Error>>
     tokio::time::timeout(PATIENCE, transaction)
         .await
         .unwrap_or_else(|_| Err(pool::too_long()))
+}
+
+/// Makes tables and indexes that are missing, in one transaction, without the limits of what works on rows.
+pub(crate) async fn make(pool: &Pool, statements: &[&'static str]) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    if transaction.backend_name() == "PostgreSQL" {
+        for setting in ["SET LOCAL lock_timeout = 0", "SET LOCAL statement_timeout = 0"] {
+            sqlx::query(setting).execute(&mut *transaction).await?;
+        }
+    }
+    for statement in statements {
+        sqlx::query(*statement).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
 }
 
 fn is_sqlite(url: &Secret) -> bool {

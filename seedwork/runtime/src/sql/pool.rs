@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::{Any, AnyPool, Describe, Either, Execute, Executor, SqlStr};
+use tokio::time::Instant;
 
 /// How long a statement may take, the wait for a connection included. Nobody tells a client that the machine of its
 /// database is gone: without this, whoever asked waits for a quarter of an hour, or for ever.
@@ -54,9 +55,10 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Any>,
     {
         let items = self.0.fetch_many(query);
-        stream::unfold(Some(items), |items| async {
+        let deadline = Instant::now() + PATIENCE;
+        stream::unfold(Some(items), move |items| async move {
             let mut items = items?;
-            match tokio::time::timeout(PATIENCE, items.next()).await {
+            match tokio::time::timeout_at(deadline, items.next()).await {
                 Ok(item) => item.map(|item| (item, Some(items))),
                 Err(_) => Some((Err(too_long()), None)),
             }

@@ -36,16 +36,21 @@ pub struct Reconstruccion {
 /// How many keys are read at a time.
 const BATCH: i64 = 500;
 
-/// Every key of a client that SQL knows, after `$1`.
-const CLIENTES: &str = "SELECT id FROM (
-        SELECT id FROM clientes UNION SELECT id_cliente AS id FROM facturas UNION SELECT id_cliente AS id FROM reintentos
-    ) AS claves WHERE id > $1 ORDER BY id LIMIT $2";
+/// Every key of a client that SQL knows, after `$1`. A page of each table makes a page of all: however many rows there are,
+/// no more than that are sorted.
+const CLIENTES: &str = "SELECT id FROM (SELECT id FROM clientes WHERE id > $1 ORDER BY id LIMIT $2) AS a
+    UNION SELECT id FROM (SELECT DISTINCT id_cliente AS id FROM facturas WHERE id_cliente > $1 ORDER BY id LIMIT $2) AS b
+    UNION SELECT id FROM (SELECT DISTINCT id_cliente AS id FROM reintentos WHERE id_cliente > $1 ORDER BY id LIMIT $2) AS c
+    ORDER BY id LIMIT $2";
 
 /// Every key of an invoice that SQL knows, after `$1`.
-const FACTURAS: &str = "SELECT id FROM (
-        SELECT id FROM facturas UNION SELECT id FROM reintentos UNION SELECT id_factura AS id FROM recordatorios
-        UNION SELECT id_correlacion AS id FROM solicitudes
-    ) AS claves WHERE id > $1 ORDER BY id LIMIT $2";
+const FACTURAS: &str = "SELECT id FROM (SELECT id FROM facturas WHERE id > $1 ORDER BY id LIMIT $2) AS a
+    UNION SELECT id FROM (SELECT id FROM reintentos WHERE id > $1 ORDER BY id LIMIT $2) AS b
+    UNION SELECT id FROM (
+        SELECT DISTINCT id_factura AS id FROM recordatorios WHERE id_factura > $1 ORDER BY id LIMIT $2) AS c
+    UNION SELECT id FROM (
+        SELECT id_correlacion AS id FROM solicitudes WHERE id_correlacion > $1 ORDER BY id_correlacion LIMIT $2) AS d
+    ORDER BY id LIMIT $2";
 
 /// The requests that were taken here, after `$1`: they name clients too.
 const SOLICITUDES: &str = "SELECT id_correlacion AS id, solicitud FROM solicitudes WHERE id_correlacion > $1 ORDER BY id_correlacion LIMIT $2";

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use seedwork::{Fault, IdCliente, IdCorrelacion};
-use seedwork_runtime::intake::{IdempotencyKey, Intake};
+use seedwork_runtime::intake::{EstadoSolicitud, IdempotencyKey, Intake};
 use seedwork_runtime::sql::{self, Pool};
 
 use super::facturas::{Facturas, read, select};
@@ -169,10 +169,14 @@ impl Reintentos {
                 // A hard decline, a cancel, a payment: that was the last attempt. Under way: it is waited for.
                 Some(factura) if declinada(&factura).is_none() => return Ok(false),
                 Some(_) => {}
-                // Its row stands and its request does not: a crash between the two. The same attempt is made again.
-                None if self.intake.find(last).await?.is_none() => drop(attempts.pop()),
-                // Not issued yet: it is waited for. Refused: that was the last attempt.
-                None => return Ok(false),
+                None => match self.intake.find(last).await?.map(|registro| registro.estado) {
+                    // Its row stands and its request does not: a crash between the two. The same attempt is made again.
+                    None => drop(attempts.pop()),
+                    // Not issued yet: it is waited for.
+                    Some(EstadoSolicitud::Abierta) => return Ok(false),
+                    // Refused: the client was paying, say, and may have come to nothing. The next one has its day.
+                    Some(EstadoSolicitud::Cerrada | EstadoSolicitud::Rechazada(_)) => {}
+                },
             }
         }
         let hechos = attempts.len();

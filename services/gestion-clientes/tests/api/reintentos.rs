@@ -256,6 +256,23 @@ async fn a_retry_is_refused_in_step_1_when_the_client_asked_to_pay_meanwhile() {
 }
 
 #[tokio::test]
+async fn when_the_payment_that_a_retry_gave_way_to_comes_to_nothing_the_next_retry_has_its_day() {
+    let service = service().await;
+    let ana = service.ana().await;
+    declined(&service, "p-1", &ana, SOFT).await;
+    let made = after(&service, 1).await;
+    assert_eq!(service.command(CREAR, "p-2", &ana).await, Outcome::Done);
+    let outcome = service.command(CREAR, &made[0], &ana).await;
+    assert_eq!(motivo(&outcome), "YaPagado");
+    assert_eq!(after(&service, 3).await, made, "its own has not ended");
+    ended(&service, &made[0], &ana).await;
+    assert_eq!(after(&service, 3).await, made, "the client is paying");
+    service.undo(REVERTIR, "p-2", &ana, "TarjetaRobada").await;
+    assert_eq!(after(&service, 2).await, made, "not before its day");
+    assert_eq!(after(&service, 3).await.len(), 2);
+}
+
+#[tokio::test]
 async fn two_declined_payments_of_a_client_are_not_tried_at_once() {
     let service = service().await;
     let (ana, eva) = (service.ana().await, service.ana().await);

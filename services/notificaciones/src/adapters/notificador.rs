@@ -50,7 +50,7 @@ impl Notificador {
         if let Some(hasta) = hasta
             && !self.read_model.tomar_turno(&id, ahora, hasta).await?
         {
-            let reason = Reason::new("EnCurso", "otra réplica la está entregando");
+            let reason = Reason::new("EnCurso", "otro intento la está entregando");
             return Ok(Move::Unsettled(reason));
         }
         let veredicto = match self.mensajeria.entregar(&mensaje).await {

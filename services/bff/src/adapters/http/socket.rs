@@ -18,6 +18,7 @@ use async_graphql::{Data, Request, Response};
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use axum::http::{HeaderMap, StatusCode, header};
+use futures::future::Either;
 use futures::stream::{BoxStream, SplitSink};
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _, future, stream};
 use seedwork_runtime::problem::Problem;
@@ -133,34 +134,43 @@ pub(super) async fn serve(
             let room = frames.reserve().await;
             (room, source.next().await)
         };
-        // In this order: an end is not put off by what else there is to do, answers come before more questions, and
-        // silent is only who sent nothing that waits to be read.
+        // One is not to keep the other waiting: a question may be to end what answers without a pause.
+        let talk = async {
+            tokio::select! {
+                said = conversation.next() => Either::Left(said),
+                heard = read => Either::Right(heard),
+            }
+        };
+        // In this order: an end is not put off by what else there is to do, and silent is only who sent nothing that waits
+        // to be read.
         let message = tokio::select! {
             biased;
             () = stop.cancelled() => break Some((close_code::RESTART, "el servicio se reinicia".to_owned())),
             (code, reason) = &mut ended => break Some((code, reason.to_owned())),
-            said = conversation.next() => match said {
+            talk = talk => match talk {
                 // Subscriptions end when the process stops. Told that they are complete, a client would not come back.
-                Some(WsMessage::Text(_)) if stop.is_cancelled() => continue,
-                Some(WsMessage::Text(text)) => Message::Text(text.into()),
-                Some(WsMessage::Close(code, reason)) => break Some((refused.get().copied().unwrap_or(code), reason)),
-                None => break None,
-            },
-            (room, frame) = read => {
-                unanswered = 0;
-                let frame = match frame {
-                    Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
-                    Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                };
-                let Some(answer) = inexact(&frame, protocol) else {
-                    if let Ok(room) = room {
-                        room.send(frame);
-                    }
-                    continue;
-                };
-                Message::Text(answer.into())
+                Either::Left(Some(WsMessage::Text(_))) if stop.is_cancelled() => continue,
+                Either::Left(Some(WsMessage::Text(text))) => Message::Text(text.into()),
+                Either::Left(Some(WsMessage::Close(code, reason))) => {
+                    break Some((refused.get().copied().unwrap_or(code), reason));
+                }
+                Either::Left(None) => break None,
+                Either::Right((room, frame)) => {
+                    unanswered = 0;
+                    let frame = match frame {
+                        Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
+                        Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    };
+                    let Some(answer) = inexact(&frame, protocol) else {
+                        if let Ok(room) = room {
+                            room.send(frame);
+                        }
+                        continue;
+                    };
+                    Message::Text(answer.into())
+                }
             },
             _ = pings.tick() => {
                 if unanswered == PINGS {

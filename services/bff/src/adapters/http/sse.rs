@@ -40,7 +40,8 @@ pub(super) struct StreamQuery {
 ///
 /// Server-sent events: `NuevoEvento` with a payment as it is after the transition, `Reinicio` when events are missing
 /// because they are not kept any more, `ping` every 15 s. Each event has an id; a reconnection with it in Last-Event-ID
-/// misses nothing. A client is told of its own payments, an operator of all. The stream ends when the token does.
+/// misses nothing, also with the id that begins a stream on a line of its own. A client is told of its own payments, an
+/// operator of all. The stream ends when the token does.
 #[utoipa::path(
     get, path = "/stream", operation_id = "seguir", tag = "eventos",
     params(

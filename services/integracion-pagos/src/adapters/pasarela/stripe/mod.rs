@@ -81,33 +81,20 @@ impl PasarelaStripe {
         }
     }
 
-    /// The intent of a payment, found by its metadata; `Ok(None)` when there is none. The search lags behind, so what it
-    /// finds is read again.
-    ///
-    /// # Errors
-    /// Why that is not known.
-    async fn buscar(&self, id: &IdCorrelacion) -> Result<Option<Intento>, Reason> {
+    /// The intent of a payment, found by its metadata. The search lags behind, so what it finds is read again.
+    async fn buscar(&self, id: &IdCorrelacion) -> Option<Intento> {
         let query = [("query", format!("metadata[\"{METADATA_ID}\"]:\"{id}\""))];
         let found: Result<Lista<Intento>, _> = self.api.leer(&["v1", "payment_intents", "search"], &query).await;
-        let Lista { data, has_more } = found.map_err(|fallo| {
-            tracing::warn!(%id, motivo = %fallo.motivo(), "unable to search for a payment intent");
-            fallo.motivo()
-        })?;
-        match data.as_slice() {
-            [] => Ok(None),
-            [intento] if !has_more => match self.mirar(id, &intento.id).await {
-                Some(intento) => Ok(Some(intento)),
-                None => Err(Reason::new(
-                    "PasarelaNoDisponible",
-                    "Stripe no muestra el pago que encontró",
-                )),
-            },
-            _ => {
+        match found {
+            Ok(Lista { data, has_more: false }) if data.len() == 1 => self.mirar(id, &data.first()?.id).await,
+            Ok(Lista { data, .. }) if data.is_empty() => None,
+            Ok(_) => {
                 tracing::warn!(%id, "several payment intents carry this payment's identity; a person must compare");
-                Err(Reason::new(
-                    "VariosPagos",
-                    "Hay varios pagos con esta identidad en Stripe",
-                ))
+                None
+            }
+            Err(fallo) => {
+                tracing::warn!(%id, motivo = %fallo.motivo(), "unable to search for a payment intent");
+                None
             }
         }
     }
@@ -174,13 +161,11 @@ impl Pasarela for PasarelaStripe {
         };
         let Metodo { id: metodo, customer } = match self.metodos.metodo(id, medio_pago).await {
             Respuesta::Hecho(metodo) => metodo,
-            // An earlier try may have had a means, and got its promise: a refusal now must not leave that behind.
+            // An earlier try may have had a means, and got its promise, which would be left behind. One that is too young
+            // for the search is found by the reconciliation, and ends by itself after a week.
             Respuesta::Rechazado(motivo) => {
-                return match self.buscar(id).await {
-                    Ok(Some(intento)) => leer_promesa(&intento),
-                    Ok(None) => Respuesta::Rechazado(motivo),
-                    Err(desconocido) => Respuesta::Incierto(desconocido),
-                };
+                let made = self.buscar(id).await;
+                return made.as_ref().map_or(Respuesta::Rechazado(motivo), leer_promesa);
             }
             Respuesta::Incierto(motivo) => return Respuesta::Incierto(motivo),
         };
@@ -206,8 +191,8 @@ impl Pasarela for PasarelaStripe {
             Err(fallo) => match self.fallo(operacion, id, &fallo) {
                 Ok(respuesta) => respuesta,
                 Err(motivo) => match self.buscar(id).await {
-                    Ok(Some(intento)) => leer_promesa(&intento),
-                    Ok(None) | Err(_) => Respuesta::Incierto(motivo),
+                    Some(intento) => leer_promesa(&intento),
+                    None => Respuesta::Incierto(motivo),
                 },
             },
         }
