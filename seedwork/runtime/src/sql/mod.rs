@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AnyPool, Connection as _};
 use crate::config::Secret;
 use crate::serve::StartupError;
 
-pub use pool::{PATIENCE, Pool};
+pub use pool::{PATIENCE, Pool, within};
 
 /// No row that is to be looked at again is put off for longer than this, in milliseconds. One that is due later was written before
 /// the wall clock was set back, and is due now.
@@ -79,16 +79,6 @@ pub async fn readers(url: &Secret, pool: &Pool) -> Result<Pool, StartupError> {
 /// A failed statement, as a fault.
 pub fn fault(doing: &str) -> impl FnOnce(sqlx::Error) -> Fault + use<'_> {
     move |error| Fault::unavailable(format!("failed to {doing}"), error)
-}
-
-/// A whole transaction, which has as long as a statement has.
-///
-/// # Errors
-/// Its own, or that it took too long.
-pub async fn within<T>(transaction: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(PATIENCE, transaction)
-        .await
-        .unwrap_or_else(|_| Err(pool::too_long()))
 }
 
 /// Makes tables and indexes that are missing, in one transaction, without the limits of what works on rows.
@@ -162,12 +152,12 @@ async fn connect(
 
 /// Why a pool gave up: it tries again and keeps the reason to itself.
 async fn cause(url: &Secret, error: sqlx::Error) -> sqlx::Error {
-    match (
-        &error,
-        tokio::time::timeout(PING, AnyConnection::connect(url.expose())).await,
-    ) {
-        (sqlx::Error::PoolTimedOut, Ok(Err(cause))) => cause,
-        (_, Ok(Ok(_) | Err(_)) | Err(_)) => error,
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    match tokio::time::timeout(PING, AnyConnection::connect(url.expose())).await {
+        Ok(Err(cause)) => cause,
+        Ok(Ok(_)) | Err(_) => error,
     }
 }
 

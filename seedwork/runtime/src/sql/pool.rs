@@ -14,17 +14,21 @@ use tokio::time::Instant;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connections to a database, each of whose statements has [`PATIENCE`]. What outlives it may have been done or not, as when
-/// the process dies then. Statements of a transaction run on its connection: a transaction is to be [`within`](super::within).
+/// the process dies then. Statements of a transaction run on its connection: a transaction is to be [`within`] it.
 #[derive(Debug, Clone)]
 pub struct Pool(AnyPool);
 
 /// What is said of a statement that took too long.
-pub(super) fn too_long() -> sqlx::Error {
+fn too_long() -> sqlx::Error {
     let sentence = format!("the database takes longer than {} s", PATIENCE.as_secs());
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, sentence))
 }
 
-async fn in_time<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+/// A statement, or a whole transaction, which has as long as a statement has.
+///
+/// # Errors
+/// Its own, or that it took too long.
+pub async fn within<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     tokio::time::timeout(PATIENCE, statement)
         .await
         .unwrap_or_else(|_| Err(too_long()))
@@ -71,7 +75,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         'p: 'e,
         E: 'q + Execute<'q, Any>,
     {
-        Box::pin(in_time(self.0.fetch_optional(query)))
+        Box::pin(within(self.0.fetch_optional(query)))
     }
 
     fn prepare_with<'e>(
@@ -82,13 +86,13 @@ impl<'p> Executor<'p> for &'_ Pool {
     where
         'p: 'e,
     {
-        Box::pin(in_time(self.0.prepare_with(sql, parameters)))
+        Box::pin(within(self.0.prepare_with(sql, parameters)))
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, sqlx::Error>>
     where
         'p: 'e,
     {
-        Box::pin(in_time(self.0.describe(sql)))
+        Box::pin(within(self.0.describe(sql)))
     }
 }
