@@ -17,7 +17,7 @@ use seedwork::{Fault, IdCliente, IdCorrelacion};
 use seedwork_runtime::Caller;
 use seedwork_runtime::problem::Problem;
 use seedwork_runtime::spec::{self, BadRequest, Info, NotFound};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use super::conciliacion::Conciliacion;
@@ -65,11 +65,7 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(read))
         .routes(routes!(chargeback))
         // A dispute carries the evidence about it, far more than what a stranger may post.
-        .merge(
-            OpenApiRouter::default()
-                .routes(routes!(webhook::stripe))
-                .layer(DefaultBodyLimit::max(WEBHOOK_LIMIT)),
-        )
+        .routes(routes!(webhook::stripe).layer(DefaultBodyLimit::max(WEBHOOK_LIMIT)))
         // Not below /pagos, where a payment of any name may stand.
         .routes(routes!(conciliacion::list, conciliacion::conciliar))
         .routes(routes!(conciliacion::read))
