@@ -1,9 +1,8 @@
-//! Which local system is meant: its checkout, its ports, its state dir.
+//! Which local system is meant: its checkout, its state dir.
 
 use std::path::PathBuf;
 
 use local::layout::Layout;
-use local::ports::{DEFAULT_BASE, Ports};
 use local::ready::chain;
 use local::settings::Profile;
 use local::status::Status;
@@ -14,19 +13,11 @@ pub(crate) struct Local {
     /// The checkout [default: the one that the current folder is in]
     #[arg(long)]
     root: Option<PathBuf>,
-    /// First of its 100 ports
-    #[arg(long, env = "PORT_BASE", default_value_t = DEFAULT_BASE)]
-    port_base: u16,
 }
 
 // === impl Local ===
 
 impl Local {
-    /// Its ports.
-    pub(crate) fn ports(&self) -> Result<Ports, String> {
-        Ports::from_base(self.port_base).map_err(|error| error.to_string())
-    }
-
     /// The one that runs in the checkout, else the first that ever ran; none if there is no checkout or never was one.
     pub(crate) fn layout(&self) -> Result<Option<Layout>, String> {
         let root = match &self.root {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::error::{During, Result};
 use crate::layout::Layout;
-use crate::status::write_atomically;
+use crate::status::write_durably;
 
 /// The user that the operator is to the API server.
 pub const OPERATOR_USER: &str = "saga-operator";
@@ -53,12 +53,26 @@ pub fn tokens(layout: &Layout) -> Result<Tokens> {
 }
 
 fn token(file: &Path) -> Result<String> {
-    if !file.exists() {
+    // An empty one is no token: what a power cut left of a file.
+    let made = fs::metadata(file).is_ok_and(|file| file.len() > 0);
+    if !made {
         let random: [u8; 24] = rand::random();
         let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        write_atomically(file, text.as_bytes())?;
+        write_durably(file, text.as_bytes())?;
     }
     fs::read_to_string(file).during(format!("read {}", file.display()))
+}
+
+/// Holds the address that they were made for. Written last, so that a run that was cut short is done again.
+const MADE_FOR: &str = "server-url";
+
+/// Whether the certificates and the two kubeconfigs are there, and for this port.
+pub fn are_for(layout: &Layout, port: u16) -> bool {
+    fs::read_to_string(layout.credentials().join(MADE_FOR)).is_ok_and(|made_for| made_for == server_url(port))
+}
+
+fn server_url(port: u16) -> String {
+    format!("https://127.0.0.1:{port}")
 }
 
 /// Makes the certificates and the two kubeconfigs, unless that was done before for this port.
@@ -71,30 +85,28 @@ pub fn cluster(layout: &Layout, port: u16) -> Result<ServerFiles> {
         service_account_key: file("service-account.key"),
         service_account_public: file("service-account.pub"),
     };
-    let server = format!("https://127.0.0.1:{port}");
-    // Written last, so that a run that was cut short is done again.
-    let done = file("server-url");
-    if fs::read_to_string(&done).is_ok_and(|made_for| made_for == server) {
+    if are_for(layout, port) {
         return Ok(files);
     }
 
+    let server = server_url(port);
     let ca_key = KeyPair::generate()?;
     let mut ca = named("local CA");
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let ca_pem = ca.self_signed(&ca_key)?.pem();
     let issuer = Issuer::new(ca, ca_key);
-    write_atomically(&files.ca, ca_pem.as_bytes())?;
+    write_durably(&files.ca, ca_pem.as_bytes())?;
 
     let mut apiserver = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
     apiserver.distinguished_name.push(DnType::CommonName, "kube-apiserver");
     let (certificate, key) = signed(apiserver, ExtendedKeyUsagePurpose::ServerAuth, &issuer)?;
-    write_atomically(&files.certificate, certificate.as_bytes())?;
-    write_atomically(&files.key, key.as_bytes())?;
+    write_durably(&files.certificate, certificate.as_bytes())?;
+    write_durably(&files.key, key.as_bytes())?;
 
     let service_account = KeyPair::generate()?;
-    write_atomically(&files.service_account_key, service_account.serialize_pem().as_bytes())?;
-    write_atomically(
+    write_durably(&files.service_account_key, service_account.serialize_pem().as_bytes())?;
+    write_durably(
         &files.service_account_public,
         service_account.public_key_pem().as_bytes(),
     )?;
@@ -109,12 +121,12 @@ pub fn cluster(layout: &Layout, port: u16) -> Result<ServerFiles> {
     ];
     for (params, kubeconfig) in people {
         let (certificate, key) = signed(params, ExtendedKeyUsagePurpose::ClientAuth, &issuer)?;
-        write_atomically(
+        write_durably(
             &kubeconfig,
             kubeconfig_text(&server, &ca_pem, &certificate, &key).as_bytes(),
         )?;
     }
-    write_atomically(&done, server.as_bytes())?;
+    write_durably(&file(MADE_FOR), server.as_bytes())?;
     Ok(files)
 }
 
@@ -220,6 +232,16 @@ mod tests {
             kubeconfig,
             "the port is in it"
         );
+    }
+
+    #[test]
+    fn a_token_that_a_power_cut_left_empty_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        fs::write(&file, "").unwrap();
+        let made = token(&file).unwrap();
+        assert_eq!(made.len(), 48);
+        assert_eq!(token(&file).unwrap(), made);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use seedwork::contrato::App;
 use seedwork::{Dinero, IdCliente, IdCorrelacion, MedioPago, Moneda, Phase, SolicitudPago};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -119,13 +119,16 @@ impl World {
     }
 
     async fn seen(&self, id: &IdCorrelacion) -> Result<Option<Seen>> {
-        let Some(pago) = self.pago(id).await? else {
+        let query = "query($id: String!) { pago(idCorrelacion: $id) { fase terminado monto moneda } }";
+        let data = self.graphql(query, json!({ "id": id }), None).await?;
+        let pago = &data["pago"];
+        let Some(phase) = Phase::ALL.into_iter().find(|phase| pago["fase"] == phase.as_str()) else {
             return Ok(None);
         };
-        let phase = Phase::ALL.into_iter().find(|phase| phase.as_str() == pago.fase);
-        Ok(phase.map(|phase| Seen {
+        Ok(Some(Seen {
             phase,
-            ended: pago.terminado,
+            ended: pago["terminado"] == true,
+            importe: importe(&pago["monto"], &pago["moneda"])?,
         }))
     }
 

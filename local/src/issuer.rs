@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::error::{During, Result};
 use crate::layout::Layout;
-use crate::status::write_atomically;
+use crate::status::{write_atomically, write_durably};
 
 /// The `iss` of its tokens.
 pub const ISSUER: &str = "local";
@@ -46,7 +46,7 @@ impl Issuer {
     pub fn of(layout: &Layout) -> Result<Self> {
         let file = layout.token_key();
         if !file.exists() {
-            write_atomically(&file, KeyPair::generate()?.serialize_pem().as_bytes())?;
+            write_durably(&file, KeyPair::generate()?.serialize_pem().as_bytes())?;
         }
         let issuer = Self::read(layout)?;
         let published = json!({"keys": [issuer.public]});

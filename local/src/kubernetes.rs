@@ -32,7 +32,9 @@ const SERVED_PATIENCE: Duration = Duration::from_secs(15);
 /// A client of the local API server.
 pub async fn client(kubeconfig: &Path) -> Result<Client> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    // It is on this machine: a proxy that the environment names is not asked about it.
+    config.proxy_url = None;
     Client::try_from(config).during("make a Kubernetes client")
 }
 
@@ -149,4 +151,28 @@ fn role_binding(role: &str) -> Value {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": OPERATOR_USER}],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials;
+    use crate::layout::Layout;
+    use crate::settings::Profile;
+
+    #[tokio::test]
+    async fn no_proxy_stands_between_us_and_the_api_server_of_this_machine() {
+        // That it was installed before is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let checkout = tempfile::tempdir().unwrap();
+        let layout = Layout::new(checkout.path(), Profile::Up);
+        layout.create().unwrap();
+        credentials::cluster(&layout, 17003).unwrap();
+        let file = layout.admin_kubeconfig();
+        // As HTTPS_PROXY does, which one test cannot set for itself alone.
+        let mut kubeconfig: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        kubeconfig["clusters"][0]["cluster"]["proxy-url"] = json!("http://127.0.0.1:1");
+        fs::write(&file, kubeconfig.to_string()).unwrap();
+        client(&file).await.unwrap();
+    }
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{During, Error, Result};
 use crate::settings::Profile;
+use crate::status::Status;
 
 /// The paths of one local system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
+    profile: Profile,
     root: PathBuf,
     state: PathBuf,
 }
@@ -20,9 +22,20 @@ impl Layout {
     /// The paths of a profile in the checkout at `root`.
     pub fn new(root: &Path, profile: Profile) -> Self {
         Self {
+            profile,
             root: root.to_owned(),
             state: root.join(".local").join(profile.name()),
         }
+    }
+
+    /// The paths of the system that runs, the first of these.
+    pub fn running(root: &Path, profiles: &[Profile]) -> Result<Option<Self>> {
+        for layout in profiles.iter().map(|profile| Self::new(root, *profile)) {
+            if Status::of_running(layout.state())?.is_some() {
+                return Ok(Some(layout));
+            }
+        }
+        Ok(None)
     }
 
     /// The checkout that `start` is in.
@@ -32,6 +45,11 @@ impl Layout {
             .find(|folder| folder.join("dapr-components/local").is_dir() && folder.join("tools/build").is_file())
             .map(Path::to_owned)
             .ok_or_else(|| Error::advice(format!("{} is not in a checkout: run this from one", start.display())))
+    }
+
+    /// Whose they are.
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// The checkout.

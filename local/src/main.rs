@@ -9,7 +9,7 @@ use local::error::During;
 use local::issuer::Subject;
 use local::layout::Layout;
 use local::ports::{DEFAULT_BASE, Ports};
-use local::settings::{Auth, PoliticaNotificacion, Profile, SamplingRate, Settings};
+use local::settings::{Auth, Profile, SamplingRate, Settings};
 use local::{Error, Result, commands, ready, supervisor};
 
 /// Runs the whole system as processes of this machine: no Docker, no root.
@@ -17,7 +17,7 @@ use local::{Error, Result, commands, ready, supervisor};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Which local system. Without it: `demo` for demo, `up` for up, both for the others
+    /// Which local system. Without it: `demo` for demo, `up` for up, these and `test` for the others
     #[arg(long, global = true)]
     profile: Option<Profile>,
     /// The checkout [default: the one that the current folder is in]
@@ -80,18 +80,9 @@ struct Whose {
 
 #[derive(clap::Args)]
 struct Choices {
-    /// Only what is not ours: etcd, kube-apiserver, Redis, Jaeger
-    #[arg(long)]
-    infra: bool,
     /// etcd and kube-apiserver with the settings they come with, to compare
     #[arg(long)]
     stock_cluster: bool,
-    /// How long a finished payment stays in the cluster [default: 3600, demo 120]
-    #[arg(long)]
-    ttl_seconds: Option<u32>,
-    /// What a failed notification does to its payment [default: Continue, demo Compensate]
-    #[arg(long)]
-    politica_notificacion: Option<PoliticaNotificacion>,
     /// Which part of the traces that nobody decided about the sidecars keep, 0 to 1 [default: 1]
     #[arg(long)]
     sampling_rate: Option<SamplingRate>,
@@ -101,9 +92,6 @@ struct Choices {
     /// Log filter of our own binaries
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     log_filter: String,
-    /// Give up after this many seconds
-    #[arg(long, default_value_t = 180)]
-    timeout: u64,
 }
 
 fn main() -> ExitCode {
@@ -133,12 +121,12 @@ async fn run(cli: Cli) -> Result<()> {
     let profiles = profile.map_or_else(|| Profile::ALL.to_vec(), |profile| vec![profile]);
     match command {
         Command::Up(choices) => {
-            let (settings, patience) = chosen(profile.unwrap_or(Profile::Up), ports, choices);
-            commands::up(&root()?, settings, patience).await
+            let settings = chosen(profile.unwrap_or(Profile::Up), ports, choices);
+            commands::up(&root()?, settings).await
         }
         Command::Demo(choices) => {
-            let (settings, patience) = chosen(profile.unwrap_or(Profile::Demo), ports, choices);
-            commands::demo(&root()?, settings, patience).await
+            let settings = chosen(profile.unwrap_or(Profile::Demo), ports, choices);
+            commands::demo(&root()?, settings).await
         }
         Command::Judge => {
             let settings = Settings::of(profile.unwrap_or(Profile::Demo), ports);
@@ -179,29 +167,20 @@ fn checkout(named: Option<PathBuf>) -> Result<PathBuf> {
     }
 }
 
-fn chosen(profile: Profile, ports: Ports, choices: Choices) -> (Settings, Duration) {
+fn chosen(profile: Profile, ports: Ports, choices: Choices) -> Settings {
     let Choices {
-        infra,
         stock_cluster,
-        ttl_seconds,
-        politica_notificacion,
         sampling_rate,
         auth,
         log_filter,
-        timeout,
     } = choices;
     // Copied as they are; the services read them.
     let copy = |name: &str| std::env::var_os(name)?.into_string().ok();
-    let defaults = Settings::of(profile, ports).passing_on(copy);
-    let settings = Settings {
-        ttl_seconds: ttl_seconds.unwrap_or(defaults.ttl_seconds),
-        politica_notificacion: politica_notificacion.unwrap_or(defaults.politica_notificacion),
+    Settings {
         sampling_rate: sampling_rate.unwrap_or_default(),
         auth,
         log_filter,
-        infrastructure_only: infra,
         stock_cluster,
-        ..defaults
-    };
-    (settings, Duration::from_secs(timeout))
+        ..Settings::of(profile, ports).passing_on(copy)
+    }
 }

@@ -109,16 +109,16 @@ fn start_ticks(stat: &str) -> Option<u64> {
     }
 }
 
-/// The variable by which every part, and whatever it starts itself, is recognised.
+/// The variable by which a supervisor, every part, and whatever a part starts itself, are recognised.
 pub const MARK: &str = "LOCAL_PART";
 
-/// The value of [`MARK`] for a part.
+/// The value of [`MARK`] for a part, or for the supervisor.
 pub fn mark(state: &Path, part: &str) -> String {
     format!("{}:{part}", state.display())
 }
 
-/// Every process that a supervisor of this state dir started, with the name of its part: found by the mark in its
-/// environment, so also what a supervisor had no time to write down before it was killed.
+/// Every supervisor of this state dir and every process that one started, with the name of its part: found by the mark
+/// in its environment, so also what a supervisor had no time to write down before it was killed. The dir may be gone.
 pub fn marked(state: &Path) -> Vec<(String, Identity)> {
     let prefix = format!("{MARK}={}", mark(state, ""));
     all()

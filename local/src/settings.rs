@@ -25,7 +25,8 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Those that a command means that names none. A campaign and a bench end their own systems; else these must be named.
+    /// Those that a command means that names none. A campaign and a bench end their own systems; else these must be
+    /// named: `status` shows them and `down` says how.
     pub const ALL: [Self; 3] = [Self::Up, Self::Demo, Self::Test];
 
     /// Its name, which is also its folder.
@@ -39,6 +40,15 @@ impl Profile {
         }
     }
 
+    /// What a person types to start it on other ports.
+    pub fn moved(self, base: u16) -> String {
+        let variable = match self {
+            Self::Up | Self::Demo | Self::Campaign | Self::Bench => "PORT_BASE",
+            Self::Test => "TEST_PORT_BASE",
+        };
+        format!("{variable}={base} make {}", self.name())
+    }
+
     /// Whether it runs on ports of its own, so that it does not stand in the way of a system people work with.
     pub fn has_own_ports(self) -> bool {
         match self {
@@ -49,8 +59,7 @@ impl Profile {
 }
 
 /// What happens to a payment whose notification failed on every medium.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoliticaNotificacion {
     /// It is undone.
     Compensate,
@@ -137,11 +146,10 @@ pub struct Settings {
     pub auth: Auth,
     /// Log filter of our own binaries (`RUST_LOG`).
     pub log_filter: String,
-    /// Only the parts that are not ours: etcd, kube-apiserver, Redis, Jaeger.
-    pub infrastructure_only: bool,
     /// etcd and kube-apiserver as they come, without the settings that make them cheap here: to compare.
     pub stock_cluster: bool,
-    /// Variables of whoever starts the system that reach its services ([`PASSED_ON`]): a mail server, a gateway.
+    /// Variables of whoever starts the system that reach its services ([`PASSED_ON`]): a mail server, a gateway, when
+    /// clients are reminded.
     pub passed_on: PassedOn,
 }
 
@@ -164,7 +172,18 @@ impl fmt::Debug for PassedOn {
 
 /// The application and the variables that reach it from whoever starts the system. Everything else does not: what
 /// happens to be set in a shell must change nothing.
-pub const PASSED_ON: [(App, &[&str]); 2] = [
+pub const PASSED_ON: [(App, &[&str]); 3] = [
+    (
+        App::GestionClientes,
+        &[
+            "RECORDATORIO_DIAS_ANTES",
+            "RECORDATORIO_DIAS_DESPUES",
+            "RECORDATORIO_CADA",
+            "REINTENTOS",
+            "REINTENTO_DIAS",
+            "REINTENTO_CADA",
+        ],
+    ),
     (
         App::Notificaciones,
         &["SMTP_URL", "SMTP_USER", "SMTP_PASSWORD", "SMTP_TIMEOUT_MS", "REMITENTE"],
@@ -208,7 +227,6 @@ impl Settings {
             sampling_rate: SamplingRate::default(),
             auth: Auth::None,
             log_filter: "info".to_owned(),
-            infrastructure_only: false,
             stock_cluster: false,
             passed_on: PassedOn::default(),
         }

@@ -77,7 +77,12 @@ impl Status {
 
     /// What it wrote, while that supervisor lives.
     pub fn of_running(state: &Path) -> Result<Option<Self>> {
-        Ok(Self::read(state)?.filter(|status| status.supervisor.alive()))
+        match Self::read(state) {
+            Ok(status) => Ok(status.filter(|status| status.supervisor.alive())),
+            // Empty after a power cut, or of another version: as good as none. What runs is found by its mark.
+            Err(Error::Json { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Replaces the file as one step, so that no reader sees half of it.
@@ -95,6 +100,12 @@ impl Status {
     /// Whether every part is ready.
     pub fn all_ready(&self) -> bool {
         self.parts.iter().all(|part| part.state == State::Ready)
+    }
+
+    /// Whether it is being stopped.
+    pub fn stops(&self) -> bool {
+        let mut parts = self.parts.iter();
+        parts.any(|part| matches!(part.state, State::Stopping | State::Stopped))
     }
 }
 
@@ -116,6 +127,15 @@ impl State {
 
 /// Writes a file that only its owner may read, in one step.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
+    replace(file, content, false)
+}
+
+/// The same for what is made once: a power cut does not leave it empty.
+pub fn write_durably(file: &Path, content: &[u8]) -> Result<()> {
+    replace(file, content, true)
+}
+
+fn replace(file: &Path, content: &[u8], durably: bool) -> Result<()> {
     let partial = file.with_extension("partial");
     let write = || -> std::io::Result<()> {
         let mut options = fs::OpenOptions::new();
@@ -126,6 +146,9 @@ pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
             .mode(0o600)
             .open(&partial)?;
         handle.write_all(content)?;
+        if durably {
+            handle.sync_all()?;
+        }
         fs::rename(&partial, file)
     };
     write().during(format!("write {}", file.display()))

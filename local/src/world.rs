@@ -21,6 +21,9 @@ use crate::wait::until;
 
 pub use self::counts::ApiRequest;
 
+/// The password of every client that is made here: it may stand nowhere.
+pub const CONTRASENA: &str = "clave-de-prueba";
+
 /// The running system.
 #[derive(Clone)]
 pub struct World {
@@ -182,7 +185,7 @@ impl World {
 
     /// Makes a client and answers its id. The same key gives the same client.
     pub async fn cliente(&self, nombre: &str, correo: &str, key: &str) -> Result<IdCliente> {
-        let body = json!({"nombre": nombre, "apellidos": "Pérez", "correo": correo, "contrasena": "clave-de-prueba"});
+        let body = json!({"nombre": nombre, "apellidos": "Pérez", "correo": correo, "contrasena": CONTRASENA});
         let (status, answer) = self
             .post(&self.url(App::GestionClientes, "/clientes/cliente"), &body, Some(key))
             .await?;

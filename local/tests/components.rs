@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use local::ports::Ports;
 use local::process::{Identity, marked};
 use local::settings::{Profile, Settings};
 use local::status::Status;
+use local::supervisor;
 use local::tools::Tools;
 use local::wait::until;
 use nix::sys::signal::Signal;
@@ -82,9 +83,7 @@ impl System {
 
         let state = context.layout.state();
         parts::write(&context, &list).unwrap();
-        let supervisor = Command::new(env!("CARGO_BIN_EXE_local"))
-            .args(["supervise", "--state"])
-            .arg(state)
+        let supervisor = supervisor::command(Path::new(env!("CARGO_BIN_EXE_local")), state)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();

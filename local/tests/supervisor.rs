@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use local::layout::{self, Layout};
 use local::part::{Need, Part};
-use local::process::{Identity, marked};
+use local::process::{Identity, mark, marked};
 use local::settings::Profile;
 use local::status::{State, Status};
+use local::supervisor;
 use local::wait::until;
 use nix::sys::signal::Signal;
 
@@ -26,8 +27,12 @@ struct System {
 
 impl System {
     async fn start(parts: &[Part]) -> Self {
+        Self::start_as(Profile::Up, parts).await
+    }
+
+    async fn start_as(profile: Profile, parts: &[Part]) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let layout = Layout::new(root.path(), Profile::Up);
+        let layout = Layout::new(root.path(), profile);
         layout.create().unwrap();
         let state = layout.state().to_owned();
         fs::write(layout::parts_file(&state), serde_json::to_vec(parts).unwrap()).unwrap();
@@ -52,11 +57,11 @@ impl System {
         self.status_when("all to be ready", Status::all_ready).await
     }
 
-    fn local(&self, command: &str) -> std::process::Output {
+    fn local(&self, words: &str) -> std::process::Output {
         Command::new(env!("CARGO_BIN_EXE_local"))
             .arg("--root")
             .arg(self.root.path())
-            .arg(command)
+            .args(words.split(' '))
             .output()
             .unwrap()
     }
@@ -73,13 +78,8 @@ impl Drop for System {
 }
 
 fn supervise(state: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
-    command
-        .arg("supervise")
-        .arg("--state")
-        .arg(state)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let mut command = supervisor::command(Path::new(env!("CARGO_BIN_EXE_local")), state);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
@@ -169,20 +169,66 @@ async fn down_stops_dependents_first_and_nothing_that_is_not_its_own() {
 
 #[tokio::test]
 async fn what_a_killed_supervisor_left_behind_is_ended_by_the_next_down_written_down_or_not() {
-    for written_down in [true, false] {
+    // As they wrote it down; not at all; and as a power cut leaves it.
+    let damages: [fn(&Path); 3] = [
+        |_| (),
+        |file| fs::remove_file(file).unwrap(),
+        |file| fs::write(file, "{").unwrap(),
+    ];
+    for damage in damages {
         let mut system = System::start(&chain()).await;
         let left = processes(&system.all_ready().await);
         system.supervisor.kill().unwrap();
         system.supervisor.wait().unwrap();
         assert!(left.iter().all(Identity::alive));
-        if !written_down {
-            fs::remove_file(layout::status_file(&system.state)).unwrap();
-        }
+        damage(&layout::status_file(&system.state));
         let down = system.local("down");
         assert!(down.status.success(), "{down:?}");
         gone(&left).await;
         assert!(marked(&system.state).is_empty(), "nor what they started themselves");
     }
+}
+
+#[tokio::test]
+async fn a_supervisor_whose_state_dir_was_removed_is_found_and_ended_with_its_parts() {
+    let mut system = System::start(&chain()).await;
+    let parts = processes(&system.all_ready().await);
+    fs::remove_dir_all(&system.state).unwrap();
+    let down = system.local("down");
+    assert!(down.status.success(), "{down:?}");
+    assert!(
+        system.supervisor.try_wait().unwrap().is_some(),
+        "it would start its parts again"
+    );
+    gone(&parts).await;
+    assert!(marked(&system.state).is_empty());
+}
+
+#[tokio::test]
+async fn a_campaigns_system_is_shown_and_named_and_left_alone_by_who_does_not_name_it() {
+    let system = System::start_as(Profile::Campaign, &chain()).await;
+    let parts = processes(&system.all_ready().await);
+    let says = |words: &str| {
+        let output = system.local(words);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(says("status").contains("the `campaign` system"));
+    let how = "down --profile campaign`";
+    for words in ["down", "reset"] {
+        let said = says(words);
+        assert!(
+            said.contains("the `campaign` system runs too") && said.contains(how),
+            "{said}"
+        );
+        assert!(parts.iter().all(Identity::alive) && system.state.exists());
+    }
+    says("down --profile campaign");
+    gone(&parts).await;
+    assert!(!says("down").contains("campaign"));
+    // Only what it left behind is there.
+    says("reset");
+    assert!(!system.state.exists());
 }
 
 #[tokio::test]
@@ -236,6 +282,8 @@ async fn nothing_of_the_callers_environment_reaches_a_part() {
     })
     .await
     .unwrap();
+    let own_mark = format!("LOCAL_PART={}", mark(&system.state, "dump"));
+    assert!(text.lines().any(|line| line == own_mark), "{text}");
     let shells_own = ["PWD", "_", "SHLVL", "OLDPWD"];
     let names: Vec<_> = text
         .lines()

@@ -11,7 +11,7 @@ use seedwork_runtime::Secret;
 use serde_json::Value;
 
 use self::list::Filter;
-use self::replay::Replayed;
+use self::replay::{Outcome, Tally};
 use crate::Verdict;
 use crate::system::Local;
 
@@ -39,14 +39,14 @@ enum Command {
         /// idCorrelacion, or the resource's name
         payment: String,
     },
-    /// Ask the engine whether it can reach what is recorded; exit with 1 where it cannot
+    /// Ask the engine whether it can reach what is recorded; exit with 1 where it cannot, not where nobody knows
     Replay {
         /// idCorrelacion, or the resource's name [default: every payment]
         payments: Vec<String>,
     },
 }
 
-/// Does what was asked; unwell when a replay ends elsewhere.
+/// Does what was asked; unwell when a payment did not end as the engine ends it.
 pub(crate) async fn run(choices: Choices) -> Result<Verdict, String> {
     let Choices {
         database_url,
@@ -69,18 +69,19 @@ pub(crate) async fn run(choices: Choices) -> Result<Verdict, String> {
         }
         Command::Replay { payments } if payments.is_empty() => replay_all(&archive).await,
         Command::Replay { payments } => {
-            let mut well = true;
+            let mut tally = Tally::default();
             for payment in payments {
-                let replayed = replay::replay(&row(&archive, &payment).await?);
-                well &= replayed.is_same();
+                let replayed = replay::replay(&row(&archive, &payment).await?, story::MOST);
+                tally.count(replayed.outcome);
                 say(replayed.in_full());
             }
-            Ok(if well { Verdict::Well } else { Verdict::Unwell })
+            Ok(tally.verdict())
         }
     }
 }
 
-/// The SQLite file of the local system. Read only, so that looking never makes one.
+/// The SQLite file of the local system, which is named on stderr: where none runs it is the first that ever did. Read
+/// only, so that looking never makes one.
 fn local_url(system: &Local) -> Result<Secret, String> {
     let none = || {
         "which archive? There is no local system here: name the operator's database with --database-url or \
@@ -89,6 +90,7 @@ fn local_url(system: &Local) -> Result<Secret, String> {
     };
     let file = system.layout()?.ok_or_else(none)?.data().join("operator.db");
     if file.is_file() {
+        eprintln!("archive: {}", file.display());
         Ok(Secret::from(format!("sqlite://{}?mode=ro", file.display())))
     } else {
         Err(format!("there is no archive at {}: `make up` makes it", file.display()))
@@ -122,22 +124,17 @@ async fn rows(
 }
 
 async fn replay_all(archive: &Archive) -> Result<Verdict, String> {
-    let (mut same, mut differing) = (0_u64, 0_u64);
+    let mut tally = Tally::default();
     rows(archive, "", |row| {
-        let replayed: Replayed = replay::replay(&row);
-        if replayed.is_same() {
-            same += 1;
-        } else {
-            differing += 1;
+        let replayed = replay::replay(&row, story::MOST);
+        tally.count(replayed.outcome);
+        if replayed.outcome != Outcome::Same {
             say(replayed.in_full());
         }
         std::ops::ControlFlow::Continue(())
     })
     .await
     .map_err(|fault| fault.chain())?;
-    say(format!(
-        "{same} payments end as the engine ends them, {differing} do not. {}",
-        replay::CHECKED
-    ));
-    Ok(if differing == 0 { Verdict::Well } else { Verdict::Unwell })
+    say(tally.summary());
+    Ok(tally.verdict())
 }

@@ -4,7 +4,8 @@
 //! is there any sequence of answers, deadlines and people's words under which the engine writes exactly this value, in
 //! exactly as many transitions? Reasons that a later write replaced are not kept anywhere; stand-ins take their place.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use saga::{Applied, CauseKind, Controls, Memory, Next, Saga, apply, chargeback, next};
@@ -12,7 +13,7 @@ use seedwork::contrato::Respuesta;
 use seedwork::{Action, IdCorrelacion, Outcome, Reason, Step};
 
 /// Values that are looked at before a story counts as too long to be told.
-const MOST: usize = 200_000;
+pub(super) const MOST: usize = 200_000;
 
 /// The outstanding command was published, and its time is up, however long it is.
 const OUT_OF_TIME: Memory = Memory {
@@ -40,33 +41,35 @@ pub(super) enum Story {
 }
 
 struct Node {
-    saga: Saga,
+    /// Shared with the set of what is known: there may be very many.
+    saga: Rc<Saga>,
     before: Option<(usize, String)>,
 }
 
-/// Looks for a story that ends in `recorded`.
-pub(super) fn find(id: &IdCorrelacion, recorded: &Saga) -> Story {
-    let start = Saga::start(recorded.politica.clone());
-    let mut known = HashMap::from([(start.clone(), 0)]);
+/// Looks for a story that ends in `recorded`, at no more values than about `most`.
+pub(super) fn find(id: &IdCorrelacion, recorded: &Saga, most: usize) -> Story {
+    let start = Rc::new(Saga::start(recorded.politica.clone()));
+    let mut known = HashSet::from([Rc::clone(&start)]);
     let mut nodes = vec![Node {
         saga: start,
         before: None,
     }];
     let mut position = 0;
     while let Some(Node { saga, .. }) = nodes.get(position) {
-        if saga == recorded {
+        if **saga == *recorded {
             return Story::Told(told(&nodes, position));
         }
-        if nodes.len() > MOST {
+        if nodes.len() > most {
             return Story::TooLong;
         }
         if saga.secuencia < recorded.secuencia {
             for (event, saga) in events(id, saga, recorded) {
                 // A cause is never taken back, so with another one than the recorded there is no way there.
-                if saga.cause.is_some() && saga.cause != recorded.cause || known.contains_key(&saga) {
+                if saga.cause.is_some() && saga.cause != recorded.cause || known.contains(&saga) {
                     continue;
                 }
-                known.insert(saga.clone(), nodes.len());
+                let saga = Rc::new(saga);
+                known.insert(Rc::clone(&saga));
                 nodes.push(Node {
                     saga,
                     before: Some((position, event)),
@@ -80,7 +83,9 @@ pub(super) fn find(id: &IdCorrelacion, recorded: &Saga) -> Story {
         // Of two that are as near, one that has ended, since the recorded one should have.
         (differences, !node.saga.ended())
     });
-    Story::None(Box::new(nearest.map_or_else(|| recorded.clone(), |node| node.saga)))
+    Story::None(Box::new(
+        nearest.map_or_else(|| recorded.clone(), |node| Saga::clone(&node.saga)),
+    ))
 }
 
 fn told(nodes: &[Node], end: usize) -> Vec<String> {

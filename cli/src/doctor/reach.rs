@@ -1,14 +1,15 @@
 //! The ways to the sidecars.
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
 use local::layout::Layout;
-use local::ports::Ports;
+use local::part::{Part, read_parts};
 use seedwork::App;
 use seedwork_runtime::fitness::Metadata;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -22,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum Place {
     /// Processes of this machine.
     Here {
-        /// Where they listen.
-        ports: Ports,
+        /// Where each application listens.
+        ports: BTreeMap<App, Listening>,
         /// What opens their sidecars.
         token: String,
         /// Which one it is.
@@ -34,6 +35,13 @@ pub(crate) enum Place {
         /// The namespace.
         namespace: String,
     },
+}
+
+/// Where an application of this machine listens, and its sidecar's HTTP API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listening {
+    app: u16,
+    sidecar: u16,
 }
 
 /// What came of asking.
@@ -57,7 +65,7 @@ impl Place {
             return Ok(Self::Cluster { namespace });
         }
         match system.layout()? {
-            Some(layout) => Self::here(&layout, system.ports()?),
+            Some(layout) => Self::here(&layout),
             None if local => Err("there is no local system in this checkout: `make up` starts one".to_owned()),
             None => Err("there is no local system here; `make up` starts one, \
                          `pagos doctor --namespace pagos` asks the cluster of the current kube context"
@@ -65,7 +73,14 @@ impl Place {
         }
     }
 
-    fn here(layout: &Layout, ports: Ports) -> Result<Self, String> {
+    fn here(layout: &Layout) -> Result<Self, String> {
+        // The list that its supervisor was given, so nobody has to say again which ports they are.
+        let parts = read_parts(layout.state())
+            .map_err(|error| format!("{}; `make up` makes it", local::ready::chain(&error)))?;
+        let ports = App::ALL
+            .into_iter()
+            .map(|app| Listening::of(app, &parts).map(|listening| (app, listening)));
+        let ports = ports.collect::<Result<BTreeMap<_, _>, String>>()?;
         let file = layout.credentials().join("dapr-api-token");
         let token = std::fs::read_to_string(&file)
             .map_err(|error| format!("{}: {error}; `make up` makes it", file.display()))?;
@@ -85,7 +100,7 @@ impl Place {
     /// Where an application listens for its sidecar.
     pub(crate) fn app_port(&self, app: App) -> u16 {
         match self {
-            Self::Here { ports, .. } => ports.app(app),
+            Self::Here { ports, .. } => ports[&app].app,
             // As the chart has them (`pagos.apps`).
             Self::Cluster { .. } => match app {
                 App::Operator => 8080,
@@ -100,9 +115,7 @@ impl Place {
     /// What to do about a sidecar that does not answer.
     pub(crate) fn remedy(&self, app: App) -> String {
         match self {
-            Self::Here { .. } => {
-                format!("`make status` shows whether it runs and on which PORT_BASE, `make logs S=daprd-{app}` why not")
-            }
+            Self::Here { .. } => format!("`make status` shows whether it runs, `make logs S=daprd-{app}` why not"),
             Self::Cluster { namespace } => format!(
                 "kubectl -n {namespace} get pods -l app.kubernetes.io/name={app}; docs/operate.md, \"A pod is not ready\""
             ),
@@ -113,7 +126,7 @@ impl Place {
     pub(crate) async fn ask(&self, app: App) -> Answer {
         match self {
             Self::Here { ports, token, profile } => {
-                let port = ports.sidecar(app).http;
+                let port = ports[&app].sidecar;
                 let (metadata, healthy) = sidecar(port, token).await;
                 Answer {
                     at: format!("{profile}, port {port}"),
@@ -124,6 +137,23 @@ impl Place {
             }
             Self::Cluster { namespace } => in_cluster(namespace, app).await,
         }
+    }
+}
+
+// === impl Listening ===
+
+impl Listening {
+    fn of(app: App, parts: &[Part]) -> Result<Self, String> {
+        let port = |name: &str| {
+            let part = parts.iter().find(|part| part.name == name);
+            // The first is the one to tell people; of a sidecar, that of its HTTP API.
+            let port = part.and_then(|part| part.ports.first().copied());
+            port.ok_or_else(|| format!("{name} is no part of the local system as it was started; `make up` starts all"))
+        };
+        Ok(Self {
+            app: port(app.id())?,
+            sidecar: port(&format!("daprd-{app}"))?,
+        })
     }
 }
 
@@ -150,17 +180,18 @@ async fn sidecar(port: u16, token: &str) -> (Result<Metadata, String>, Result<()
 }
 
 async fn in_cluster(namespace: &str, app: App) -> Answer {
-    let unanswered = |at: String, why: String| Answer {
+    let unanswered = |at: String, why: String, more: Vec<Finding>| Answer {
         at,
         metadata: Err(why),
         healthy: Ok(()),
-        more: Vec::new(),
+        more,
     };
     let at = format!("namespace {namespace}");
-    let Pod { name, ready } = match pod(namespace, app).await {
-        Ok(pod) => pod,
-        Err(why) => return unanswered(at, why),
+    let (Pod { name, ready }, others) = match pods(namespace, app).await {
+        Ok(found) => found,
+        Err(why) => return unanswered(at, why, Vec::new()),
     };
+    let mut more: Vec<Finding> = others.iter().map(|other| other.finding(namespace)).collect();
     let at = format!("{at}, pod {name}");
     let asked = async {
         let token = token(namespace, app).await?;
@@ -170,32 +201,39 @@ async fn in_cluster(namespace: &str, app: App) -> Answer {
         Ok(answers)
     };
     match asked.await {
-        Err(why) => unanswered(at, why),
+        Err(why) => unanswered(at, why, more),
         Ok((metadata, healthy)) => {
-            let more = (!ready).then(|| {
-                Finding::unfit(
+            if !ready {
+                more.push(Finding::unfit(
                     "pod",
                     "no pod of it is ready; this one runs",
                     format!("kubectl -n {namespace} describe pod {name}; what follows may be why"),
-                )
-            });
+                ));
+            }
             Answer {
                 at,
                 metadata,
                 healthy,
-                more: more.into_iter().collect(),
+                more,
             }
         }
     }
 }
 
+/// The pod that is asked.
 struct Pod {
     name: String,
     ready: bool,
 }
 
-/// A ready pod, else one that runs: an application whose components are unfit is not ready.
-async fn pod(namespace: &str, app: App) -> Result<Pod, String> {
+/// Another one, which is not ready.
+struct Unready {
+    name: String,
+    phase: String,
+}
+
+/// The pod to ask, and those beside it that are not ready.
+async fn pods(namespace: &str, app: App) -> Result<(Pod, Vec<Unready>), String> {
     let labels = format!("app.kubernetes.io/name={app},app.kubernetes.io/part-of=pagos");
     let text = kubectl(&[
         "--namespace",
@@ -212,19 +250,44 @@ async fn pod(namespace: &str, app: App) -> Result<Pod, String> {
     choose(&list).ok_or_else(|| format!("no pod of {app} runs in namespace {namespace}"))
 }
 
-fn choose(list: &Value) -> Option<Pod> {
-    let running = |pod: &&Value| pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null();
-    let pods = list["items"].as_array()?.iter().filter(running);
-    let pods = pods.filter_map(|pod| {
-        let conditions = pod["status"]["conditions"].as_array();
-        let ready = conditions
-            .into_iter()
-            .flatten()
-            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-        let name = pod["metadata"]["name"].as_str()?.to_owned();
-        Some(Pod { name, ready })
-    });
-    pods.max_by_key(|pod| pod.ready)
+/// A ready pod, else one that runs: an application whose components are unfit is not ready. While a rollout is stuck the
+/// old pod is ready, so what else should be and is not is told, too. Pods that leave or have done their work are neither.
+fn choose(list: &Value) -> Option<(Pod, Vec<Unready>)> {
+    let phase = |pod: &Value| pod["status"]["phase"].as_str().unwrap_or("Unknown").to_owned();
+    let is_to_be = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null() && phase(pod) != "Succeeded";
+    let mut pods: Vec<(Pod, String)> = list["items"]
+        .as_array()?
+        .iter()
+        .filter(is_to_be)
+        .filter_map(|pod| {
+            let conditions = pod["status"]["conditions"].as_array();
+            let ready = conditions
+                .into_iter()
+                .flatten()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+            let name = pod["metadata"]["name"].as_str()?.to_owned();
+            Some((Pod { name, ready }, phase(pod)))
+        })
+        .collect();
+    let running = pods.iter().enumerate().filter(|(_, (_, phase))| phase == "Running");
+    let (index, _) = running.max_by_key(|(_, (pod, _))| pod.ready)?;
+    let (asked, _) = pods.remove(index);
+    let others = pods.into_iter().filter(|(pod, _)| !pod.ready);
+    let others = others.map(|(Pod { name, .. }, phase)| Unready { name, phase });
+    Some((asked, others.collect()))
+}
+
+// === impl Unready ===
+
+impl Unready {
+    fn finding(&self, namespace: &str) -> Finding {
+        let Self { name, phase } = self;
+        Finding::warning(
+            "pod",
+            format!("{name} is not ready ({phase}); another one was asked"),
+            format!("kubectl -n {namespace} describe pod {name}"),
+        )
+    }
 }
 
 /// What opens an application's sidecar.
@@ -245,29 +308,58 @@ async fn kubectl(words: &[&str]) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    // The last line is the error; those before it repeat how it was found out.
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("kubectl: {}", said.trim().lines().last().unwrap_or_default()))
+    Err(format!("kubectl: {}", last_line(&output.stderr)))
+}
+
+/// Of what kubectl says: it is the error, and those before it repeat how it was found out.
+fn last_line(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    said.trim().lines().last().unwrap_or_default().to_owned()
 }
 
 /// A way to a pod's sidecar, open until it is dropped, and the local port of it.
 async fn forward(namespace: &str, pod: &str) -> Result<(Child, u16), String> {
-    let mut child = Command::new("kubectl")
+    let mut kubectl = Command::new("kubectl");
+    kubectl
         .args(["--namespace", namespace, "port-forward", "--address", "127.0.0.1"])
-        .args([&format!("pod/{pod}"), ":3500"])
+        .args([&format!("pod/{pod}"), ":3500"]);
+    let up = come_up(&mut kubectl).await;
+    up.map_err(|why| format!("kubectl port-forward to pod {pod} does not come up: {why}"))
+}
+
+/// Starts a port-forward, and waits until it says where it listens; else the error is what it said.
+async fn come_up(kubectl: &mut Command) -> Result<(Child, u16), String> {
+    let mut child = kubectl
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("kubectl cannot be run; is it on the PATH? {error}"))?;
-    let lines = child.stdout.take().ok_or("kubectl port-forward has no output")?;
+    let lines = child.stdout.take().ok_or("it has no output")?;
     let mut lines = BufReader::new(lines).lines();
     let first = timeout(PATIENCE, lines.next_line()).await;
     let line = first.ok().and_then(Result::ok).flatten().unwrap_or_default();
-    let port = forwarded(&line).ok_or_else(|| format!("kubectl port-forward to pod {pod} does not come up: {line}"))?;
-    // It says a line for each connection, and would end if nobody read it. The task ends with kubectl.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    let Some(port) = forwarded(&line) else {
+        // It has ended, or nobody waits for it any longer. That it cannot be killed is as good.
+        let _ = child.start_kill();
+        let rest = timeout(PATIENCE, child.wait_with_output()).await;
+        let rest = rest.ok().and_then(Result::ok).map(|output| last_line(&output.stderr));
+        let said = [rest.unwrap_or_default(), line];
+        return Err(said
+            .into_iter()
+            .find(|text| !text.is_empty())
+            .unwrap_or_else(|| "it says nothing".to_owned()));
+    };
+    // It says a line for each connection, and would end if nobody read it. The tasks end with kubectl.
+    tokio::spawn(drain(lines.into_inner()));
+    if let Some(errors) = child.stderr.take() {
+        tokio::spawn(drain(errors));
+    }
     Ok((child, port))
+}
+
+async fn drain(mut output: impl AsyncRead + Unpin) {
+    let _ = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
 }
 
 /// The port in `Forwarding from 127.0.0.1:40123 -> 3500`.
@@ -278,6 +370,15 @@ fn forwarded(line: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use local::credentials::{ServerFiles, Tokens};
+    use local::layout::parts_file;
+    use local::part::to_json;
+    use local::parts;
+    use local::ports::Ports;
+    use local::settings::{Profile, Settings};
+    use local::tools::Tools;
     use serde_json::json;
 
     use super::*;
@@ -294,14 +395,109 @@ mod tests {
             json!({"metadata": {"name": name},
                    "status": {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}})
         };
-        let chosen = |pods: Vec<Value>| choose(&json!({"items": pods})).map(|pod| (pod.name, pod.ready));
+        // The one that is asked, whether it is ready, and the others that are not.
+        let chosen = |pods: &[&Value]| {
+            choose(&json!({"items": pods})).map(|(pod, others)| {
+                let others: Vec<String> = others.into_iter().map(|other| other.name).collect();
+                (pod.name, pod.ready, others.join(" "))
+            })
+        };
+        let found = |name: &str, ready, others: &str| Some((name.to_owned(), ready, others.to_owned()));
         let mut leaving = pod("leaving", "Running", "True");
         leaving["metadata"]["deletionTimestamp"] = json!("2026-11-24T18:00:00Z");
         let (runs, ready) = (pod("runs", "Running", "False"), pod("ready", "Running", "True"));
-        let pending = pod("pending", "Pending", "False");
-        let all = vec![leaving.clone(), ready, runs.clone(), pending.clone()];
-        assert_eq!(chosen(all), Some(("ready".to_owned(), true)));
-        assert_eq!(chosen(vec![pending.clone(), runs]), Some(("runs".to_owned(), false)));
-        assert_eq!(chosen(vec![pending, leaving]), None);
+        let (pending, job) = (pod("pending", "Pending", "False"), pod("job", "Succeeded", "False"));
+        let all = [&leaving, &ready, &ready, &job];
+        assert_eq!(chosen(&all), found("ready", true, ""));
+        // A rollout that is stuck.
+        assert_eq!(chosen(&[&ready, &pending]), found("ready", true, "pending"));
+        assert_eq!(chosen(&[&runs, &ready]), found("ready", true, "runs"));
+        assert_eq!(chosen(&[&pending, &runs]), found("runs", false, "pending"));
+        assert_eq!(chosen(&[&pending, &leaving, &job]), None);
+    }
+
+    #[test]
+    fn a_pod_that_is_not_ready_beside_the_one_that_is_asked_is_to_be_known() {
+        let other = Unready {
+            name: "bff-1".to_owned(),
+            phase: "Pending".to_owned(),
+        };
+        let expected = Finding::warning(
+            "pod",
+            "bff-1 is not ready (Pending); another one was asked",
+            "kubectl -n pagos describe pod bff-1",
+        );
+        assert_eq!(other.finding("pagos"), expected);
+    }
+
+    #[tokio::test]
+    async fn a_port_forward_that_does_not_come_up_says_why() {
+        let run = async |script: &str| {
+            come_up(Command::new("sh").args(["-c", script]))
+                .await
+                .map(|(_, port)| port)
+        };
+        let refused = "echo 'how it was found out' >&2; echo 'error: pod is not running' >&2; exit 1";
+        assert_eq!(run(refused).await, Err("error: pod is not running".to_owned()));
+        assert_eq!(run("echo what; exec sleep 60").await, Err("what".to_owned()));
+        assert_eq!(run("exit 1").await, Err("it says nothing".to_owned()));
+        let up = "echo 'Forwarding from 127.0.0.1:40123 -> 3500'; exec sleep 60";
+        assert_eq!(run(up).await, Ok(40123));
+    }
+
+    #[test]
+    fn the_ports_are_those_that_the_system_was_started_with() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path(), Profile::Up);
+        layout.create().unwrap();
+        std::fs::write(layout.credentials().join("dapr-api-token"), "t\n").unwrap();
+        let write = |parts: &[Part]| std::fs::write(parts_file(layout.state()), to_json(parts).unwrap()).unwrap();
+        let parts = parts::all(&context(&layout, 18000));
+        write(&parts);
+        let Ok(Place::Here { ports, .. }) = Place::here(&layout) else {
+            panic!("there is a system");
+        };
+        for app in App::ALL {
+            let base = Ports::from_base(18000).unwrap();
+            let expected = Listening {
+                app: base.app(app),
+                sidecar: base.sidecar(app).http,
+            };
+            assert_eq!(ports[&app], expected, "{app}");
+        }
+        // A list without our services.
+        write(&parts[..4]);
+        let why = Place::here(&layout).err().unwrap();
+        assert!(why.starts_with("operator is no part of the local system"), "{why}");
+    }
+
+    /// A system as `local` would start it.
+    fn context(layout: &Layout, base: u16) -> parts::Context {
+        let file = |name: &str| PathBuf::from(name);
+        parts::Context {
+            settings: Settings::of(Profile::Up, Ports::from_base(base).unwrap()),
+            layout: layout.clone(),
+            tools: Tools {
+                etcd: file("etcd"),
+                kube_apiserver: file("kube-apiserver"),
+                jaeger: file("jaeger"),
+                daprd: file("daprd"),
+                redis: file("redis-server"),
+            },
+            ours: file("target"),
+            tokens: Tokens {
+                dapr_api: "d".to_owned(),
+                app_api: "a".to_owned(),
+                redis: "r".to_owned(),
+            },
+            server: ServerFiles {
+                ca: file("ca.crt"),
+                certificate: file("apiserver.crt"),
+                key: file("apiserver.key"),
+                service_account_key: file("service-account.key"),
+                service_account_public: file("service-account.pub"),
+            },
+            manifests: Vec::new(),
+        }
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures::future::join_all;
 use nix::sys::signal::Signal;
 
+use super::{others, typed};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::out::say;
 use crate::process::{self, Identity};
 use crate::settings::Profile;
 use crate::status::{State, Status};
-use crate::supervisor::GRACE;
+use crate::supervisor::{self, GRACE};
 use crate::wait::until;
 
 /// How long the supervisor may take: a few layers of parts, each with its grace.
@@ -29,7 +30,21 @@ pub async fn down(root: &Path, profiles: &[Profile]) -> Result<()> {
     } else {
         "nothing is running"
     });
+    for other in others(profiles) {
+        if runs(Layout::new(root, other).state())? {
+            say(format!(
+                "the `{}` system runs too: {} stops it",
+                other.name(),
+                typed(other, "down")
+            ));
+        }
+    }
     Ok(())
+}
+
+/// Whether any process of this system runs.
+pub(super) fn runs(state: &Path) -> Result<bool> {
+    Ok(Status::of_running(state)?.is_some() || !left_behind(state).is_empty())
 }
 
 /// Whether anything ran.
@@ -62,27 +77,31 @@ pub(super) async fn stop(state: &Path) -> Result<bool> {
         }
     })
     .await
-    .map_err(|late| {
-        Error::advice(format!(
-            "{late}\nrun `make down` again, or end process {}",
-            supervisor.pid
-        ))
-    })?;
+    .map_err(|late| Error::advice(format!("{late}\nstop it again, or end process {}", supervisor.pid)))?;
     reap(state).await;
     Ok(true)
 }
 
-/// Ends what a supervisor that was killed left behind, and says so. Answers how many processes that were.
+/// Ends what a supervisor that was killed left behind, or one whose `status.json` is gone, and says so. Answers how
+/// many processes that were.
 pub(super) async fn reap(state: &Path) -> usize {
     let left = left_behind(state);
-    join_all(left.iter().map(|(part, process)| end(part, process)))
-        .await
-        .len()
+    // A supervisor first: it would start again what is ended here, and it stops its own parts, layer by layer.
+    for (part, process) in left.iter().filter(|(part, _)| part == supervisor::NAME) {
+        end(part, process, PATIENCE).await;
+    }
+    let still = left_behind(state);
+    join_all(still.iter().map(|(part, process)| end(part, process, GRACE))).await;
+    left.len()
 }
 
-/// What still runs of a supervisor that is gone. Known twice over: by id and start time from `status.json`, and by the
+/// What runs without a supervisor that says so. Known twice over: by id and start time from `status.json`, and by the
 /// mark in the environment, for what it had no time to write down.
 pub(super) fn left_behind(state: &Path) -> Vec<(String, Identity)> {
+    // Started by somebody else since the caller looked: all of it is at work.
+    if matches!(Status::of_running(state), Ok(Some(_))) {
+        return Vec::new();
+    }
     let mut left = process::marked(state);
     let recorded = Status::read(state)
         .ok()
@@ -97,7 +116,11 @@ pub(super) fn left_behind(state: &Path) -> Vec<(String, Identity)> {
     left
 }
 
-async fn end(part: &str, process: &Identity) {
-    process.stop(GRACE).await;
-    say(format!("  {part:<24} was left behind (process {}): ended", process.pid));
+async fn end(part: &str, process: &Identity, grace: Duration) {
+    process.stop(grace).await;
+    let outcome = if process.alive() { "still runs" } else { "ended" };
+    say(format!(
+        "  {part:<24} was left behind (process {}): {outcome}",
+        process.pid
+    ));
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
@@ -13,25 +13,10 @@ use crate::layout::{self, Layout};
 use crate::out::say;
 use crate::settings::Profile;
 
-/// Prints the last `lines` of a part's log (of every part's, without a name), then, if asked, whatever comes.
+/// Prints the last `lines` of a part's log (of every part's, without a name), then, if asked, whatever comes. One
+/// system is meant: the one that runs, else the one that wrote last.
 pub async fn logs(root: &Path, profiles: &[Profile], part: Option<&str>, lines: usize, follow: bool) -> Result<()> {
-    let mut known: Vec<(String, PathBuf)> = Vec::new();
-    for profile in profiles {
-        let folder = layout::logs(Layout::new(root, *profile).state());
-        for file in fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-        {
-            let name = file
-                .file_stem()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            known.push((name, file));
-        }
-    }
-    known.sort();
+    let known = meant(root, profiles)?;
     if known.is_empty() {
         return Err(Error::advice("there are no logs: nothing was ever started here"));
     }
@@ -79,6 +64,36 @@ pub async fn logs(root: &Path, profiles: &[Profile], part: Option<&str>, lines: 
     }
 }
 
+/// The logs of the system that is meant.
+fn meant(root: &Path, profiles: &[Profile]) -> Result<Vec<(String, PathBuf)>> {
+    if let Some(running) = Layout::running(root, profiles)? {
+        return Ok(written(&running));
+    }
+    let all = profiles.iter().map(|profile| written(&Layout::new(root, *profile)));
+    Ok(all.max_by_key(|logs| last_written(logs)).unwrap_or_default())
+}
+
+/// The logs of a system, by their names.
+fn written(layout: &Layout) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(layout::logs(layout.state()))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut logs: Vec<(String, PathBuf)> = entries
+        .map(|entry| entry.path())
+        .filter_map(|file| Some((file.file_stem()?.to_string_lossy().into_owned(), file)))
+        .collect();
+    logs.sort();
+    logs
+}
+
+fn last_written(logs: &[(String, PathBuf)]) -> Option<SystemTime> {
+    let times = logs
+        .iter()
+        .filter_map(|(_, file)| fs::metadata(file).ok()?.modified().ok());
+    times.max()
+}
+
 /// The whole lines added since `offset`, which moves behind them. A file that shrank is read from its start.
 fn added(file: &Path, offset: &mut u64) -> Result<Vec<String>> {
     let reading = || format!("read {}", file.display());
@@ -116,6 +131,24 @@ mod tests {
         assert!(added(&file, &mut offset).unwrap().is_empty());
         fs::write(&file, "new\n").unwrap();
         assert_eq!(added(&file, &mut offset).unwrap(), ["new"]);
+    }
+
+    #[test]
+    fn without_a_system_that_runs_the_one_that_wrote_last_is_meant() {
+        let checkout = tempfile::tempdir().unwrap();
+        let wrote = |profile, seconds| {
+            let layout = Layout::new(checkout.path(), profile);
+            layout.create().unwrap();
+            let log = fs::File::create(layout::log_file(layout.state(), "bff")).unwrap();
+            log.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+                .unwrap();
+        };
+        wrote(Profile::Up, 2);
+        wrote(Profile::Demo, 3);
+        wrote(Profile::Test, 1);
+        let logs = meant(checkout.path(), &Profile::ALL).unwrap();
+        let demo = Layout::new(checkout.path(), Profile::Demo);
+        assert_eq!(logs, [("bff".to_owned(), layout::log_file(demo.state(), "bff"))]);
     }
 
     #[test]

@@ -9,15 +9,11 @@ use crate::error::{During as _, Error, Result};
 use crate::layout::Layout;
 use crate::part::{Part, read_parts};
 use crate::settings::Profile;
-use crate::status::Status;
 
 /// Runs `gestion-clientes rebuild` against the running system, and waits for its end.
 pub fn rebuild(root: &Path, profiles: &[Profile]) -> Result<()> {
-    let layouts = profiles.iter().map(|profile| Layout::new(root, *profile));
-    let running = layouts
-        .into_iter()
-        .find(|layout| matches!(Status::of_running(layout.state()), Ok(Some(_))));
-    let layout = running.ok_or_else(|| Error::advice("no local system runs: `make up` first"))?;
+    let layout =
+        Layout::running(root, profiles)?.ok_or_else(|| Error::advice("no local system runs: `make up` first"))?;
     let ours = |part: &Part| part.name == App::GestionClientes.id();
     let part = read_parts(layout.state())?.into_iter().find(ours);
     let part = part.ok_or_else(|| Error::advice("gestion-clientes is no part of what runs: `make up` first"))?;

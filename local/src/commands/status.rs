@@ -7,6 +7,7 @@ use futures::future::join_all;
 use seedwork::contrato::App;
 
 use super::down::left_behind;
+use super::{others, typed};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::out::say;
@@ -17,23 +18,25 @@ use crate::status::{PartStatus, State, Status};
 use crate::table::{self, Seen};
 use crate::tools::PASARELA;
 
-/// Prints the table of each system that runs.
+/// Prints the table of each system that runs; for who names no profile, of every one.
 pub async fn status(root: &Path, profiles: &[Profile]) -> Result<()> {
     let mut running = false;
-    for profile in profiles {
-        let layout = Layout::new(root, *profile);
+    for profile in profiles.iter().copied().chain(others(profiles)) {
+        let layout = Layout::new(root, profile);
         let Some(status) = Status::of_running(layout.state())? else {
             let left = left_behind(layout.state()).len();
             if left > 0 {
                 say(format!(
-                    "the supervisor of `{}` is gone and left {left} processes: `make down`",
-                    profile.name()
+                    "the `{}` system has {left} processes that nobody looks after: {} ends them",
+                    profile.name(),
+                    typed(profile, "down")
                 ));
                 running = true;
             }
             continue;
         };
         running = true;
+        say(format!("the `{}` system", profile.name()));
         let parts = read_parts(layout.state())?;
         let seen = join_all(status.parts.iter().map(|part| look(part, &parts))).await;
         say(table::draw(&status, &seen, std::io::stdout().is_terminal()));

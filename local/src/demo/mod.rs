@@ -16,6 +16,7 @@ use checker::{Accepted, judge};
 use crate::error::{Error, Result};
 use crate::kubernetes::NAMESPACE;
 use crate::layout::Layout;
+use crate::out::say;
 use crate::settings::Settings;
 use crate::world::World;
 
@@ -55,14 +56,16 @@ pub async fn play(root: &Path, settings: &Settings) -> Result<()> {
     let Stage { failures, paint, .. } = stage;
     let seconds = started.elapsed().as_secs_f64();
     if failures.is_empty() {
-        println!(
+        say(format!(
             "\n{} in {seconds:.0} s; everything is still running, `make down` stops it",
             paint.good("7 of 7 scenarios")
-        );
+        ));
         return Ok(());
     }
-    println!("\n{}", paint.bad("not as expected:"));
-    failures.iter().for_each(|failure| println!("  {failure}"));
+    say(format!("\n{}", paint.bad("not as expected:")));
+    for failure in &failures {
+        say(format!("  {failure}"));
+    }
     Err(Error::advice(
         "the demo did not come out as it must; `make logs S=operator` shows the operator's side",
     ))

@@ -13,6 +13,7 @@ use seedwork::{IdCliente, IdCorrelacion};
 use super::Stage;
 use crate::error::{Error, Result};
 use crate::kubernetes::NAMESPACE;
+use crate::out::say;
 use crate::status::{State, Status};
 use crate::wait::until;
 use crate::world::{Pago, accepted};
@@ -85,7 +86,7 @@ async fn kill_the_operator(stage: &mut Stage, cliente: &IdCliente) -> Result<(Ac
     let payment = stage.world.pagar(cliente, "24.15").await?;
     let id = payment.id.clone();
     stage.accepted.push(payment.clone());
-    println!("  {}", id.resource_name());
+    say(format!("  {}", id.resource_name()));
     let resource: Api<DynamicObject> = Api::namespaced_with(stage.world.kube().clone(), NAMESPACE, &payment_sagas());
     until("the resource to show step 2 issued", PATIENCE, async || {
         let object = resource
@@ -110,10 +111,10 @@ async fn kill_the_operator(stage: &mut Stage, cliente: &IdCliente) -> Result<(Ac
     })
     .await
     .map_err(|late| Error::advice(late.to_string()))?;
-    println!(
+    say(format!(
         "  resource shows step 2 (RealizarPago) Issued: kill -9 {}; started again as {}",
         old.pid, new.pid
-    );
+    ));
     let end = stage.follow(&id).await?;
     Ok((payment, end))
 }
@@ -169,7 +170,7 @@ async fn apply(stage: &Stage, file: &Path, name: &str, object: &DynamicObject) -
         .env("KUBECONFIG", stage.layout.admin_kubeconfig());
     match kubectl.output() {
         Ok(output) if output.status.success() => {
-            println!("  {}", String::from_utf8_lossy(&output.stdout).trim());
+            say(format!("  {}", String::from_utf8_lossy(&output.stdout).trim()));
             Ok(())
         }
         Ok(output) => Err(Error::advice(format!(
@@ -182,7 +183,7 @@ async fn apply(stage: &Stage, file: &Path, name: &str, object: &DynamicObject) -
             api.patch(name, &PatchParams::apply("demo").force(), &Patch::Apply(object))
                 .await
                 .map_err(|error| Error::advice(format!("the example is refused: {error}")))?;
-            println!("  paymentsaga.pagos.saludtech.dev/{name} created");
+            say(format!("  paymentsaga.pagos.saludtech.dev/{name} created"));
             Ok(())
         }
     }
@@ -192,17 +193,17 @@ async fn apply(stage: &Stage, file: &Path, name: &str, object: &DynamicObject) -
 
 impl Stage {
     fn title(&self, number: usize, what: &str, monto: &str) {
-        println!(
+        say(format!(
             "\n{} {}",
             self.paint.strong(format!("{number}. {what}")),
             self.paint.faint(format!("({monto} USD)"))
-        );
+        ));
     }
 
     async fn pay(&mut self, cliente: &IdCliente, monto: &str) -> Result<(Accepted, Pago)> {
         let payment = self.world.pagar(cliente, monto).await?;
         self.accepted.push(payment.clone());
-        println!("  {}", payment.id.resource_name());
+        say(format!("  {}", payment.id.resource_name()));
         let end = self.follow(&payment.id).await?;
         Ok((payment, end))
     }
@@ -226,10 +227,10 @@ impl Stage {
                 .unwrap_or_default();
             let line = format!("{:<12} {:<4} {doing}", pago.fase, pago.step.clone().unwrap_or_default());
             if line != last {
-                println!(
+                say(format!(
                     "  {} {line}",
                     self.paint.faint(format!("{:>6.2} s", started.elapsed().as_secs_f64()))
-                );
+                ));
                 last = line;
             }
             if pago.terminado {
@@ -243,14 +244,14 @@ impl Stage {
     }
 
     fn expect(&mut self, holds: bool, what: &str) {
-        println!(
+        say(format!(
             "  {} {what}",
             if holds {
                 self.paint.good("ok")
             } else {
                 self.paint.bad("NOT")
             }
-        );
+        ));
         if !holds {
             self.failures.push(what.to_owned());
         }

@@ -11,23 +11,24 @@ use super::Stage;
 use super::trace::{spans, tree, without_sidecars};
 use crate::error::{Error, Result};
 use crate::kubernetes::NAMESPACE;
+use crate::out::say;
 use crate::settings::Settings;
 use crate::wait::until;
 
 /// `kubectl get paymentsagas`; without kubectl, the API server's own table.
 pub(super) async fn table(stage: &Stage) -> Result<()> {
-    println!("\n{}", stage.paint.strong("$ kubectl get paymentsagas"));
+    say(format!("\n{}", stage.paint.strong("$ kubectl get paymentsagas")));
     let mut kubectl = Command::new("kubectl");
     kubectl.args(["get", "paymentsagas", "--sort-by=.metadata.creationTimestamp"]);
     kubectl.env("KUBECONFIG", stage.layout.admin_kubeconfig());
     if let Ok(output) = kubectl.output()
         && output.status.success()
     {
-        print!("{}", String::from_utf8_lossy(&output.stdout));
+        say(String::from_utf8_lossy(&output.stdout).trim_end());
         return Ok(());
     }
     for line in server_table(stage).await? {
-        println!("{line}");
+        say(line);
     }
     Ok(())
 }
@@ -104,27 +105,28 @@ pub(super) async fn trace(stage: &Stage, payment: &Accepted) -> Result<()> {
     let found = found.await.map_err(|late| Error::advice(late.to_string()))?;
     let shown = without_sidecars(&found);
     let folded = found.len() - shown.len();
-    println!("\n{}", stage.paint.strong(format!("the trace of payment 2: GET {url}")));
-    tree(&shown).iter().for_each(|line| println!("{line}"));
-    println!(
-        "{}",
-        stage
-            .paint
-            .faint(format!("({folded} spans of the sidecars are folded away)"))
-    );
+    say(format!(
+        "\n{}",
+        stage.paint.strong(format!("the trace of payment 2: GET {url}"))
+    ));
+    for line in tree(&shown) {
+        say(line);
+    }
+    let hidden = format!("({folded} spans of the sidecars are folded away)");
+    say(stage.paint.faint(hidden));
     Ok(())
 }
 
 /// The gateway's ledger beside the sagas.
 pub(super) fn ledger(stage: &Stage, evidence: &Evidence, verdict: &Verdict) {
-    println!(
+    say(format!(
         "\n{}",
         stage.paint.strong("the gateway's ledger beside the sagas (cents)")
-    );
-    println!(
+    ));
+    say(format!(
         "{:<42} {:<12} {:>8} {:>8} {:>8} {:>8}",
         "PAYMENT", "SAGA", "ASKED", "TAKEN", "RETURNED", "KEPT"
-    );
+    ));
     let saldos = saldos(evidence.movimientos.as_deref().unwrap_or_default());
     for Accepted { id, minor, .. } in &stage.accepted {
         let seen = evidence.sagas.as_ref().and_then(|sagas| sagas.get(id));
@@ -138,44 +140,44 @@ pub(super) fn ledger(stage: &Stage, evidence: &Evidence, verdict: &Verdict) {
         } = saldo;
         let returned = reembolsado + contracargado;
         let kept = capturado - returned;
-        println!(
+        say(format!(
             "{:<42} {phase:<12} {minor:>8} {capturado:>8} {returned:>8} {kept:>8}",
             id.resource_name()
-        );
+        ));
     }
     let conserved = if verdict.money_conserved() {
         stage.paint.good("yes")
     } else {
         stage.paint.bad("no")
     };
-    println!(
+    say(format!(
         "money conserved: {conserved} (the gateway holds {}, the completed sagas say {})",
         verdict.held, verdict.owed
-    );
+    ));
     for violation in &verdict.violations {
-        println!("  {} {violation}", stage.paint.bad("violation:"));
+        say(format!("  {} {violation}", stage.paint.bad("violation:")));
     }
-    println!("{}", stage.paint.faint(verdict.coverage()));
-    println!("{verdict}");
+    say(stage.paint.faint(verdict.coverage()));
+    say(verdict);
 }
 
 /// Where a person goes from here.
 pub(super) fn addresses(stage: &Stage, settings: &Settings) {
     let bff = settings.ports.app(seedwork::App::Bff);
     let kubeconfig = stage.layout.admin_kubeconfig();
-    println!("\n{}", stage.paint.strong("try next"));
-    println!(
+    say(format!("\n{}", stage.paint.strong("try next")));
+    say(format!(
         "  export KUBECONFIG={}; kubectl get paymentsagas -w",
         kubeconfig.display()
-    );
-    println!("  curl -N http://127.0.0.1:{bff}/stream");
-    println!("  make logs S=operator");
-    println!("\n{}", stage.paint.strong("open"));
-    println!("  GraphQL            http://127.0.0.1:{bff}/v1");
-    println!("  gateway outcomes   {}", stage.world.pasarela("/resultados"));
-    println!("  gateway ledger     {}", stage.world.pasarela("/movimientos"));
-    println!(
+    ));
+    say(format!("  curl -N http://127.0.0.1:{bff}/stream"));
+    say("  make logs S=operator");
+    say(format!("\n{}", stage.paint.strong("open")));
+    say(format!("  GraphQL            http://127.0.0.1:{bff}/v1"));
+    say(format!("  gateway outcomes   {}", stage.world.pasarela("/resultados")));
+    say(format!("  gateway ledger     {}", stage.world.pasarela("/movimientos")));
+    say(format!(
         "  traces (JSON)      {}",
         stage.world.jaeger("/api/traces?service=bff&limit=20")
-    );
+    ));
 }

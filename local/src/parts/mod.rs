@@ -45,13 +45,11 @@ pub fn all(context: &Context) -> Vec<Part> {
         cluster::kube_apiserver(context),
         broker::redis(context),
         tracing::jaeger(context),
+        services::pasarela(context),
     ];
-    if !context.settings.infrastructure_only {
-        parts.push(services::pasarela(context));
-        for app in App::ALL {
-            parts.push(services::app(context, app));
-            parts.push(sidecar::daprd(context, app));
-        }
+    for app in App::ALL {
+        parts.push(services::app(context, app));
+        parts.push(sidecar::daprd(context, app));
     }
     parts
 }
@@ -152,14 +150,6 @@ mod tests {
     }
 
     #[test]
-    fn the_infrastructure_alone_has_none_of_our_parts() {
-        let mut context = context(17000);
-        context.settings.infrastructure_only = true;
-        let names: Vec<_> = all(&context).into_iter().map(|part| part.name).collect();
-        assert_eq!(names, ["etcd", "kube-apiserver", "redis", "jaeger"]);
-    }
-
-    #[test]
     fn a_stock_cluster_is_told_where_it_is_and_not_how_to_be_fast() {
         let mut context = context(17000);
         let tuned = all(&context);
@@ -198,6 +188,7 @@ mod tests {
         let shell = |name: &str| Some(format!("my {name}"));
         context.settings = Settings::of(Profile::Up, context.settings.ports).passing_on(shell);
         for (name, service) in [
+            ("REINTENTOS", "gestion-clientes"),
             ("SMTP_PASSWORD", "notificaciones"),
             ("STRIPE_SECRET_KEY", "integracion-pagos"),
         ] {

@@ -5,7 +5,7 @@ mod backoff;
 mod board;
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -18,7 +18,7 @@ use nix::unistd::{Pid, setsid};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use self::backoff::Backoff;
 use self::board::Board;
@@ -31,6 +31,25 @@ use crate::ready;
 
 /// How long a part may take to end once asked, before it is killed.
 pub const GRACE: Duration = Duration::from_secs(10);
+/// The supervisor's own name among the parts: of its log and of its mark.
+pub const NAME: &str = "supervisor";
+/// A log that is longer starts anew.
+const LONGEST_LOG: u64 = 10 * 1024 * 1024;
+/// How often that is looked at.
+const LOOKS_AT_LOGS: Duration = Duration::from_secs(60);
+
+/// The command that has `program`, which must understand it, supervise a state dir. It carries a mark as its parts do,
+/// by which it is found where `status.json` is gone.
+pub fn command(program: &Path, state: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command
+        .arg("supervise")
+        .arg("--state")
+        .arg(state)
+        .env(MARK, mark(state, NAME))
+        .stdin(Stdio::null());
+    command
+}
 
 /// Runs the parts of a state dir until SIGTERM, then stops them and returns.
 pub async fn run(state: &Path) -> Result<()> {
@@ -55,12 +74,17 @@ pub async fn run(state: &Path) -> Result<()> {
         )
     }));
     tokio::pin!(keep_all);
+    let mut logs_looked_at = interval(LOOKS_AT_LOGS);
     loop {
         tokio::select! {
             _ = &mut keep_all => return Ok(()),
             _ = terminate.recv() => { stop.send_replace(true); }
             _ = interrupt.recv() => { stop.send_replace(true); }
             _ = hang_up.recv() => {}
+            _ = logs_looked_at.tick() => {
+                let names = parts.iter().map(|part| part.name.as_str());
+                names.chain([NAME]).for_each(|name| shorten(&layout::log_file(state, name)));
+            }
         }
     }
 }
@@ -79,6 +103,14 @@ fn lock(state: &Path) -> Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::advice("another supervisor runs here")),
         Err(TryLockError::Error(source)) => Err(source).during(format!("lock {}", path.display())),
+    }
+}
+
+/// Has a log that grew too long start anew: whoever writes it writes at its end, wherever that is.
+fn shorten(log: &Path) {
+    if fs::metadata(log).is_ok_and(|log| log.len() > LONGEST_LOG) {
+        // Looked at again soon.
+        OpenOptions::new().write(true).truncate(true).open(log).ok();
     }
 }
 
@@ -248,5 +280,26 @@ fn describe(status: std::io::Result<ExitStatus>) -> String {
             }
         },
         Err(error) => format!("could not be waited for: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_grew_too_long_starts_anew_under_who_writes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.log");
+        let mut log = OpenOptions::new().append(true).create(true).open(&file).unwrap();
+        log.set_len(LONGEST_LOG).unwrap();
+        shorten(&file);
+        assert_eq!(fs::metadata(&file).unwrap().len(), LONGEST_LOG);
+        log.write_all(b"one more\n").unwrap();
+        shorten(&file);
+        log.write_all(b"new\n").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new\n");
     }
 }

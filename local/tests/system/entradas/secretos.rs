@@ -80,7 +80,7 @@ pub(super) async fn nowhere(system: &mut System) -> Outcome {
     ensure(between.iter().all(|secret| secret.len() >= 32), || {
         "a token is no secret".to_owned()
     })?;
-    let own = [CONTRASENA, "clave-de-prueba"];
+    let own = [CONTRASENA, local::world::CONTRASENA];
     let secrets: Vec<&str> = between.iter().map(String::as_str).chain(own).collect();
     let clean = |place: &str, found: &str, secrets: &[&str]| {
         let shown = secrets.iter().position(|secret| found.contains(secret));
