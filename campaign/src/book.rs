@@ -27,6 +27,8 @@ pub(crate) struct Payment {
     pub(crate) door: Door,
     /// How often it was asked for.
     pub(crate) tries: u32,
+    /// A person held it for a while: how long it took says nothing.
+    pub(crate) held: bool,
     /// What else its client, its bank or a person did: for the story.
     pub(crate) deeds: Vec<(Millis, String)>,
 }
@@ -124,6 +126,7 @@ impl Book {
                     accepted_at: None,
                     door,
                     tries: 1,
+                    held: false,
                     deeds: Vec::new(),
                 });
             }
@@ -181,6 +184,14 @@ impl Book {
         let mut inner = self.lock();
         if let Some(place) = inner.by_id.get(id).copied() {
             inner.payments[place].deeds.push((at, what.into()));
+        }
+    }
+
+    /// A person holds a payment, or did.
+    pub(crate) fn holds(&self, id: &IdCorrelacion) {
+        let mut inner = self.lock();
+        if let Some(place) = inner.by_id.get(id).copied() {
+            inner.payments[place].held = true;
         }
     }
 

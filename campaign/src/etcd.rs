@@ -148,17 +148,18 @@ impl Etcd {
         let status = self.ask("/v3/maintenance/status", &json!({})).await?;
         let action = if full { "ACTIVATE" } else { "DEACTIVATE" };
         let request = json!({"action": action, "memberID": status["header"]["member_id"], "alarm": "NOSPACE"});
-        let answer = self.ask("/v3/maintenance/alarm", &request).await?;
-        if answer["error"].is_null() {
-            Ok(())
-        } else {
-            Err(format!("etcd answers {answer}"))
-        }
+        self.ask("/v3/maintenance/alarm", &request).await.map(drop)
     }
 
     async fn ask(&self, path: &str, request: &Value) -> Outcome<Value> {
         let request = self.http.post(format!("{}{path}", self.url)).body(request.to_string());
-        let answer = request.send().await.map_err(text)?.text().await.map_err(text)?;
+        let response = request.send().await.map_err(text)?;
+        let status = response.status();
+        let answer = response.text().await.map_err(text)?;
+        // A refusal is JSON as well; that it is one stands in the status alone.
+        if !status.is_success() {
+            return Err(format!("etcd answers {status}: {answer}"));
+        }
         serde_json::from_str(&answer).map_err(|error| format!("etcd answers {answer}: {error}"))
     }
 }
@@ -230,7 +231,33 @@ fn read(line: &[u8], prefix: &str) -> Outcome<Vec<Change>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_refusal_is_no_answer() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let body = r#"{"code":14,"message":"not now"}"#;
+            let head = "HTTP/1.1 503 Service Unavailable\r\nconnection: close";
+            let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            while let Ok((mut stream, _)) = listener.accept().await {
+                stream.peek(&mut [0]).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                // Whoever asked ends the connection.
+                tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.ok();
+            }
+        });
+        let etcd = Etcd::new(port).unwrap();
+        let why = etcd.set_full(true).await.unwrap_err();
+        assert!(why.contains("503") && why.contains("not now"), "{why}");
+        assert!(etcd.size().await.is_err());
+    }
 
     #[test]
     fn changes_and_deletions_are_read_and_a_cancelled_watch_is_an_error() {

@@ -67,6 +67,8 @@ pub(crate) struct News {
     pub(crate) now: Version,
     /// Which door asked for the payment.
     pub(crate) origin: Option<App>,
+    /// It has left the API server: both versions are the last one.
+    pub(crate) left: bool,
 }
 
 /// The record.
@@ -95,17 +97,22 @@ struct Inner {
 // === impl Recorder ===
 
 impl Recorder {
-    /// Records from now on into this file, for as long as the process lives.
-    pub(crate) async fn start(etcd: Etcd, clock: Clock, file: &Path) -> Outcome<Arc<Self>> {
-        let (_, revision) = etcd.count(SAGAS).await?;
-        let file = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let recorder = Arc::new(Self {
+    /// One to which everything after this revision is new.
+    pub(crate) fn after(revision: i64) -> Self {
+        Self {
             inner: Mutex::new(Inner {
                 revision,
                 ..Inner::default()
             }),
             news: broadcast::channel(NEWS).0,
-        });
+        }
+    }
+
+    /// Records from now on into this file, for as long as the process lives.
+    pub(crate) async fn start(etcd: Etcd, clock: Clock, file: &Path) -> Outcome<Arc<Self>> {
+        let (_, revision) = etcd.count(SAGAS).await?;
+        let file = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let recorder = Arc::new(Self::after(revision));
         let recording = Arc::clone(&recorder);
         tokio::spawn(async move {
             let mut file = BufWriter::new(file);
@@ -160,12 +167,25 @@ impl Recorder {
         self.add(at, revision, id.clone(), whole.as_ref())
     }
 
-    fn add(&self, at: Millis, revision: i64, id: IdCorrelacion, whole: Option<&Value>) -> Outcome {
+    /// Takes a version, or that there is none any more.
+    pub(crate) fn add(&self, at: Millis, revision: i64, id: IdCorrelacion, whole: Option<&Value>) -> Outcome {
         let mut inner = self.lock();
         inner.revision = inner.revision.max(revision);
         inner.last = at;
         let Some(whole) = whole else {
-            inner.sagas.entry(id).or_default().push(Entry::Left { at });
+            let entries = inner.sagas.entry(id.clone()).or_default();
+            let last = last(entries).cloned();
+            entries.push(Entry::Left { at });
+            drop(inner);
+            if let Some(last) = last {
+                self.tell(News {
+                    id,
+                    before: Some(last.clone()),
+                    now: last,
+                    origin: None,
+                    left: true,
+                });
+            }
             return Ok(());
         };
         let mut version = checker::Version::deserialize(whole).map_err(text)?;
@@ -182,15 +202,19 @@ impl Recorder {
         };
         entries.push(Entry::Written(now.clone()));
         drop(inner);
-        let news = News {
+        self.tell(News {
             id,
             before,
             now,
             origin,
-        };
+            left: false,
+        });
+        Ok(())
+    }
+
+    fn tell(&self, news: News) {
         // Nobody listens most of the time.
         self.news.send(Arc::new(news)).ok();
-        Ok(())
     }
 
     /// What the judge makes of the versions so far; they are not here any more after that.
@@ -335,7 +359,7 @@ impl News {
             Some(App::Bff) => false,
             None if part == local::tools::PASARELA => answered.contains(&Action::Do(Step::RealizarPago)),
             // Every command goes out and every answer comes in through the operator, its sidecar, the broker, the API
-            // server and etcd. Nothing goes through the traces, so anything will do.
+            // server and etcd. Nothing goes through the traces, so anything will do: the report leaves them out.
             Some(App::Operator) | None => true,
         }
     }
@@ -362,10 +386,7 @@ mod tests {
     }
 
     fn recorder() -> Recorder {
-        Recorder {
-            inner: Mutex::default(),
-            news: broadcast::channel(NEWS).0,
-        }
+        Recorder::after(0)
     }
 
     #[test]
@@ -407,13 +428,17 @@ mod tests {
     }
 
     #[test]
-    fn one_that_left_is_still_known() {
+    fn one_that_left_is_still_known_and_that_it_left_is_news() {
         let recorder = recorder();
+        let mut news = recorder.listen();
         let id = IdCorrelacion::parse("p-1").unwrap();
         let completed = object(5, "Completed", ["Done"; 4]);
         recorder.add(10, 5, id.clone(), Some(&completed)).unwrap();
         recorder.add(20, 6, id.clone(), None).unwrap();
         assert_eq!(recorder.last(&id).unwrap().phase, Some(Phase::Completed));
         assert_eq!(recorder.story(&id).len(), 2);
+        assert!(!news.try_recv().unwrap().left);
+        let gone = news.try_recv().unwrap();
+        assert!(gone.left && gone.answered().is_empty() && !gone.needed("operator"));
     }
 }

@@ -6,23 +6,26 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use checker::{Verdict, Writes};
+use local::commands;
 use local::out::say;
+use local::settings::Profile;
 use local::wait::until;
-use seedwork::Phase;
+use seedwork::{IdCorrelacion, Phase};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval, sleep};
 
 use crate::args::Args;
 use crate::book::Book;
-use crate::clock::{Clock, millis, show};
+use crate::clock::{Clock, Millis, millis, show};
 use crate::etcd::{Etcd, SAGAS};
 use crate::load::Load;
 use crate::nemesis::{Nemesis, Outage, Recovery, Stores};
 use crate::out::{Screen, thousands};
 use crate::recorder::Recorder;
-use crate::report::{Memory, Report};
+use crate::report::{Memory, Plan, Report};
 use crate::rest::{Open, Sight};
-use crate::system::{System, resident};
+use crate::system::{System, chained, resident};
 use crate::tables::Tables;
 use crate::verdict::{self, Gathered};
 use crate::{Outcome, redis, text};
@@ -44,7 +47,6 @@ pub(crate) async fn run(args: &Args) -> Outcome<bool> {
     let clock = Clock::start();
     let seed = args.seed.unwrap_or(clock.wall(0));
     say(format!("SEED={seed}"));
-    let system = Arc::new(System::fresh(args, &root).await?);
     let [mut interrupted, mut terminated] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let asked_to_end = async {
         match (&mut interrupted, &mut terminated) {
@@ -56,6 +58,21 @@ pub(crate) async fn run(args: &Args) -> Outcome<bool> {
             (Err(_), _) | (_, Err(_)) => std::future::pending().await,
         }
     };
+    tokio::pin!(asked_to_end);
+    let fresh = tokio::select! {
+        fresh = System::fresh(args, &root) => fresh,
+        () = &mut asked_to_end => Err("interrupted".to_owned()),
+    };
+    let system = match fresh {
+        Ok(system) => Arc::new(system),
+        Err(why) => {
+            // Some of it may run, and nobody else ends it.
+            if let Err(also) = commands::down(&root, &[Profile::Campaign]).await {
+                say(chained(also));
+            }
+            return Err(why);
+        }
+    };
     let outcome = tokio::select! {
         outcome = campaign(args, Arc::clone(&system), clock, seed) => outcome,
         () = asked_to_end => Err("interrupted".to_owned()),
@@ -63,7 +80,7 @@ pub(crate) async fn run(args: &Args) -> Outcome<bool> {
     let down = system.down(&root).await;
     let state = system.layout.state();
     match (&outcome, args.keep) {
-        (Ok((true, _)), false) => system.layout.wipe().map_err(crate::system::chained)?,
+        (Ok((true, _)), false) => system.layout.wipe().map_err(chained)?,
         (Ok(_) | Err(_), _) => {
             say(format!("the evidence is kept in {}", state.display()));
         }
@@ -108,7 +125,16 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
     });
     let counted = Arc::clone(&watch);
     let loading = tokio::spawn(Arc::clone(&load).run(seed, move || counted.open.load(Ordering::Relaxed)));
-    let faults = break_things(args, seed, &load, &watch, &nemesis, &book, &tables, &screen);
+    let all = Duration::from_secs_f64(args.minutes.max(0.0) * 60.0);
+    let storm = all.mul_f64(args.storm.clamp(0.0, 1.0));
+    let plan = Plan {
+        storm,
+        every: args.every,
+        singles: all.saturating_sub(storm),
+        calm: Duration::from_secs_f64(args.calm.max(0.0)),
+        parts: system.parts()?,
+    };
+    let faults = break_things(args, &plan, seed, &load, &watch, &nemesis, &book, &tables, &screen);
     let Broken {
         recoveries,
         outage,
@@ -119,7 +145,7 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
     };
     let faulty = clock.now();
     load.stop();
-    loading.await.map_err(text)?;
+    more.extend(loading.await.map_err(text).err());
     system.heal();
     let calm_since = clock.now();
     screen.line(&format!(
@@ -144,43 +170,40 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
             None
         }
     };
-    screen.line(&format!(
-        "{} at rest: a few payments are held by a person, and nothing may be written for {} s",
-        show(clock.now()),
-        args.idle_seconds()
-    ));
     // From here on nothing may cost the report of what was done: what cannot be looked at is among what is wrong.
-    let held = load.hold_some(seed).await;
-    more.extend(sight.seen(&held).await.err());
-    let idle = sight.idle(Duration::from_secs(args.idle_seconds())).await;
-    let idle = idle.unwrap_or_else(|why| {
-        more.push(format!("nobody could look whether anything is written: {why}"));
-        Vec::new()
-    });
-    load.resume(&held).await;
-    more.extend(sight.rest(Duration::from_secs(args.rest), &screen).await.err());
-    for part in system.parts()? {
-        if let Err(why) = system.answers(&part).await {
+    let idle = match rested {
+        Some(_) => look_while_idle(args, seed, &load, &sight, &screen, &mut more).await,
+        // What has not come to rest would take nothing and writes.
+        None => Vec::new(),
+    };
+    for part in &plan.parts {
+        if let Err(why) = system.answers(part).await {
             more.push(format!("{part} does not answer in the end: {why}"));
         }
     }
     if let Some(plant) = args.plant {
-        verdict::plant(plant, &system, &tables).await?;
+        more.extend(verdict::plant(plant, &system, &tables).await.err());
     }
+    let keys = or_wrong(patiently("etcd", async || etcd.count(SAGAS).await).await, &mut more).0;
+    let size = or_wrong(patiently("etcd", async || etcd.size().await).await, &mut more);
+    let streams = patiently("Redis", async || {
+        redis::streams(system.ports.redis(), &redis_password).await
+    });
     let gathered = Gathered {
         calm_since,
         within: args.rest * 1000,
         idle,
-        keys: patiently("etcd", async || etcd.count(SAGAS).await).await?.0,
-        etcd_in_use: patiently("etcd", async || etcd.size().await).await?.in_use,
-        streams: patiently("Redis", async || {
-            redis::streams(system.ports.redis(), &redis_password).await
-        })
-        .await?,
+        keys,
+        etcd_in_use: size.in_use,
+        streams: or_wrong(streams.await, &mut more),
     };
     screen.line(&format!("{} judging", show(clock.now())));
-    let judged = verdict::verdict(&system, &load, &book, &recorder, &tables, &gathered, args.plant).await?;
-    let (verdict, wrong) = judged;
+    let judged = verdict::verdict(&system, &load, &book, &recorder, &tables, &gathered, args.plant).await;
+    let (verdict, wrong) = judged.unwrap_or_else(|why| {
+        // What the clients were told counts all the same.
+        let wrong = [vec![format!("nothing was judged: {why}")], book.all_wrong()].concat();
+        (Verdict::default(), wrong)
+    });
     more.extend(wrong);
     let memory = watch.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let report = Report {
@@ -193,23 +216,52 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
         held_back: millis(load.held_back()),
         count: book.count(),
         versions: recorder.written().0,
+        plan,
         faults: nemesis.faults(),
         recoveries,
         recovery_open: args.most_open.min(args.recovery_open),
         outage,
         memory,
         ends: ends(&book, &recorder),
-        took_to_end: took_to_end(&book, &recorder),
+        took_to_end: took_to_end(&book, &recorder)
+            .into_iter()
+            .map(|(took, _)| took)
+            .collect(),
         rested,
         idle_seconds: args.idle_seconds(),
         waiting_most: watch.waiting_most.load(Ordering::Relaxed),
-        etcd_file: patiently("etcd", async || etcd.size().await).await?.file,
+        etcd_file: size.file,
         etcd_in_use: gathered.etcd_in_use,
         streams: gathered.streams,
         verdict,
         more,
     };
     finish(args, &report, &book, &recorder, &screen)
+}
+
+/// A few payments are held by a person, and nothing may be written while nothing else is asked for. Then they go on and end.
+async fn look_while_idle(
+    args: &Args,
+    seed: u64,
+    load: &Load,
+    sight: &Sight<'_>,
+    screen: &Screen,
+    more: &mut Vec<String>,
+) -> Vec<Writes> {
+    let seconds = args.idle_seconds();
+    screen.line(&format!(
+        "{} at rest: a few payments are held by a person, and nothing may be written for {seconds} s",
+        show(sight.clock.now())
+    ));
+    let mut held = Vec::new();
+    more.extend(load.hold_some(seed, &mut held).await.err());
+    more.extend(sight.seen(&held).await.err());
+    let idle = sight.idle(Duration::from_secs(seconds)).await;
+    let idle = idle.map_err(|why| format!("nobody could look whether anything is written: {why}"));
+    let idle = or_wrong(idle, more);
+    more.extend(load.resume(&held).await.err());
+    more.extend(sight.rest(Duration::from_secs(args.rest), screen).await.err());
+    idle
 }
 
 fn finish(args: &Args, report: &Report, book: &Book, recorder: &Recorder, screen: &Screen) -> Outcome<(bool, String)> {
@@ -223,7 +275,8 @@ fn finish(args: &Args, report: &Report, book: &Book, recorder: &Recorder, screen
         screen.line(&stories);
     }
     // Who waited longest says most about what could be better.
-    if let Some(slowest) = slowest(book, recorder) {
+    if let Some((took, id)) = took_to_end(book, recorder).pop() {
+        let slowest = format!("{id} took {took} ms, the longest of all");
         let story = verdict::stories(std::slice::from_ref(&slowest), book, recorder, &report.faults);
         screen.line(&format!("{slowest}{story}"));
     }
@@ -251,6 +304,7 @@ struct Broken {
 #[expect(clippy::too_many_arguments, reason = "it is about everything")]
 async fn break_things(
     args: &Args,
+    plan: &Plan,
     seed: u64,
     load: &Load,
     watch: &Watch,
@@ -266,20 +320,18 @@ async fn break_things(
             book.all_wrong().first().map_or("no answer", String::as_str)
         ));
     }
-    let all = Duration::from_secs_f64(args.minutes.max(0.0) * 60.0);
-    let storm = all.mul_f64(args.storm.clamp(0.0, 1.0));
-    screen.line(&format!("storm, {} s", storm.as_secs()));
-    nemesis.storm(seed ^ 1, args.every, storm).await?;
-    screen.line(&format!("one fault at a time, {} s", (all - storm).as_secs()));
     let mut broken = Broken::default();
+    screen.line(&format!("storm, {} s", plan.storm.as_secs()));
+    let storm = nemesis.storm(seed ^ 1, plan.every, plan.storm).await;
+    broken.wrong.extend(storm.err());
+    screen.line(&format!("one fault at a time, {} s", plan.singles.as_secs()));
     // How soon a door works again is to be seen, not how many had come before: what the storm left is worked off first.
-    let end = Instant::now() + (all - storm);
+    let end = Instant::now() + plan.singles;
     load.set_most(args.most_open.min(args.recovery_open));
     while Instant::now() < end && watch.open.load(Ordering::Relaxed) > args.recovery_open {
         sleep(Duration::from_millis(200)).await;
     }
-    let calm = Duration::from_secs_f64(args.calm.max(0.0));
-    let singles = nemesis.one_by_one(seed ^ 2, book, calm, end, &mut broken.recoveries);
+    let singles = nemesis.one_by_one(seed ^ 2, book, plan.calm, end, &mut broken.recoveries);
     if let Err(why) = singles.await {
         broken.wrong.push(why);
     }
@@ -288,7 +340,10 @@ async fn break_things(
         screen.line(&format!("the operator is gone for {} s", args.outage));
         let patience = Duration::from_secs(args.outage.max(120));
         let lasts = Duration::from_secs(args.outage);
-        broken.outage = Some(nemesis.outage(book, tables, lasts, patience).await?);
+        match nemesis.outage(book, tables, lasts, patience).await {
+            Ok(outage) => broken.outage = Some(outage),
+            Err(why) => broken.wrong.push(why),
+        }
     }
     Ok(broken)
 }
@@ -366,27 +421,27 @@ fn ends(book: &Book, recorder: &Recorder) -> BTreeMap<String, usize> {
     ends
 }
 
-/// The payment that took longest to an end, in a sentence.
-fn slowest(book: &Book, recorder: &Recorder) -> Option<String> {
-    let took = book.since(0).into_iter().filter_map(|payment| {
+/// How long each payment took, from the first request to the first version that is an end, sorted. Those that a person held say
+/// nothing.
+fn took_to_end(book: &Book, recorder: &Recorder) -> Vec<(Millis, IdCorrelacion)> {
+    let payments = book.since(0).into_iter().filter(|payment| !payment.held);
+    let took = payments.filter_map(|payment| {
         Some((
             recorder.ended_at(&payment.id)?.saturating_sub(payment.asked_at),
             payment.id,
         ))
     });
-    took.max()
-        .map(|(took, id)| format!("{id} took {took} ms, the longest of all"))
-}
-
-/// From the first request to the first version that is an end, sorted.
-fn took_to_end(book: &Book, recorder: &Recorder) -> Vec<u64> {
-    let mut took: Vec<u64> = book
-        .since(0)
-        .into_iter()
-        .filter_map(|payment| Some(recorder.ended_at(&payment.id)?.saturating_sub(payment.asked_at)))
-        .collect();
+    let mut took: Vec<_> = took.collect();
     took.sort_unstable();
     took
+}
+
+/// An answer; or nothing, and one more sentence of what is wrong.
+fn or_wrong<T: Default>(answer: Outcome<T>, wrong: &mut Vec<String>) -> T {
+    answer.unwrap_or_else(|why| {
+        wrong.push(why);
+        T::default()
+    })
 }
 
 /// Asks until there is an answer: what was just broken may take a moment.
@@ -443,7 +498,33 @@ fn read(path: &Path) -> Outcome<String> {
 
 #[cfg(test)]
 mod tests {
+    use checker::Door;
+    use seedwork::{Moneda, SolicitudPago};
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_payment_that_a_person_held_does_not_tell_how_long_payments_take() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::new(Clock::start(), &folder.path().join("clients.jsonl")).unwrap();
+        let recorder = Recorder::after(0);
+        let solicitud = SolicitudPago::parse("PSE", "c-1", "24", Moneda::USD).unwrap();
+        let [held, other] = ["held", "other"].map(|key| SolicitudPago::keyed_id("c-1", key));
+        for (id, ended) in [(&held, 900_000), (&other, 60_000)] {
+            book.asks(id, "k", Door::Bff, &solicitud);
+            let completed = json!({
+                "metadata": {"name": id.resource_name()},
+                "spec": {"idCliente": "c-1", "medioPago": "PSE", "monto": "24.00", "moneda": "USD"},
+                "status": {"phase": "Completed", "secuencia": 5, "steps": [], "aviso": "NotNeeded"},
+            });
+            recorder.add(ended, 1, id.clone(), Some(&completed)).unwrap();
+        }
+        assert_eq!(took_to_end(&book, &recorder).len(), 2);
+        book.holds(&held);
+        let ids: Vec<_> = took_to_end(&book, &recorder).into_iter().map(|(_, id)| id).collect();
+        assert_eq!(ids, [other]);
+    }
 
     #[test]
     fn a_report_tells_how_it_was_called_and_not_where() {

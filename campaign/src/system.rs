@@ -41,12 +41,12 @@ impl System {
         let wires = Wires::open(ports).await?;
         let settings = Settings {
             ttl_seconds: args.ttl,
-            log_filter: "warn".to_owned(),
+            // Ordinary lines are searched for secrets, too; in a long run they would cost too much.
+            log_filter: if args.minutes <= 10.0 { "info" } else { "warn" }.to_owned(),
             ..Settings::of(Profile::Campaign, ports)
         };
         let more = BTreeMap::from([("operator", vec![("DEADLINE_SECONDS", args.deadline.to_string())])]);
-        let patience = Duration::from_secs(180);
-        commands::up_changed(root, settings, patience, |context, parts| rewire(context, parts, &more))
+        commands::up_changed(root, settings, |context, parts| rewire(context, parts, &more))
             .await
             .map_err(chained)?;
         let layout = Layout::new(root, Profile::Campaign);

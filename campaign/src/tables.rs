@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use checker::{Factura, Importe, Movimiento, Notificacion, Pago, Seen, TipoMovimiento, Version};
+use checker::{Factura, Importe, Mensaje, Movimiento, Notificacion, Pago, Seen, TipoMovimiento, Version};
 use local::layout::Layout;
-use seedwork::{App, IdCorrelacion, Moneda, Phase};
+use seedwork::{App, Dinero, IdCorrelacion, Moneda, Phase};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{Row as _, Sqlite};
 
@@ -89,6 +89,18 @@ impl Tables {
         .await
     }
 
+    /// The message provider's ledger, which the gateway's process keeps.
+    pub(crate) async fn mensajes(&self) -> Outcome<Vec<Mensaje>> {
+        let query = "SELECT referencia, clave FROM mensajes ORDER BY numero";
+        rows(&self.pasarela, query, |row| {
+            Ok(Mensaje {
+                referencia: row.try_get("referencia").map_err(text)?,
+                clave: row.try_get("clave").map_err(text)?,
+            })
+        })
+        .await
+    }
+
     /// The invoices.
     pub(crate) async fn facturas(&self) -> Outcome<BTreeMap<IdCorrelacion, Factura>> {
         let query = "SELECT id, estado, monto, moneda FROM facturas";
@@ -137,19 +149,23 @@ impl Tables {
 
     /// The payments as the BFF shows them.
     pub(crate) async fn screens(&self) -> Outcome<BTreeMap<IdCorrelacion, Seen>> {
-        let screens = rows(&self.bff, "SELECT id_correlacion, fase, ended FROM pagos", |row| {
+        let query = "SELECT id_correlacion, fase, ended, monto, moneda FROM pagos";
+        let screens = rows(&self.bff, query, |row| {
             let fase: String = row.try_get("fase").map_err(text)?;
             let ended: i64 = row.try_get("ended").map_err(text)?;
             // `Solicitado` and `Rechazado` are no phases: there is no saga, which is what the judge is to find.
-            let seen = Phase::ALL
-                .into_iter()
-                .find(|phase| phase.as_str() == fase)
-                .map(|phase| Seen {
-                    phase,
-                    ended: ended != 0,
-                });
-            seen.map(|seen| id(row, "id_correlacion").map(|id| (id, seen)))
-                .transpose()
+            let Some(phase) = Phase::ALL.into_iter().find(|phase| phase.as_str() == fase) else {
+                return Ok(None);
+            };
+            // Decimal text there.
+            let monto: String = row.try_get("monto").map_err(text)?;
+            let dinero = Dinero::parse(&monto, moneda(row)?).map_err(|error| format!("monto {monto} {error}"))?;
+            let seen = Seen {
+                phase,
+                ended: ended != 0,
+                importe: dinero.into(),
+            };
+            Ok(Some((id(row, "id_correlacion")?, seen)))
         });
         Ok(screens.await?.into_iter().flatten().collect())
     }

@@ -40,18 +40,20 @@ pub(crate) struct Gathered {
 }
 
 /// What all of it must have been judged on, or the verdict is worth nothing.
-const DEMANDED: [Check; 16] = [
+/// Not [`Check::Effects`]: that participants act once and in order is judged in the simulation, which sees each act.
+const DEMANDED: [Check; 17] = [
     Check::Requests,
     Check::Ends,
     Check::Bound,
     Check::History,
-    Check::Order,
+    Check::Ledger,
     Check::Money,
     Check::Amounts,
     Check::Invoices,
     Check::Plans,
     Check::Payments,
     Check::Notifications,
+    Check::Messages,
     Check::Screens,
     Check::Archive,
     Check::Secrets,
@@ -93,11 +95,19 @@ pub(crate) async fn verdict(
             Err(why) => more.push(format!("nobody says what plan client {payer} has: {why}")),
         }
     }
+    let histories = recorder.take_histories();
+    let (beyond, gaps) = (histories.beyond(), recorder.gaps());
+    if beyond > 0 && gaps.is_empty() {
+        more.push(format!(
+            "{beyond} writes are too far from the one before to be compared with the engine"
+        ));
+    }
+    more.extend(gaps.into_iter().map(|gap| format!("versions may be missing: {gap}")));
     let signed = |millis: Millis| i64::try_from(millis).unwrap_or(i64::MAX);
     let evidence = Evidence {
         requests: book.tries(),
         sagas: Some(tables.screens().await?),
-        histories: Some(recorder.take_histories()),
+        histories: Some(histories),
         archivo: Some(archivo),
         movimientos: Some(tables.movimientos().await?),
         effects: None,
@@ -105,6 +115,7 @@ pub(crate) async fn verdict(
         planes: Some(planes),
         pagos: Some(tables.pagos().await?),
         notificaciones: Some(tables.notificaciones().await?),
+        mensajes: Some(tables.mensajes().await?),
         contracargos: book.contracargos(),
         bound: Some(Bound {
             since_ms: signed(gathered.calm_since),
@@ -120,12 +131,6 @@ pub(crate) async fn verdict(
     };
     let verdict = judge(&evidence);
     more.extend(book.all_wrong());
-    more.extend(
-        recorder
-            .gaps()
-            .into_iter()
-            .map(|gap| format!("versions may be missing: {gap}")),
-    );
     if let Err(why) = verdict.demands(&DEMANDED) {
         more.push(why);
     }
@@ -183,6 +188,7 @@ fn scanner(system: &System) -> Outcome<Scanner> {
         ("the broker's password", file("redis-password")?),
         ("the sidecars' token", file("dapr-api-token")?),
         ("the applications' token", file("app-api-token")?),
+        ("the password of the clients", local::world::CONTRASENA.to_owned()),
     ]))
 }
 

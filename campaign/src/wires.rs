@@ -135,7 +135,7 @@ pub(crate) fn rewire(
         }
         if part.name == "kube-apiserver" {
             let etcd = format!("--etcd-servers=http://127.0.0.1:{}", before(ports, ports.etcd()));
-            replace_flag(&mut part, "--etcd-servers=", etcd);
+            replace_flag(&mut part, "--etcd-servers=", etcd)?;
         }
         for app in App::ALL {
             let sidecar = ports.sidecar(app);
@@ -146,9 +146,9 @@ pub(crate) fn rewire(
             }
             if part.name == format!("daprd-{}", app.id()) {
                 let folder = wired_resources(context, app)?;
-                replace_flag(&mut part, "--resources-path=", format!("--resources-path={folder}"));
+                replace_flag(&mut part, "--resources-path=", format!("--resources-path={folder}"))?;
                 let app_port = format!("--app-port={}", before(ports, ports.app(app)));
-                replace_flag(&mut part, "--app-port=", app_port);
+                replace_flag(&mut part, "--app-port=", app_port)?;
             }
         }
         for (app, variable) in CALLERS {
@@ -165,25 +165,35 @@ pub(crate) fn rewire(
     Ok(wired)
 }
 
-fn replace_flag(part: &mut Part, start: &str, flag: String) {
-    if let Some(found) = part.args.iter_mut().find(|arg| arg.starts_with(start)) {
-        *found = flag;
-    }
+/// A flag that is not there is an error: the wire that it leads to would cut nothing.
+fn replace_flag(part: &mut Part, start: &str, flag: String) -> local::Result<()> {
+    let found = part.args.iter_mut().find(|arg| arg.starts_with(start));
+    let missing = || local::Error::advice(format!("{} has no flag {start}: its wire would cut nothing", part.name));
+    *found.ok_or_else(missing)? = flag;
+    Ok(())
 }
 
-/// The operator's kubeconfig with the wire's port in the server's place; its certificate names the machine, not the port.
+/// The operator's kubeconfig, leading over its wire; the server's certificate names the machine, not the port.
 fn wired_kubeconfig(context: &Context) -> local::Result<String> {
     let ports = context.settings.ports;
     let own = context.layout.operator_kubeconfig();
     let content = fs::read_to_string(&own).during(format!("read {}", own.display()))?;
-    let server = |port: u16| format!("https://127.0.0.1:{port}");
-    let wired = content.replace(
-        &server(ports.kube_apiserver()),
-        &server(before(ports, ports.kube_apiserver())),
-    );
+    let wired = wired(&content, ports)?;
     let file = context.layout.state().join("operator-wired.kubeconfig");
     write_atomically(&file, wired.as_bytes())?;
     Ok(file.display().to_string())
+}
+
+/// A kubeconfig with the wire's port in the server's place. One that names another server is an error: the wire would cut
+/// nothing.
+fn wired(kubeconfig: &str, ports: Ports) -> local::Result<String> {
+    let server = |port: u16| format!("https://127.0.0.1:{port}");
+    let own = server(ports.kube_apiserver());
+    if !kubeconfig.contains(&own) {
+        let why = format!("the operator's kubeconfig does not name {own}: its wire would cut nothing");
+        return Err(local::Error::advice(why));
+    }
+    Ok(kubeconfig.replace(&own, &server(before(ports, ports.kube_apiserver()))))
 }
 
 /// What a sidecar loads, with a broker behind its own wire.
@@ -232,5 +242,23 @@ mod tests {
             distinct.iter().all(|port| (23_100..23_200).contains(port)),
             "{distinct:?}"
         );
+    }
+
+    #[test]
+    fn what_is_not_found_cannot_be_led_over_a_wire() {
+        let mut part = Part::new("kube-apiserver", "kube-apiserver").arg("--etcd-servers=http://127.0.0.1:1");
+        replace_flag(
+            &mut part,
+            "--etcd-servers=",
+            "--etcd-servers=http://127.0.0.1:2".to_owned(),
+        )
+        .unwrap();
+        assert_eq!(part.args, ["--etcd-servers=http://127.0.0.1:2"]);
+        assert!(replace_flag(&mut part, "--etcd-server=", String::new()).is_err());
+        let ports = Ports::from_base(23_000).unwrap();
+        let server = format!("server: https://127.0.0.1:{}", ports.kube_apiserver());
+        let led = format!("server: https://127.0.0.1:{}", before(ports, ports.kube_apiserver()));
+        assert_eq!(wired(&server, ports).unwrap(), led);
+        assert!(wired("server: https://localhost:23000", ports).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use seedwork::Phase;
 
 use crate::case::{Case, Cases};
-use crate::evidence::{Effect, Evidence, Pago};
+use crate::evidence::{Effect, Evidence, Pago, Seen};
 use crate::importe::Importe;
 use crate::ledger::{Movimiento, TipoMovimiento};
 use crate::verdict::{Check, Verdict};
@@ -44,6 +44,9 @@ fn documents(evidence: &Evidence) -> Found<'_> {
     for (id, version) in evidence.archivo.iter().flatten() {
         let said = (Hop::Archive, version.solicitud.dinero.into());
         all.entry(id.as_str()).or_default().push(said);
+    }
+    for (id, Seen { importe, .. }) in evidence.sagas.iter().flatten() {
+        all.entry(id.as_str()).or_default().push((Hop::Screen, *importe));
     }
     for (id, factura) in evidence.facturas.iter().flatten() {
         let said = factura.importe.map(|importe| (Hop::Invoice, importe));
@@ -90,7 +93,9 @@ impl Case<'_> {
     fn is_bound_at(&self, hop: Hop) -> bool {
         match hop {
             Hop::Taken | Hop::Captured => self.phase == Phase::Completed,
-            Hop::Saga | Hop::Archive | Hop::Invoice | Hop::Payment | Hop::Authorised | Hop::Effect(_) => true,
+            Hop::Saga | Hop::Archive | Hop::Invoice | Hop::Payment | Hop::Authorised | Hop::Effect(_) | Hop::Screen => {
+                true
+            }
         }
     }
 }

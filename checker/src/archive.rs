@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use saga::Saga;
 
 use crate::case::{Case, Cases};
-use crate::replay::leads;
+use crate::replay::{Beyond, leads};
 use crate::verdict::{Check, Verdict};
 use crate::version::Version;
 use crate::violation::Violation;
@@ -15,19 +15,24 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
     // Most payments of a run end alike.
     let mut replayed = HashMap::new();
     for case in cases.ended() {
-        verdict.looked(Check::Archive, 1);
         let found = match archivo.get(case.id) {
             Some(version) => archived(case, version, &mut replayed),
-            None => Some(Violation::NotArchived(case.id.clone())),
+            None => Ok(Some(Violation::NotArchived(case.id.clone()))),
         };
-        verdict.found(found);
+        // What the search does not reach is not judged.
+        verdict.looked(Check::Archive, usize::from(found.is_ok()));
+        verdict.found(found.unwrap_or_default());
     }
 }
 
-fn archived(case: &Case<'_>, version: &Version, replayed: &mut HashMap<Saga, bool>) -> Option<Violation> {
+fn archived(
+    case: &Case<'_>,
+    version: &Version,
+    replayed: &mut HashMap<Saga, Option<bool>>,
+) -> Result<Option<Violation>, Beyond> {
     let id = || case.id.clone();
     let Some(saga) = &version.saga else {
-        return Some(Violation::ArchiveDiffers(id()));
+        return Ok(Some(Violation::ArchiveDiffers(id())));
     };
     let last = case
         .history
@@ -44,22 +49,22 @@ fn archived(case: &Case<'_>, version: &Version, replayed: &mut HashMap<Saga, boo
                         &saga.resolved_by,
                         version.phase,
                     );
-            (!same).then(|| Violation::ArchiveDiffers(id()))
+            Ok((!same).then(|| Violation::ArchiveDiffers(id())))
         }
         // The watch missed the end, or nobody watched.
         Some(_) | None => {
             let from = last.map_or_else(|| Saga::start(saga.politica.clone()), |(last, _)| last.clone());
-            let leads = || leads(case.id, &from, saga) != Some(false);
-            let gets_there = if last.is_some() {
-                leads()
-            } else {
-                replayed.get(saga).copied().unwrap_or_else(leads)
+            let leads = || leads(case.id, &from, saga);
+            let gets_there = match last {
+                Some(_) => leads(),
+                None => *replayed.entry(saga.clone()).or_insert_with(leads),
             };
-            if last.is_none() {
-                replayed.insert(saga.clone(), gets_there);
-            }
             let derived = version.phase == Some(saga.phase());
-            (!gets_there || !derived).then(|| Violation::ArchiveNotReplayed(id()))
+            match gets_there {
+                Some(true) if derived => Ok(None),
+                None if derived => Err(Beyond),
+                Some(_) | None => Ok(Some(Violation::ArchiveNotReplayed(id()))),
+            }
         }
     }
 }

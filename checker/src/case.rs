@@ -90,6 +90,11 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// The bank took the money back, and nothing was undone.
+    pub(crate) fn forgot_its_bank(&self) -> bool {
+        self.charged_back && self.ended && self.phase == Phase::Completed
+    }
+
     /// A step, where the record is known.
     pub(crate) fn paso(&self, step: Step) -> Option<&Paso> {
         self.saga?.pasos.iter().find(|paso| paso.nombre == step)

@@ -1,4 +1,4 @@
-//! Everything ends, in time, or says why it waits for a person.
+//! Everything ends, in time, or says why it waits for a person; and what the bank took back ends undone.
 
 use seedwork::Phase;
 
@@ -18,6 +18,8 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
             (Phase::Stalled, _) => verdict.found([Violation::StalledWithoutReason(case.id.clone())]),
             (phase, _) => verdict.found([Violation::NotEnded(case.id.clone(), phase)]),
         }
+        let forgotten = case.forgot_its_bank();
+        verdict.found(forgotten.then(|| Violation::ChargebackForgotten(case.id.clone())));
     }
     if let Some(bound) = cases.evidence.bound {
         let timed = cases

@@ -37,7 +37,9 @@ pub struct Evidence {
     pub pagos: Option<BTreeMap<IdCorrelacion, Pago>>,
     /// The notifications about each payment.
     pub notificaciones: Option<BTreeMap<IdCorrelacion, Vec<Notificacion>>>,
-    /// Payments whose money the bank took back: a completed one among them was reversed by that.
+    /// What the message provider delivered, by its own ledger.
+    pub mensajes: Option<Vec<Mensaje>>,
+    /// Payments whose money the bank took back, and of which it told: at rest none of them is completed.
     pub contracargos: BTreeSet<IdCorrelacion>,
     /// By when everything must have ended. Needs the times of [`Request`] and [`Version`], on one clock.
     pub bound: Option<Bound>,
@@ -112,6 +114,8 @@ pub struct Seen {
     pub phase: Phase,
     /// Whether it has ended.
     pub ended: bool,
+    /// How much it is about.
+    pub importe: Importe,
 }
 
 /// A change that a participant made outside of its own book-keeping: an invoice issued, confirmed or cancelled, money
@@ -153,6 +157,15 @@ pub struct Notificacion {
     pub tipo: String,
     /// `PREPARADA`, `ENTREGADA` or `RECHAZADA`.
     pub estado: String,
+}
+
+/// A message, as the provider's ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mensaje {
+    /// What it is about, as its sender named it: a payment, or a notification that is about none.
+    pub referencia: String,
+    /// The idempotency key it was delivered under.
+    pub clave: String,
 }
 
 /// How long a payment may take.
@@ -200,23 +213,45 @@ impl Evidence {
             Answer::Refused(_) | Answer::Lost => request.id.clone(),
         });
         let own: BTreeSet<IdCorrelacion> = accepted.collect();
+        let names: BTreeSet<&str> = own.iter().map(IdCorrelacion::as_str).collect();
         if let Some(movimientos) = &mut self.movimientos {
-            let own: BTreeSet<&str> = own.iter().map(IdCorrelacion::as_str).collect();
-            movimientos.retain(|line| own.contains(line.referencia.as_str()));
+            movimientos.retain(|line| names.contains(line.referencia.as_str()));
+        }
+        if let Some(mensajes) = &mut self.mensajes {
+            mensajes.retain(|mensaje| names.contains(mensaje.referencia.as_str()));
         }
         if let Some(effects) = &mut self.effects {
             effects.retain(|effect| own.contains(&effect.id));
         }
-        if let Some(sagas) = &mut self.sagas {
-            sagas.retain(|id, _| own.contains(id));
-        }
-        if let Some(archivo) = &mut self.archivo {
-            archivo.retain(|id, _| own.contains(id));
-        }
         if let Some(histories) = &mut self.histories {
             histories.retain(|id| own.contains(id));
         }
+        keep(&own, &mut self.sagas);
+        keep(&own, &mut self.archivo);
+        keep(&own, &mut self.facturas);
+        keep(&own, &mut self.pagos);
+        keep(&own, &mut self.notificaciones);
         self
+    }
+}
+
+fn keep<T>(own: &BTreeSet<IdCorrelacion>, all: &mut Option<BTreeMap<IdCorrelacion, T>>) {
+    if let Some(all) = all {
+        all.retain(|id, _| own.contains(id));
+    }
+}
+
+// === impl Mensaje ===
+
+impl Mensaje {
+    /// The kind of notification about a payment that it delivers, by its key: `<payment>/<kind>/<medium>`. `None` for one
+    /// that was made by hand (`<notification>/<medium>`): it is about no payment. Any other key is a kind nobody knows.
+    pub(crate) fn tipo(&self) -> Option<&str> {
+        let rest = self.clave.strip_prefix(&self.referencia);
+        match rest.and_then(|rest| rest.strip_prefix('/')) {
+            Some(rest) => rest.split_once('/').map(|(tipo, _)| tipo),
+            None => Some(&self.clave),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use saga::{Aviso, Saga, StepState, allowed};
 use seedwork::{IdCorrelacion, Phase, SolicitudPago, Step};
 
-use crate::replay::leads;
+use crate::replay::{Beyond, leads};
 use crate::verdict::{Check, Verdict};
 use crate::version::Version;
 use crate::violation::Violation;
@@ -186,9 +186,6 @@ struct Move<'a> {
     to: &'a Saga,
     to_phase: Option<Phase>,
 }
-
-/// Two values that are too far apart to be compared with the engine.
-struct Beyond;
 
 // === impl Move ===
 

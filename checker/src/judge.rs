@@ -2,7 +2,7 @@
 
 use crate::evidence::Evidence;
 use crate::verdict::{Check, Verdict};
-use crate::{amounts, archive, ends, history, idle, money, notices, order, requests, views};
+use crate::{amounts, archive, ends, history, idle, money, notices, order, orphans, requests, views};
 
 /// Judges a run that has come to rest.
 pub fn judge(evidence: &Evidence) -> Verdict {
@@ -12,6 +12,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         ends::judge(&cases, &mut verdict);
         // What moved, before what is said about it: views are not blamed for what was done.
         money::judge(&cases, &mut verdict);
+        orphans::judge(&cases, &mut verdict);
         order::judge(&cases, &mut verdict);
         amounts::judge(&cases, &mut verdict);
         views::judge(&cases, &mut verdict);

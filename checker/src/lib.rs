@@ -5,19 +5,21 @@
 //!   the clients' own log ───────────────▶ Request ──╮
 //!   a watch of every PaymentSaga ─▶ Version ─▶ Histories ──╮
 //!   the gateway's ledger ──▶ Movimiento   ├─▶ Evidence ─▶ judge() ─▶ Verdict: violations, and what was judged at all
-//!   the services' rows ────▶ Factura, Pago, Notificacion, plans ───╯
+//!   the services' rows ────▶ Factura, Pago, Notificacion, plans ───┤
+//!   the message provider's ledger ──▶ Mensaje ──╯
 //!   the archive ───▶ Version   logs, traces ─▶ Scanner ─▶ Scan   counters ─▶ Writes, Level
 //! ```
 //!
 //! | theme | what must hold |
 //! |---|---|
 //! | `requests` | an accepted request has exactly one saga, an unanswered one at most one, and nothing is done unasked |
-//! | `ends` | everything asked for has ended, or is stalled with a reason, within the bound |
+//! | `ends` | everything asked for has ended, or is stalled with a reason, within the bound; what the bank took back is not completed |
 //! | `history`, `replay` | `secuencia` only grows, phases move as the engine's table allows, undo goes from the last step to the first, and each write is one that the engine makes |
-//! | `order` | at most one effect per saga, step and direction; none of a step after its undo; none unrecorded; undoing nothing changes nothing |
+//! | `order`: `effects`, `ledger` | at most one effect per saga, step and direction; none of a step after its undo; none unrecorded; undoing nothing changes nothing |
 //! | `money` | at most one capture, refunds never above it, captured − refunded = amount or 0 |
+//! | `orphans` | money, rows, messages and effects belong to a saga |
 //! | `amounts` | the amount is the same at every hop |
-//! | `views` | invoice, plan, payment, notification and screen say what the saga says |
+//! | `views`, `notices` | invoice, plan, payment, notification and screen say what the saga says, and the provider delivered each notification once |
 //! | `archive` | an ended saga is archived as it ended, and the engine gets there |
 //! | `secrets` | no secret, token or card number in what people and machines read |
 //! | `idle` | idle means idle, and tables and queues return to where they were |
@@ -42,6 +44,7 @@ mod ledger;
 mod money;
 mod notices;
 mod order;
+mod orphans;
 mod replay;
 mod requests;
 mod secrets;
@@ -52,7 +55,7 @@ mod views;
 mod violation;
 
 pub use evidence::{
-    Accepted, Answer, Bound, Door, Effect, Evidence, Factura, Level, Notificacion, Pago, Request, Seen, Writes,
+    Accepted, Answer, Bound, Door, Effect, Evidence, Factura, Level, Mensaje, Notificacion, Pago, Request, Seen, Writes,
 };
 pub use history::{Histories, History};
 pub use importe::Importe;
@@ -61,4 +64,4 @@ pub use ledger::{Movimiento, Saldo, TipoMovimiento, saldos};
 pub use secrets::{Kind, Leak, Scan, Scanner};
 pub use verdict::{Check, Verdict};
 pub use version::{Unfit, Version};
-pub use violation::{Hop, Violation};
+pub use violation::{Hop, Place, Violation};

@@ -1,21 +1,28 @@
-//! The client is told what happened, once.
+//! The client is told what happened, once, and the message provider says the same.
+
+use std::collections::BTreeMap;
 
 use saga::{Aviso, Saga, StepState};
 use seedwork::{Phase, Step};
 
 use crate::case::{Case, Cases};
-use crate::evidence::Notificacion;
+use crate::evidence::{Mensaje, Notificacion};
 use crate::verdict::{Check, Verdict};
 use crate::violation::Violation;
 
 const ALERTA: &str = "ALERTA";
 const REVERSION: &str = "ALERTA-REVERSION";
 const ENTREGADA: &str = "ENTREGADA";
+const RECHAZADA: &str = "RECHAZADA";
+
+/// How many messages of each kind were delivered.
+type Delivered<'a> = BTreeMap<&'a str, usize>;
 
 pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
     let Some(notificaciones) = &cases.evidence.notificaciones else {
         return;
     };
+    let delivered = cases.evidence.mensajes.as_deref().map(by_payment);
     for case in cases.ended() {
         // What the client should have been told stands in the record.
         let Some(saga) = case.saga else { continue };
@@ -25,7 +32,42 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
         if !fits {
             let told = told.iter().map(|one| format!("{} ({})", one.tipo, one.estado));
             verdict.found([Violation::WrongNotification(case.id.clone(), told.collect())]);
+            continue;
         }
+        let Some(delivered) = &delivered else { continue };
+        verdict.looked(Check::Messages, 1);
+        let mut delivered = delivered.get(case.id.as_str()).cloned().unwrap_or_default();
+        // None is a number, too.
+        for tipo in [ALERTA, REVERSION] {
+            delivered.entry(tipo).or_default();
+        }
+        let wrong = delivered
+            .into_iter()
+            .find(|(tipo, times)| !says(&of(told, tipo), *times));
+        verdict.found(wrong.map(|(tipo, delivered)| Violation::WrongMessages {
+            id: case.id.clone(),
+            tipo: tipo.to_owned(),
+            delivered,
+        }));
+    }
+}
+
+fn by_payment(mensajes: &[Mensaje]) -> BTreeMap<&str, Delivered<'_>> {
+    let mut all: BTreeMap<&str, Delivered<'_>> = BTreeMap::new();
+    for mensaje in mensajes {
+        if let Some(tipo) = mensaje.tipo() {
+            *all.entry(&mensaje.referencia).or_default().entry(tipo).or_default() += 1;
+        }
+    }
+    all
+}
+
+/// Whether so many messages are what the rows of a kind say. One that was given up under way may have arrived.
+fn says(told: &[&str], delivered: usize) -> bool {
+    match told {
+        [ENTREGADA] => delivered == 1,
+        [RECHAZADA] => delivered == 0,
+        _ => delivered <= 1,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::violation::Violation;
 
 pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
     if let Some(effects) = &cases.evidence.effects {
-        verdict.looked(Check::Order, effects.len());
+        verdict.looked(Check::Effects, effects.len());
         let by_id: BTreeMap<_, _> = cases.payments.iter().map(|case| (case.id, case)).collect();
         let mut accounts: BTreeMap<&IdCorrelacion, Account> = BTreeMap::new();
         for Effect { id, action, .. } in effects {
@@ -33,7 +33,7 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
         }
     }
     if let Some(movimientos) = &cases.evidence.movimientos {
-        verdict.looked(Check::Order, movimientos.len());
+        verdict.looked(Check::Ledger, movimientos.len());
         let mut lines: BTreeMap<&str, Vec<&Movimiento>> = BTreeMap::new();
         for line in movimientos {
             lines.entry(&line.referencia).or_default().push(line);

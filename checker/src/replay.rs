@@ -15,6 +15,9 @@ const WIDEST: usize = 1 << 14;
 /// Longer than any patience.
 const LATE: Duration = Duration::from_secs(1 << 34);
 
+/// Two values that are too far apart to be compared with the engine.
+pub(crate) struct Beyond;
+
 /// Whether the engine, given the right answers, words and delays, comes to `to` some time after `from`. Not every value
 /// in between need have been written. `None`: too far apart to say.
 pub(crate) fn leads(id: &IdCorrelacion, from: &Saga, to: &Saga) -> Option<bool> {

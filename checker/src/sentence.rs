@@ -4,7 +4,7 @@ use std::fmt;
 
 use seedwork::{Action, Phase};
 
-use crate::violation::{Hop, Violation};
+use crate::violation::{Hop, Place, Violation};
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,6 +19,7 @@ impl fmt::Display for Violation {
             Self::Altered(id) => write!(f, "{id} is about another client or medium than was asked for"),
             Self::NotEnded(id, phase) => write!(f, "{id} has not ended: {phase}"),
             Self::StalledWithoutReason(id) => write!(f, "{id} is stalled without a reason"),
+            Self::ChargebackForgotten(id) => write!(f, "the bank took {id} back, and it is completed"),
             Self::Late { id, took_ms } => write!(f, "{id} took {took_ms} ms to its end"),
             Self::SecuenciaBack { id, from, to } => write!(f, "{id}: secuencia went from {from} to {to}"),
             Self::Forked(id, secuencia) => write!(f, "{id}: secuencia {secuencia} was written twice, differently"),
@@ -44,7 +45,7 @@ impl fmt::Display for Violation {
             }
             Self::WrongMoney { id, held, owed } => write!(f, "{id}: the gateway holds {held}, the saga says {owed}"),
             Self::MoneySetAside(id) => write!(f, "{id} was undone, but money is still set aside for it"),
-            Self::Orphan(id) => write!(f, "the gateway moved money for {id}, which has no saga"),
+            Self::Orphan(id, place) => write!(f, "{id} has no saga, and {place}"),
             Self::WrongAmount { id, hop, asked, found } => {
                 write!(f, "{id}: {asked} was asked for, {hop} says {found}")
             }
@@ -55,6 +56,9 @@ impl fmt::Display for Violation {
             Self::WrongPayment(id, None) => write!(f, "{id} is unknown to integración-pagos"),
             Self::WrongNotification(id, told) if told.is_empty() => write!(f, "{id}: the client was told nothing"),
             Self::WrongNotification(id, told) => write!(f, "{id}: the client was told {}", told.join(", ")),
+            Self::WrongMessages { id, tipo, delivered } => {
+                write!(f, "{id}: {delivered} messages of {tipo} were delivered")
+            }
             Self::WrongScreen { id, shown, recorded } => {
                 let shown = shown.map_or("nothing", Phase::as_str);
                 write!(f, "{id}: the BFF shows {shown}, {recorded} is recorded")
@@ -80,6 +84,20 @@ impl fmt::Display for Hop {
             Self::Authorised => f.write_str("the gateway's authorisation"),
             Self::Captured => f.write_str("the gateway's capture"),
             Self::Effect(action) => f.write_str(action.command_type()),
+            Self::Screen => f.write_str("the BFF"),
         }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gateway => "the gateway moved money for it",
+            Self::Invoice => "there is an invoice of it",
+            Self::Payment => "integración-pagos knows it",
+            Self::Notification => "there is a notification about it",
+            Self::Message => "a message about it was delivered",
+            Self::Effect => "a participant did something for it",
+        })
     }
 }

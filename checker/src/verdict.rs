@@ -16,8 +16,10 @@ pub enum Check {
     Bound,
     /// Each write against the engine; counts versions.
     History,
-    /// What participants did, and when; counts effects and ledger lines.
-    Order,
+    /// What participants did, and when; counts effects.
+    Effects,
+    /// What the gateway did, and when; counts ledger lines.
+    Ledger,
     /// The gateway's ledger against the ends; counts payments.
     Money,
     /// The amount at every hop; counts amounts.
@@ -30,6 +32,8 @@ pub enum Check {
     Payments,
     /// Notifications; counts payments.
     Notifications,
+    /// The message provider's ledger; counts payments.
+    Messages,
     /// The BFF; counts payments.
     Screens,
     /// The archive; counts payments.
@@ -69,18 +73,20 @@ pub struct Verdict {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Requests,
         Self::Ends,
         Self::Bound,
         Self::History,
-        Self::Order,
+        Self::Effects,
+        Self::Ledger,
         Self::Money,
         Self::Amounts,
         Self::Invoices,
         Self::Plans,
         Self::Payments,
         Self::Notifications,
+        Self::Messages,
         Self::Screens,
         Self::Archive,
         Self::Secrets,
@@ -95,13 +101,15 @@ impl Check {
             Self::Ends => "ends",
             Self::Bound => "bound",
             Self::History => "history",
-            Self::Order => "order",
+            Self::Effects => "effects",
+            Self::Ledger => "ledger",
             Self::Money => "money",
             Self::Amounts => "amounts",
             Self::Invoices => "invoices",
             Self::Plans => "plans",
             Self::Payments => "payments",
             Self::Notifications => "notifications",
+            Self::Messages => "messages",
             Self::Screens => "screens",
             Self::Archive => "archive",
             Self::Secrets => "secrets",

@@ -62,7 +62,7 @@ fn plans(cases: &Cases<'_>, verdict: &mut Verdict) {
 fn payments(cases: &Cases<'_>, verdict: &mut Verdict) {
     let Some(pagos) = &cases.evidence.pagos else { return };
     // Where the gateway's own account is wrong, that was said.
-    let money = |violation: &Violation| matches!(violation.check(), Check::Money | Check::Order | Check::Amounts);
+    let money = |violation: &Violation| matches!(violation.check(), Check::Money | Check::Ledger | Check::Amounts);
     let wrong = verdict.violations.iter().filter(|violation| money(violation));
     let wrong: BTreeSet<IdCorrelacion> = wrong.filter_map(Violation::payment).cloned().collect();
     let looked = cases.evidence.movimientos.is_some();
@@ -78,6 +78,7 @@ fn payments(cases: &Cases<'_>, verdict: &mut Verdict) {
 
 fn payment_fits(case: &Case<'_>, estado: Option<&str>, ledger: Option<&Saldo>) -> bool {
     if case.phase == Phase::Completed {
+        // A chargeback that was forgotten elsewhere may be known here.
         return estado == Some("CONFIRMADO") || case.charged_back && estado == Some("CONTRACARGADO");
     }
     let nothing = || matches!(estado, None | Some("RECHAZADO"));

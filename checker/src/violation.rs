@@ -33,6 +33,8 @@ pub enum Violation {
     NotEnded(IdCorrelacion, Phase),
     /// A saga waits for a person and does not say why.
     StalledWithoutReason(IdCorrelacion),
+    /// A payment whose money the bank took back is completed all the same.
+    ChargebackForgotten(IdCorrelacion),
     /// A saga ended, or was shown as stalled, too late.
     Late {
         /// Which payment.
@@ -122,8 +124,8 @@ pub enum Violation {
     },
     /// Money is still set aside for a payment that was undone.
     MoneySetAside(IdCorrelacion),
-    /// The gateway moved money for a payment that has no saga.
-    Orphan(String),
+    /// Something was done for a payment that has no saga.
+    Orphan(String, Place),
 
     /// The amount changed on its way.
     WrongAmount {
@@ -145,6 +147,15 @@ pub enum Violation {
     WrongPayment(IdCorrelacion, Option<String>),
     /// The client was told something else than what happened.
     WrongNotification(IdCorrelacion, Vec<String>),
+    /// The message provider delivered another number of messages than the notification says.
+    WrongMessages {
+        /// Which payment.
+        id: IdCorrelacion,
+        /// Which kind of notification.
+        tipo: String,
+        /// How many messages of it were delivered.
+        delivered: usize,
+    },
     /// The BFF shows something else than is recorded.
     WrongScreen {
         /// Which payment.
@@ -201,6 +212,48 @@ pub enum Hop {
     Captured,
     /// What a participant did.
     Effect(Action),
+    /// The payment as the BFF shows it.
+    Screen,
+}
+
+/// Where something of a payment is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The gateway's ledger.
+    Gateway,
+    /// The invoices.
+    Invoice,
+    /// The payments of integración-pagos.
+    Payment,
+    /// The notifications.
+    Notification,
+    /// The message provider's ledger.
+    Message,
+    /// What participants did.
+    Effect,
+}
+
+// === impl Place ===
+
+impl Place {
+    fn check(self) -> Check {
+        match self {
+            Self::Gateway => Check::Money,
+            Self::Invoice => Check::Invoices,
+            Self::Payment => Check::Payments,
+            Self::Notification => Check::Notifications,
+            Self::Message => Check::Messages,
+            Self::Effect => Check::Effects,
+        }
+    }
+}
+
+/// The account that says what was done of a step: of the gateway's part, its ledger.
+fn account(step: Step) -> Check {
+    match step {
+        Step::RealizarPago => Check::Ledger,
+        Step::CrearFacturacion | Step::ConfirmarFacturacion | Step::CrearNotificacion => Check::Effects,
+    }
 }
 
 // === impl Violation ===
@@ -217,6 +270,7 @@ impl Violation {
             | Self::Altered(id)
             | Self::NotEnded(id, _)
             | Self::StalledWithoutReason(id)
+            | Self::ChargebackForgotten(id)
             | Self::Late { id, .. }
             | Self::SecuenciaBack { id, .. }
             | Self::Forked(id, _)
@@ -237,11 +291,12 @@ impl Violation {
             | Self::WrongInvoice(id, _)
             | Self::WrongPayment(id, _)
             | Self::WrongNotification(id, _)
+            | Self::WrongMessages { id, .. }
             | Self::WrongScreen { id, .. }
             | Self::NotArchived(id)
             | Self::ArchiveDiffers(id)
             | Self::ArchiveNotReplayed(id) => Some(id),
-            Self::Orphan(_) | Self::WrongPlan(..) | Self::Leaked(_) | Self::Busy { .. } | Self::NotBack { .. } => None,
+            Self::Orphan(..) | Self::WrongPlan(..) | Self::Leaked(_) | Self::Busy { .. } | Self::NotBack { .. } => None,
         }
     }
 
@@ -254,7 +309,7 @@ impl Violation {
             | Self::Shared(_)
             | Self::TwoSagas(_)
             | Self::Altered(_) => Check::Requests,
-            Self::NotEnded(..) | Self::StalledWithoutReason(_) => Check::Ends,
+            Self::NotEnded(..) | Self::StalledWithoutReason(_) | Self::ChargebackForgotten(_) => Check::Ends,
             Self::Late { .. } => Check::Bound,
             Self::SecuenciaBack { .. }
             | Self::Forked(..)
@@ -263,19 +318,22 @@ impl Violation {
             | Self::UndoSkipped(..)
             | Self::UndoOutOfOrder { .. }
             | Self::NotTheEngine { .. } => Check::History,
-            Self::EffectTwice(..) | Self::EffectAfterUndo(..) | Self::UndoOfNothing(..) | Self::Unissued(..) => {
-                Check::Order
-            }
+            Self::EffectTwice(_, Action::Do(step) | Action::Undo(step))
+            | Self::EffectAfterUndo(_, step)
+            | Self::UndoOfNothing(_, step)
+            | Self::Unissued(_, step) => account(*step),
+            Self::EffectTwice(_, Action::AvisarReversion) => Check::Effects,
             Self::ChargedTwice(..)
             | Self::RefundAboveCapture { .. }
             | Self::WrongMoney { .. }
-            | Self::MoneySetAside(_)
-            | Self::Orphan(_) => Check::Money,
+            | Self::MoneySetAside(_) => Check::Money,
+            Self::Orphan(_, place) => place.check(),
             Self::WrongAmount { .. } => Check::Amounts,
             Self::WrongInvoice(..) => Check::Invoices,
             Self::WrongPlan(..) => Check::Plans,
             Self::WrongPayment(..) => Check::Payments,
             Self::WrongNotification(..) => Check::Notifications,
+            Self::WrongMessages { .. } => Check::Messages,
             Self::WrongScreen { .. } => Check::Screens,
             Self::NotArchived(_) | Self::ArchiveDiffers(_) | Self::ArchiveNotReplayed(_) => Check::Archive,
             Self::Leaked(_) => Check::Secrets,

@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use checker::{
-    Bound, Evidence, Factura, Histories, Importe, Level, Movimiento, Notificacion, Pago, Seen, TipoMovimiento, Verdict,
-    Version, Writes,
+    Bound, Evidence, Factura, Histories, Importe, Level, Mensaje, Movimiento, Notificacion, Pago, Seen, TipoMovimiento,
+    Verdict, Version, Writes,
 };
 use gestion_clientes::domain::factura;
 use integracion_pagos::domain::Operacion;
 use operator::crd::PaymentSaga;
 use operator::resource::Payment;
 use saga::CauseKind;
-use seedwork::{App, IdCliente, IdCorrelacion, Moneda, Phase};
+use seedwork::{App, Dinero, IdCliente, IdCorrelacion, Moneda, Phase};
 use seedwork_runtime::participant::Documento;
 
 use crate::model::api_server::Change;
 use crate::model::post::CLIENTS;
 use crate::sql::{Base, Value};
-use crate::world::World;
+use crate::world::{Part, World};
 
 /// The counters around a while without requests.
 pub struct Quiet {
@@ -54,6 +54,7 @@ pub fn judge(world: &World, calm_ms: i64, bound: Duration, quiet: Option<&Quiet>
         planes: Some(plans(world)),
         pagos: Some(payments(world)),
         notificaciones: Some(notices(world)),
+        mensajes: Some(messages(world)),
         contracargos: asked(world)
             .into_iter()
             .filter(|id| world.bank.taken_back(id).is_some())
@@ -156,12 +157,23 @@ fn version(object: &PaymentSaga, at_ms: i64) -> Option<Version> {
 }
 
 fn screens(world: &World) -> BTreeMap<IdCorrelacion, Seen> {
-    let rows = world.bases.bff.look("SELECT id_correlacion, fase, ended FROM pagos");
+    let rows = world
+        .bases
+        .bff
+        .look("SELECT id_correlacion, fase, ended, monto, moneda FROM pagos");
     let seen = rows.iter().filter_map(|row| {
         let fase = text(row.get(1));
         let phase = Phase::ALL.into_iter().find(|phase| phase.as_str() == fase)?;
-        let ended = number(row.get(2)) == 1;
-        Some((id(text(row.first())), Seen { phase, ended }))
+        let (monto, moneda) = (text(row.get(3)), text(row.get(4)));
+        let dinero = Moneda::parse(moneda).and_then(|moneda| Dinero::parse(monto, moneda));
+        let seen = Seen {
+            phase,
+            ended: number(row.get(2)) == 1,
+            importe: dinero
+                .unwrap_or_else(|error| panic!("a row says monto {monto} {moneda}, which {error}"))
+                .into(),
+        };
+        Some((id(text(row.first())), seen))
     });
     seen.collect()
 }
@@ -178,27 +190,24 @@ fn archive(world: &World) -> BTreeMap<IdCorrelacion, Version> {
 fn ledger(world: &World) -> Vec<Movimiento> {
     let mut ledger = Vec::new();
     for id in world.bank.payments() {
-        let mut line = |tipo, monto| {
-            ledger.push(Movimiento {
-                tipo,
-                referencia: id.to_string(),
-                clave: format!("{id}/{tipo:?}"),
-                monto,
-                moneda: Moneda::USD,
-            });
-        };
-        for (operation, monto) in world.bank.movements(&id) {
-            let tipo = match operation {
-                Operacion::Autorizar => TipoMovimiento::Autorizacion,
-                Operacion::Capturar => TipoMovimiento::Captura,
-                Operacion::Anular => TipoMovimiento::Anulacion,
-                Operacion::Reembolsar => TipoMovimiento::Reembolso,
-            };
-            line(tipo, monto);
+        let movements = world.bank.movements(&id).into_iter();
+        let moved = movements.map(|(operation, monto)| match operation {
+            Operacion::Autorizar => (TipoMovimiento::Autorizacion, monto),
+            Operacion::Capturar => (TipoMovimiento::Captura, monto),
+            Operacion::Anular => (TipoMovimiento::Anulacion, monto),
+            Operacion::Reembolsar => (TipoMovimiento::Reembolso, monto),
+        });
+        let mut lines: Vec<_> = moved.collect();
+        if let Some((place, monto)) = world.bank.taken_back(&id) {
+            lines.insert(place, (TipoMovimiento::Contracargo, monto));
         }
-        if let Some(taken_back) = world.bank.taken_back(&id) {
-            line(TipoMovimiento::Contracargo, taken_back);
-        }
+        ledger.extend(lines.into_iter().map(|(tipo, monto)| Movimiento {
+            tipo,
+            referencia: id.to_string(),
+            clave: format!("{id}/{tipo:?}"),
+            monto,
+            moneda: Moneda::USD,
+        }));
     }
     ledger
 }
@@ -286,6 +295,15 @@ fn notices(world: &World) -> BTreeMap<IdCorrelacion, Vec<Notificacion>> {
     notices
 }
 
+fn messages(world: &World) -> Vec<Mensaje> {
+    let delivered = world.post.delivered().into_iter();
+    let read = delivered.map(|mensaje| Mensaje {
+        referencia: mensaje.referencia,
+        clave: mensaje.clave,
+    });
+    read.collect()
+}
+
 /// A resource goes only when its end is in the archive: only such a payment can still be asked about.
 fn late(world: &World, change: &Change) {
     if !change.gone {
@@ -308,8 +326,15 @@ fn deadlines(world: &World, changes: &[Change]) {
         suspended_since: Option<i64>,
         given_up: bool,
     }
-    // One that ran ahead of its record stood there for as long already as its operator stood still before writing it down.
-    let still: Duration = world.plan.freezes.iter().map(|freeze| freeze.until - freeze.from).sum();
+    // One that ran ahead of its record stood there for as long already as its operator stood still, or had no API
+    // server, before writing it down.
+    let frozen = world.plan.freezes.iter().map(|freeze| freeze.until - freeze.from);
+    let outages = world
+        .plan
+        .outages
+        .iter()
+        .filter(|outage| outage.part == Part::ApiServer);
+    let still: Duration = frozen.chain(outages.map(|outage| outage.until - outage.from)).sum();
     let slow = world.plan.watch_lag + world.plan.longest_pause * 2 + still;
     let slow = slow.as_millis() + 3_000;
     let tolerance = i64::try_from(slow).unwrap_or(i64::MAX);

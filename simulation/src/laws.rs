@@ -21,7 +21,7 @@ struct Seen {
     told: BTreeSet<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Invoice {
     Issued,
     Confirmed,
@@ -42,12 +42,12 @@ impl Effects {
             return;
         };
         let text = std::str::from_utf8(value).unwrap_or_default();
-        let is = [
-            ("\"estado\":\"PAGO_ENVIADO\"", Invoice::Issued),
-            ("\"estado\":{\"CONFIRMADO\"", Invoice::Confirmed),
-            ("\"estado\":\"CANCELADO\"", Invoice::Cancelled),
-        ];
-        let Some((_, now)) = is.into_iter().find(|(words, _)| text.contains(words)) else {
+        let Some(now) = invoice_in(text) else {
+            // A tombstone stands alone. An invoice in other words than these would be an effect that nobody sees.
+            assert!(
+                text.contains("\"agregado\":null"),
+                "no state of an invoice is known in {text}"
+            );
             return;
         };
         let mut seen = self.seen();
@@ -85,6 +85,17 @@ impl Effects {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The state of the invoice in a document, which is not worth reading all of it.
+fn invoice_in(document: &str) -> Option<Invoice> {
+    let is = [
+        ("\"estado\":\"PAGO_ENVIADO\"", Invoice::Issued),
+        ("\"estado\":{\"CONFIRMADO\"", Invoice::Confirmed),
+        ("\"estado\":\"CANCELADO\"", Invoice::Cancelled),
+    ];
+    let found = is.into_iter().find(|(words, _)| document.contains(words));
+    found.map(|(_, invoice)| invoice)
 }
 
 // === impl Seen ===
@@ -167,5 +178,40 @@ pub fn paid(world: &World, id: &IdCorrelacion) {
     }
     if held < 0 {
         world.broken(format!("{id}: more was given back than was taken"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gestion_clientes::domain::factura::{self, Factura};
+    use gestion_clientes::domain::instante::Instante;
+    use seedwork::{MedioPago, Moneda, SolicitudPago};
+    use seedwork_runtime::participant::Documento;
+
+    use super::*;
+
+    #[test]
+    fn an_invoice_is_read_in_the_words_of_its_service() {
+        let written = |agregado: Option<Factura>| {
+            let documento = Documento {
+                agregado,
+                ..Documento::default()
+            };
+            serde_json::to_string(&documento).unwrap()
+        };
+        let id = IdCorrelacion::parse("hecho-a-mano-1").unwrap();
+        let solicitud = SolicitudPago::parse(MedioPago::Pse.as_str(), "c-1", "24.00", Moneda::USD).unwrap();
+        let now = Instante::from_ms(1);
+        let issued = factura::crear(&id, &solicitud, true, None, now).unwrap();
+        let confirmed = factura::confirmar(Some(&issued), &id, now).unwrap();
+        let cancelled = factura::revertir(confirmed.clone(), None, now);
+        let read = [issued, confirmed, cancelled].map(|factura| invoice_in(&written(Some(factura))));
+        let states = [Invoice::Issued, Invoice::Confirmed, Invoice::Cancelled];
+        assert_eq!(read, states.map(Some));
+        let nothing = written(None);
+        assert!(
+            invoice_in(&nothing).is_none() && nothing.contains("\"agregado\":null"),
+            "{nothing}"
+        );
     }
 }

@@ -9,6 +9,7 @@
 //!
 //!   plan   what goes wrong, drawn from the seed       life   an await point: be slow, stand still, be refused, die
 //!   laws   looked at while things happen              judge  what is left behind, for the checker
+//!   coverage   what all worlds of a run looked at     people  ask, meddle, settle what nobody can undo
 //! ```
 //!
 //! Real: the engine and the operator's shell (requests, replies, reconcile, record, retire, archive, the telling of
@@ -26,6 +27,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod controller;
+pub mod coverage;
 pub mod judge;
 pub mod laws;
 pub mod life;
@@ -37,5 +39,6 @@ pub mod sql;
 pub mod system;
 pub mod world;
 
+pub use coverage::Coverage;
 pub use run::{Outcome, play};
 pub use system::Bases;

@@ -76,11 +76,6 @@ impl Life {
         }
     }
 
-    /// After a call's effect.
-    pub async fn after(&self, port: Port) {
-        self.point(port).await;
-    }
-
     /// After a call's effect, where the answer may be lost. Why, if it is.
     pub async fn answered(&self, port: Port) -> Result<(), String> {
         self.point(port).await;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use simulation::{Bases, Outcome, play};
+use simulation::{Bases, Coverage, Outcome, play};
 
 /// Half a million small things are made and thrown away in every world.
 #[global_allocator]
@@ -57,6 +57,7 @@ struct Sum {
     messages: usize,
     took: Duration,
     judged_in: Duration,
+    coverage: Coverage,
     failed: u64,
 }
 
@@ -107,7 +108,11 @@ fn main() -> ExitCode {
     });
     let sum = sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     sum.print(began.elapsed());
-    if sum.failed == 0 {
+    let covers = sum.coverage.covers();
+    if let Err(why) = &covers {
+        println!("{why}");
+    }
+    if sum.failed == 0 && covers.is_ok() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -142,6 +147,7 @@ impl Sum {
         self.messages += outcome.messages;
         self.took += outcome.took;
         self.judged_in += outcome.judged_in;
+        self.coverage.add(outcome);
     }
 
     fn print(&self, real: Duration) {
@@ -155,6 +161,7 @@ impl Sum {
             messages,
             took,
             judged_in,
+            coverage,
             failed,
         } = self;
         let per_minute = u128::try_from(*payments).unwrap_or_default() * 60_000 / real.as_millis().max(1);
@@ -166,5 +173,6 @@ impl Sum {
             real.as_secs_f64(),
             judged_in.as_secs_f64(),
         );
+        println!("{coverage}");
     }
 }

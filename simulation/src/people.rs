@@ -1,6 +1,6 @@
 //! The people: those who ask for payments, and those who meddle with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,19 +9,35 @@ use kube::api::DeleteParams;
 use operator::crd::{PaymentSaga, PaymentSagaSpec};
 use operator::resource::{RESOLVED_BY, RETRY};
 use rand::Rng as _;
-use seedwork::{Fault, IdCorrelacion, MedioPago, Moneda, Phase, SolicitudPago};
+use saga::StepState;
+use seedwork::{Fault, IdCorrelacion, MedioPago, Moneda, Phase, SolicitudPago, Step};
 use seedwork_runtime::intake::IdempotencyKey;
 use tokio::time::sleep;
 
 use crate::model::post;
 use crate::world::{Proc, World};
 
-/// What clients did, and what they were told.
+/// What clients did, and what they were told; what others did to payments.
 #[derive(Default)]
 pub struct Log {
     requests: Mutex<Vec<Request>>,
     unfinished: Mutex<usize>,
+    deeds: Mutex<BTreeMap<&'static str, Deed>>,
+    /// The resources of the payments that must be undone, whatever becomes of them.
+    turned_back: Mutex<BTreeSet<String>>,
 }
+
+/// How often people did one kind of thing to a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Deed {
+    /// In all.
+    pub tried: usize,
+    /// To one that was there: what is not, or has nothing to be taken back, takes nothing.
+    pub taken: usize,
+}
+
+/// What somebody does to a resource. Whether there was one.
+type Act = fn(&Arc<World>, &str) -> bool;
 
 /// Endings of amounts that mean something to the gateway's table (`services/pasarela-simulada`), the plain ones more
 /// often.
@@ -29,8 +45,15 @@ const ENDINGS: [i64; 24] = [
     0, 0, 0, 0, 0, 0, 10, 10, 1, 2, 3, 4, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21, 5, 50,
 ];
 
-/// How often somebody asks again before giving up.
+/// How often somebody asks again before giving up: for longer than any fault lasts.
 const TRIES: usize = 400;
+
+/// How often an undo that has stalled is asked for again, each time after the policy's longest pause, before it should have
+/// worked: of one undo the gateway itself may leave four tries without an answer.
+const TRIES_AGAIN: u32 = 5;
+
+/// How much longer than that a payment is given: what was slow when faults stopped is still on its way.
+const GRACE: Duration = Duration::from_secs(60);
 
 // === impl Log ===
 
@@ -53,6 +76,22 @@ impl Log {
             Answer::Refused(_) | Answer::Lost => None,
         });
         yes.collect()
+    }
+
+    /// What people did to payments, by what that was.
+    pub fn deeds(&self) -> BTreeMap<&'static str, Deed> {
+        self.deeds.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn did(&self, what: &'static str, taken: bool) {
+        let mut deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let deed = deeds.entry(what).or_default();
+        deed.tried += 1;
+        deed.taken += usize::from(taken);
+    }
+
+    fn turned_back(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.turned_back.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self, request: Request) -> usize {
@@ -124,7 +163,8 @@ fn wish(world: &Arc<World>) -> SolicitudPago {
         .unwrap_or_else(|errors| panic!("a wish of the simulation's own: {errors:?}"))
 }
 
-/// Asks at a door until there is an answer; every try is under the same key.
+/// Asks at a door until there is an answer; every try is under the same key. What is asked for is right, and the key is its
+/// own: no door has a reason to refuse it, and some time each answers.
 async fn ask(world: &Arc<World>, id: &IdCorrelacion, solicitud: &SolicitudPago, key: &str) {
     let (proc, door) = if world.dice().random_bool(0.7) {
         (Proc::Bff, Door::Bff)
@@ -144,6 +184,9 @@ async fn ask(world: &Arc<World>, id: &IdCorrelacion, solicitud: &SolicitudPago, 
         });
         if let Some(answer) = try_once(world, proc, solicitud, key).await {
             world.note(|| format!("a client is told {answer:?} of {id}"));
+            if let Answer::Refused(why) = &answer {
+                world.broken(format!("a door refused what is right: {why} ({id})"));
+            }
             let refused = matches!(answer, Answer::Refused(_));
             world.log.end(place, answer);
             asks -= 1;
@@ -153,6 +196,10 @@ async fn ask(world: &Arc<World>, id: &IdCorrelacion, solicitud: &SolicitudPago, 
         }
         let pause = world.upto(Duration::from_secs(2));
         sleep(pause).await;
+    }
+    // Some try but once.
+    if tries == TRIES {
+        world.broken(format!("no door answered {id} in {TRIES} tries"));
     }
 }
 
@@ -189,7 +236,10 @@ fn apply(world: &Arc<World>, id: &IdCorrelacion, solicitud: &SolicitudPago) {
     world.note(|| format!("somebody applies {id}"));
     let answer = match world.api.create(&object) {
         Ok(_) => Answer::Accepted(id.clone()),
-        Err(error) => Answer::Refused(error.to_string()),
+        Err(error) => {
+            world.broken(format!("the API server refused what is right: {error} ({id})"));
+            Answer::Refused(error.to_string())
+        }
     };
     let place = world.log.begin(Request {
         id: Some(id.clone()),
@@ -208,29 +258,35 @@ fn meddle(world: &Arc<World>, id: &IdCorrelacion, after: Duration) {
     let name = id.resource_name();
     let soon = |world: &Arc<World>| after + world.upto(Duration::from_secs(20));
     if world.chance(people.cancel) {
-        edit_at(world, &name, soon(world), "cancels", |object| object.spec.cancel = true);
+        act_at(world, &name, soon(world), "cancels", |world, name| {
+            turn_back(world, name, |world, name| {
+                edit(world, name, |object| object.spec.cancel = true)
+            })
+        });
     }
     if world.chance(people.retry) {
-        edit_at(world, &name, soon(world), "asks for a retry of", |object| {
-            let annotations = object.metadata.annotations.get_or_insert_default();
-            annotations.insert(RETRY.to_owned(), "now".to_owned());
+        act_at(world, &name, soon(world), "asks for a retry of", |world, name| {
+            edit(world, name, |object| {
+                let annotations = object.metadata.annotations.get_or_insert_default();
+                annotations.insert(RETRY.to_owned(), "now".to_owned());
+            })
         });
     }
     if world.chance(people.suspend) {
         let begins = soon(world);
         let ends = begins + world.upto(Duration::from_secs(90));
-        edit_at(world, &name, begins, "suspends", |object| object.spec.suspend = true);
-        edit_at(world, &name, ends, "resumes", |object| object.spec.suspend = false);
+        act_at(world, &name, begins, "suspends", |world, name| {
+            edit(world, name, |object| object.spec.suspend = true)
+        });
+        act_at(world, &name, ends, "resumes", |world, name| {
+            edit(world, name, |object| object.spec.suspend = false)
+        });
     }
     if world.chance(people.delete) {
-        let at = soon(world);
-        let here = Arc::clone(world);
-        let name = name.clone();
-        tokio::spawn(async move {
-            sleep(at).await;
-            here.note(|| format!("somebody deletes {name}"));
-            // Perhaps it is not there.
-            let _ = here.api.delete(&name, &DeleteParams::default());
+        act_at(world, &name, soon(world), "deletes", |world, name| {
+            turn_back(world, name, |world, name| {
+                world.api.delete(name, &DeleteParams::default()).is_ok()
+            })
         });
     }
     if world.chance(people.chargeback) {
@@ -246,19 +302,61 @@ fn meddle(world: &Arc<World>, id: &IdCorrelacion, after: Duration) {
     }
 }
 
-fn edit_at(world: &Arc<World>, name: &str, at: Duration, does: &'static str, edit: fn(&mut PaymentSaga)) {
+fn act_at(world: &Arc<World>, name: &str, at: Duration, does: &'static str, act: Act) {
     let here = Arc::clone(world);
     let name = name.to_owned();
     tokio::spawn(async move {
         sleep(at).await;
         here.note(|| format!("somebody {does} {name}"));
-        here.api.edit(&name, edit);
+        let taken = act(&here, &name);
+        here.log.did(does, taken);
     });
+}
+
+/// Changes a resource. People change what may be changed, so that nobody has a reason to refuse it.
+fn edit(world: &World, name: &str, change: impl FnOnce(&mut PaymentSaga)) -> bool {
+    match world.api.edit(name, change) {
+        Ok(is_there) => is_there,
+        Err(error) => {
+            world.broken(format!("a person's change of {name} is refused: {error}"));
+            false
+        }
+    }
+}
+
+/// What turns a payment back that is under way. One without a status may have ended in an earlier life.
+fn turn_back(world: &Arc<World>, name: &str, act: Act) -> bool {
+    let object = world.api.get(name);
+    let under_way = object.is_some_and(|object| object.status.is_some() && !object.has_ended());
+    let taken = act(world, name);
+    if taken && under_way {
+        world.log.turned_back().insert(name.to_owned());
+    }
+    taken
+}
+
+/// What people turned back was undone in the end: no cancel or delete that was taken is forgotten. What the bank took back is
+/// for the checker.
+pub fn obeyed(world: &World) {
+    let mut last = BTreeMap::new();
+    for change in world.api.changes(0) {
+        if let (Some(name), Some(status)) = (&change.object.metadata.name, &change.object.status) {
+            last.insert(name.clone(), status.phase);
+        }
+    }
+    for name in world.log.turned_back().iter() {
+        let phase = last.get(name);
+        if phase != Some(&Phase::Compensated) {
+            world.broken(format!("{name} was turned back and is {phase:?}"));
+        }
+    }
 }
 
 /// The bank takes the money back if it was taken, and its webhook comes until it is answered.
 async fn charge_back(world: &Arc<World>, id: &IdCorrelacion) {
-    if !world.bank.take_back(id) {
+    let taken = world.bank.take_back(id);
+    world.log.did("has the bank take back", taken);
+    if !taken {
         return;
     }
     world.note(|| format!("the bank takes {id} back"));
@@ -283,30 +381,57 @@ async fn charge_back(world: &Arc<World>, id: &IdCorrelacion) {
     world.broken(format!("nobody took the chargeback of {id}"));
 }
 
-/// A person settles by hand what is stalled, and whatever is left suspended goes on.
+/// People look at what is stalled. What nobody can undo they settle by hand, at any time. All else is to heal once nothing
+/// fails any more, and that it does not is a broken law; only the hasty settle it before, and only while faults happen. What
+/// is left suspended then goes on.
 pub fn settle(world: &Arc<World>) {
     let (objects, _) = world.api.list();
     for object in objects {
         let name = object.metadata.name.clone().unwrap_or_default();
-        if object.spec.suspend {
-            world.api.edit(&name, |object| object.spec.suspend = false);
+        if object.spec.suspend && world.is_calm() {
+            edit(world, &name, |object| object.spec.suspend = false);
         }
-        if object
-            .status
-            .as_ref()
-            .is_some_and(|status| status.phase == Phase::Stalled)
-        {
-            let annotated = object
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|all| all.get(RESOLVED_BY));
-            let by = format!("ana: settled at the gateway, {}", annotated.map_or(0, String::len));
-            world.note(|| format!("somebody settles {name}"));
-            world.api.edit(&name, |object| {
-                let annotations = object.metadata.annotations.get_or_insert_default();
-                annotations.insert(RESOLVED_BY.to_owned(), by);
-            });
+        let stalled = object.status.as_ref().filter(|status| status.phase == Phase::Stalled);
+        let Some(status) = stalled else { continue };
+        let annotations = object.metadata.annotations.as_ref();
+        let said = annotations.and_then(|all| all.get(RESOLVED_BY));
+        if said.is_some() && said != status.resolved_by.as_ref() {
+            continue; // that word was not heard yet
         }
+        if !needs_a_person(&object) {
+            if has_had_its_time(world, &object) {
+                world.broken(format!("{name} needs a person though nothing fails any more"));
+            } else if !world.chance(world.plan.people.hasty) {
+                continue;
+            }
+        }
+        let by = format!("ana: settled at the gateway, {}", status.secuencia);
+        world.note(|| format!("somebody settles {name}"));
+        let taken = edit(world, &name, |object| {
+            let annotations = object.metadata.annotations.get_or_insert_default();
+            annotations.insert(RESOLVED_BY.to_owned(), by);
+        });
+        world.log.did("settles", taken);
     }
+}
+
+/// Whether nobody can undo it but by hand: the gateway refuses the refund for good, as it does for amounts that end so.
+fn needs_a_person(object: &PaymentSaga) -> bool {
+    let mut steps = object.status.iter().flat_map(|status| &status.steps);
+    let refused = steps.any(|step| {
+        step.name == Step::RealizarPago
+            && step.state == StepState::UndoFailing
+            && step.reason.as_deref() == Some("ReembolsoImposible")
+    });
+    refused && object.spec.monto.ends_with(".21")
+}
+
+/// Whether nothing has failed for so long that what had stalled by then should have healed.
+fn has_had_its_time(world: &World, object: &PaymentSaga) -> bool {
+    let Some(politica) = &object.spec.politica else {
+        return false;
+    };
+    let seconds = politica.stall_after_seconds + TRIES_AGAIN * politica.undo.max_seconds;
+    let time = Duration::from_secs(seconds.into()) + GRACE;
+    world.calm_for().is_some_and(|calm| calm > time)
 }

@@ -15,8 +15,11 @@ use crate::world::{Part, Proc};
 pub struct Plan {
     /// How many payments are asked for.
     pub payments: usize,
-    /// For how long faults happen and payments are asked for.
+    /// For how long payments are asked for.
     pub trouble: Duration,
+    /// For how long faults happen: as long, or in some worlds so much longer that deadlines pass, undos fail and people settle
+    /// what nobody can undo while they do.
+    pub faults_until: Duration,
     /// Operators: 1 or 2.
     pub operators: u8,
     /// Deadline of every step, in seconds.
@@ -123,7 +126,12 @@ pub struct People {
     pub kubectl: f64,
     /// Asks twice under one key.
     pub repeat: f64,
+    /// Settles what would have healed, at each look at it while faults happen.
+    pub hasty: f64,
 }
+
+/// The await point that an exact death comes before: a process of a big world has about as many.
+const LAST_POINT: u64 = 5_000;
 
 // === impl Plan ===
 
@@ -144,29 +152,34 @@ impl Plan {
             late: rate(dice, 0.001, 0.2),
         };
         let calm = dice.random_bool(0.1);
+        let lasting = !calm && dice.random_bool(0.4);
+        let faults_until = trouble + Duration::from_secs(if lasting { dice.random_range(0..=150) } else { 0 });
         let exact = dice.random_bool(0.25);
         let crash_at = exact.then(|| {
             let proc = Proc::all(operators)[dice.random_range(0..Proc::all(operators).len())];
-            (proc, dice.random_range(0..300))
+            // Each order of magnitude as likely: the first points are those of its start, the last those of undos.
+            let most = LAST_POINT >> dice.random_range(0..10_u32);
+            (proc, dice.random_range(0..most))
         });
         let quiet = calm || exact;
         let outages = if quiet || !dice.random_bool(0.25) {
             Vec::new()
         } else {
             (0..dice.random_range(1..=3))
-                .map(|_| Outage::draw(dice, trouble))
+                .map(|_| Outage::draw(dice, faults_until))
                 .collect()
         };
         let freezes = if quiet || !dice.random_bool(0.25) {
             Vec::new()
         } else {
             (0..dice.random_range(1..=3))
-                .map(|_| Freeze::draw(dice, trouble, operators))
+                .map(|_| Freeze::draw(dice, faults_until, operators))
                 .collect()
         };
         Self {
             payments: payments.unwrap_or_else(|| dice.random_range(16..=48)),
             trouble,
+            faults_until,
             operators,
             deadline_seconds: dice.random_range(5..=60),
             stall_after_seconds: dice.random_range(10..=60),
@@ -198,10 +211,11 @@ impl Plan {
                 chargeback: rate(dice, 0.01, 0.5),
                 kubectl: rate(dice, 0.05, 0.5),
                 repeat: rate(dice, 0.05, 0.5),
+                hasty: rate(dice, 0.05, 0.5),
             },
             // Back by less than a world is given to come to rest: what has ended stays in the API server for as much longer.
             clock: (!calm && dice.random_bool(0.2)).then(|| {
-                let when = trouble.mul_f64(dice.random_range(0.1..0.9));
+                let when = faults_until.mul_f64(dice.random_range(0.1..0.9));
                 (when, dice.random_range(-900_000..=3_600_000))
             }),
         }
@@ -214,6 +228,7 @@ impl Default for Plan {
         Self {
             payments: 0,
             trouble: Duration::from_secs(1),
+            faults_until: Duration::from_secs(1),
             operators: 1,
             deadline_seconds: 60,
             stall_after_seconds: 60,
@@ -244,19 +259,19 @@ fn rate(dice: &mut SmallRng, least: f64, most: f64) -> f64 {
     if dice.random_bool(0.6) { 0.0 } else { exponent.exp() }
 }
 
-/// Somewhere in the time of trouble.
-fn while_in(trouble: Duration, dice: &mut SmallRng) -> (Duration, Duration) {
-    let from = trouble.mul_f64(dice.random_range(0.0..0.8));
-    let until = (from + Duration::from_millis(dice.random_range(100..=25_000))).min(trouble);
+/// Somewhere in the time of faults.
+fn while_in(faults: Duration, dice: &mut SmallRng) -> (Duration, Duration) {
+    let from = faults.mul_f64(dice.random_range(0.0..0.8));
+    let until = (from + Duration::from_millis(dice.random_range(100..=25_000))).min(faults);
     (from, until)
 }
 
 // === impl Outage ===
 
 impl Outage {
-    fn draw(dice: &mut SmallRng, trouble: Duration) -> Self {
+    fn draw(dice: &mut SmallRng, faults: Duration) -> Self {
         let part = Part::ALL[dice.random_range(0..Part::ALL.len())];
-        let (from, until) = while_in(trouble, dice);
+        let (from, until) = while_in(faults, dice);
         Self { part, from, until }
     }
 }
@@ -264,10 +279,35 @@ impl Outage {
 // === impl Freeze ===
 
 impl Freeze {
-    fn draw(dice: &mut SmallRng, trouble: Duration, operators: u8) -> Self {
+    fn draw(dice: &mut SmallRng, faults: Duration, operators: u8) -> Self {
         let procs = Proc::all(operators);
         let proc = procs[dice.random_range(0..procs.len())];
-        let (from, until) = while_in(trouble, dice);
+        let (from, until) = while_in(faults, dice);
         Self { proc, from, until }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    #[test]
+    fn faults_outlast_the_requests_in_some_worlds_and_deaths_come_late_too() {
+        let plans: Vec<Plan> = (0..400)
+            .map(|seed| Plan::draw(&mut SmallRng::seed_from_u64(seed), None))
+            .collect();
+        let lasting = plans.iter().filter(|plan| plan.faults_until > plan.trouble).count();
+        assert!((100..200).contains(&lasting), "{lasting} of 400");
+        let points: Vec<u64> = plans.iter().filter_map(|plan| Some(plan.crash_at?.1)).collect();
+        let late = points.iter().filter(|point| **point > 300).count();
+        let early = points.iter().filter(|point| **point <= 30).count();
+        assert!(late >= 15 && early >= 15, "{points:?}");
+        for plan in plans {
+            let last = plan.outages.iter().map(|outage| outage.until);
+            let last = last.chain(plan.freezes.iter().map(|freeze| freeze.until)).max();
+            assert!(last.is_none_or(|last| last <= plan.faults_until), "{plan:?}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! One world, from its seed to its verdict.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use checker::Check;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use seedwork::App;
@@ -13,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::judge::{self, Quiet};
 use crate::model::post::CLIENTS;
-use crate::people;
+use crate::people::{self, Deed};
 use crate::plan::Plan;
 use crate::system::Bases;
 use crate::world::{Proc, World};
@@ -23,6 +25,9 @@ const EPOCH_MS: i64 = 1_795_543_200_000;
 
 /// How long everything may take after faults have stopped.
 const BOUND: Duration = Duration::from_secs(30 * 60);
+
+/// How often people look at what is stalled while faults happen.
+const LOOKS: u32 = 8;
 
 /// What became of one world.
 #[derive(Debug, Default)]
@@ -43,6 +48,10 @@ pub struct Outcome {
     pub took: Duration,
     /// How long the judge took, of real time.
     pub judged_in: Duration,
+    /// What was checked, on how many objects.
+    pub checks: BTreeMap<Check, usize>,
+    /// What people did to payments.
+    pub deeds: BTreeMap<&'static str, Deed>,
     /// Every broken promise.
     pub violations: Vec<String>,
     /// What happened, if it was to be told.
@@ -118,14 +127,17 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
             simulated::set_clock(by_ms);
         });
     }
-    let trouble = world.plan.trouble;
-    for _ in 0..4 {
-        sleep(trouble / 4).await;
+    for _ in 0..LOOKS {
+        sleep(world.plan.faults_until / LOOKS).await;
         judge::closed_early(&world);
+        people::settle(&world);
     }
     world.calm_down();
     let calm_ms = seedwork_runtime::simulated::steady_ms();
     let quiet = settle(&world).await;
+    if quiet.is_some() {
+        people::obeyed(&world);
+    }
     let began = std::time::Instant::now();
     let verdict = judge::judge(&world, calm_ms, BOUND, quiet.as_ref());
     let mut violations = world.take_broken();
@@ -146,6 +158,8 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
         messages: world.broker.published(),
         took: world.elapsed(),
         judged_in: began.elapsed(),
+        checks: verdict.checks,
+        deeds: world.log.deeds(),
         violations,
         story: world.take_story(),
         plan: format!("{:?}", world.plan),

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -98,7 +97,8 @@ pub struct World {
     pub effects: Effects,
     started: Instant,
     dice: Mutex<SmallRng>,
-    calm: AtomicBool,
+    /// Since when nothing fails any more.
+    calm_since: OnceLock<Duration>,
     processes: Mutex<Processes>,
     broken: Mutex<Vec<String>>,
     story: Option<Mutex<Vec<String>>>,
@@ -189,7 +189,7 @@ impl World {
             effects: Effects::default(),
             started: Instant::now(),
             dice: Mutex::new(SmallRng::seed_from_u64(seed)),
-            calm: AtomicBool::new(false),
+            calm_since: OnceLock::new(),
             processes: Mutex::default(),
             broken: Mutex::default(),
             story: tells.then(Mutex::default),
@@ -220,12 +220,19 @@ impl World {
     /// From now on nothing fails any more.
     pub fn calm_down(&self) {
         self.note(|| "faults stop".to_owned());
-        self.calm.store(true, Ordering::Relaxed);
+        // Only the first time counts.
+        let _ = self.calm_since.set(self.elapsed());
     }
 
     /// Whether nothing fails any more.
     pub fn is_calm(&self) -> bool {
-        self.calm.load(Ordering::Relaxed)
+        self.calm_since.get().is_some()
+    }
+
+    /// For how long nothing has failed any more.
+    pub fn calm_for(&self) -> Option<Duration> {
+        let since = self.calm_since.get()?;
+        Some(self.elapsed().saturating_sub(*since))
     }
 
     /// Whether a part answers nobody now.

@@ -15,7 +15,7 @@ use simulation::Bases;
 use simulation::life::Life;
 use simulation::model::api_server::ApiServer;
 use simulation::model::sidecar::SimulatedSidecar;
-use simulation::plan::Plan;
+use simulation::plan::{CallFaults, Plan};
 use simulation::sql::{self, Value};
 use simulation::world::{Proc, World};
 use sqlx::Row as _;
@@ -162,4 +162,29 @@ async fn sql_forgets_the_transaction_of_a_process_that_dies() {
     assert_eq!(count(), [[Value::Number(7)]], "one connection sees what it did");
     world.kill(Proc::Bff);
     assert_eq!(count(), [[Value::Number(0)]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sql_may_do_a_statement_that_it_does_not_answer() {
+    let plan = Plan {
+        call: CallFaults {
+            loses_answer: 1.0,
+            ..CallFaults::default()
+        },
+        ..Plan::default()
+    };
+    let world = World::new(plan, 1, Bases::new(), false);
+    let life = Life::new(Arc::clone(&world), Proc::Bff);
+    let base = &world.bases.bff;
+    let pool = sql::pool(base, &life).await.unwrap();
+    assert!(pool.begin().await.is_err(), "nobody knows of this transaction");
+    let update = sqlx::query("UPDATE contador SET n = 7 WHERE id = 1")
+        .execute(&pool)
+        .await;
+    assert!(update.is_err(), "nobody is told");
+    assert_eq!(
+        base.look("SELECT n FROM contador"),
+        [[Value::Number(7)]],
+        "and it is done"
+    );
 }

@@ -1,7 +1,7 @@
 //! Some worlds on every run of the tests; `make simulate` plays as many as you like. SEEDS and FIRST say how many and from
 //! where, for the planted mistakes that must be found within a stated number.
 
-use simulation::{Bases, play};
+use simulation::{Bases, Coverage, play};
 
 fn setting(name: &str, default: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a test is told by the environment alone")]
@@ -12,6 +12,7 @@ fn setting(name: &str, default: u64) -> u64 {
 #[test]
 fn no_promise_is_broken() {
     let bases = Bases::new();
+    let mut coverage = Coverage::default();
     let first = setting("FIRST", 1);
     for (played, seed) in (first..first + setting("SEEDS", 12)).enumerate() {
         let outcome = play(seed, None, &bases, false);
@@ -20,7 +21,9 @@ fn no_promise_is_broken() {
             "after {played} worlds, seed {seed}:\n{}",
             outcome.violations.join("\n")
         );
+        coverage.add(&outcome);
     }
+    assert_eq!(coverage.covers(), Ok(()));
 }
 
 #[test]

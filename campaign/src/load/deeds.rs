@@ -12,8 +12,8 @@ use super::orders::Reached;
 use super::{ANSWER, FIRST_PAUSE, Load};
 use crate::recorder::Version;
 
-/// How long a deed is tried for. Longer than any fault lasts; a system that does not answer for so long is found by the
-/// wait for rest, which is shorter.
+/// How long a deed is tried for: longer than any fault lasts. One that nobody took by then is wrong, unless the payment came
+/// to its end without it.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// How long a payment may take to get where a deed waits for it, before nobody does anything to it.
 const REACHES: Duration = Duration::from_secs(120);
@@ -35,8 +35,10 @@ pub(super) async fn suspend(load: &Load, id: &IdCorrelacion, after: Duration, la
 }
 
 pub(super) async fn resume(load: &Load, id: &IdCorrelacion) {
-    patched(load, id, &json!({"spec": {"suspend": false}})).await;
-    load.book.deed(id, "resumed");
+    load.book.holds(id);
+    if patched(load, id, &json!({"spec": {"suspend": false}})).await {
+        load.book.deed(id, "resumed");
+    }
 }
 
 pub(super) async fn delete(load: &Load, id: &IdCorrelacion, after: Duration) {
@@ -54,8 +56,10 @@ pub(super) async fn delete(load: &Load, id: &IdCorrelacion, after: Duration) {
             Ok(Err(_)) | Err(_) => None,
         }
     });
-    if done.await == Some(true) {
-        load.book.deed(id, "deleted");
+    match done.await {
+        Some(true) => load.book.deed(id, "deleted"),
+        Some(false) => {}
+        None => not_taken(load, id, "its deletion"),
     }
 }
 
@@ -77,11 +81,15 @@ pub(super) async fn charge_back(load: &Load, id: &IdCorrelacion, when: Reached) 
         let answer = world.get(&world.pasarela(&format!("/referencias/{id}"))).await;
         answer.ok().filter(|(status, _)| *status == 200).map(|(_, known)| known)
     });
-    let Some(cargo) = known.await.and_then(|known| {
-        let cargo = known["cargos"][0]["id"].as_str().map(str::to_owned);
-        // What was refunded already is no longer the bank's to take.
-        cargo.filter(|_| known["reembolsos"].as_array().is_none_or(Vec::is_empty))
-    }) else {
+    let Some(known) = known.await else {
+        load.book
+            .wrong(format!("{id}: the gateway does not say what it took, and it was paid"));
+        return;
+    };
+    let cargo = known["cargos"][0]["id"].as_str().map(str::to_owned);
+    // What was refunded already is no longer the bank's to take.
+    let left = known["reembolsos"].as_array().is_none_or(Vec::is_empty);
+    let Some(cargo) = cargo.filter(|_| left) else {
         return;
     };
     load.book.charges_back(id);
@@ -115,14 +123,14 @@ pub(super) async fn charge_back(load: &Load, id: &IdCorrelacion, when: Reached) 
     }
 }
 
-/// Whether the resource was there to be changed.
-async fn patched(load: &Load, id: &IdCorrelacion, patch: &Value) -> bool {
+/// Whether the resource was there to be changed, and was.
+async fn patched(load: &Load, id: &IdCorrelacion, change: &Value) -> bool {
     if !reaches(load, id, |_| true).await {
         return false;
     }
     let name = id.resource_name();
     let params = PatchParams::default();
-    let patch = Patch::Merge(patch);
+    let patch = Patch::Merge(change);
     let done = insist(|| async {
         match timeout(ANSWER, load.sagas.patch(&name, &params, &patch)).await {
             Ok(Ok(_)) => Some(true),
@@ -131,7 +139,18 @@ async fn patched(load: &Load, id: &IdCorrelacion, patch: &Value) -> bool {
             Ok(Err(_)) | Err(_) => None,
         }
     });
-    done.await == Some(true)
+    let done = done.await;
+    if done.is_none() {
+        not_taken(load, id, &change.to_string());
+    }
+    done == Some(true)
+}
+
+fn not_taken(load: &Load, id: &IdCorrelacion, what: &str) {
+    if load.recorder.ended_at(id).is_none() {
+        let seconds = PATIENCE.as_secs();
+        load.book.wrong(format!("{id}: {what} was not taken in {seconds} s"));
+    }
 }
 
 /// Waits until a version of the payment is such.

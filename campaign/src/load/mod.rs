@@ -31,6 +31,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// The pause before it does, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long the payments that a person holds may take to be there, and to be let go on, all of them. Nothing is broken then.
+const HOLDING: Duration = Duration::from_secs(120);
 
 /// The clients.
 pub(crate) struct Load {
@@ -117,22 +119,28 @@ impl Load {
                 payers.push(Payer { id, kind });
             }
         }
+        let load = Self::new(world, book, recorder, payers);
+        load.set_rate(rate);
+        load.set_most(most);
+        Ok(Arc::new(load))
+    }
+
+    /// These clients, who ask for nothing yet.
+    fn new(world: World, book: Arc<Book>, recorder: Arc<Recorder>, payers: Vec<Payer>) -> Self {
         let kind = GroupVersionKind::gvk("pagos.saludtech.dev", "v1alpha1", "PaymentSaga");
         let resource = ApiResource::from_gvk_with_plural(&kind, "paymentsagas");
         let sagas = Api::namespaced_with(world.kube().clone(), NAMESPACE, &resource);
-        let load = Self {
+        Self {
             world,
             sagas,
             book,
             recorder,
             payers,
             rate: AtomicUsize::new(0),
-            most: AtomicUsize::new(most),
+            most: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             held_back: AtomicUsize::new(0),
-        };
-        load.set_rate(rate);
-        Ok(Arc::new(load))
+        }
     }
 
     /// The clients that exist.
@@ -189,23 +197,35 @@ impl Load {
         }
     }
 
-    /// Makes a few payments that a person holds, so that there is something to look after while nothing is asked for.
-    pub(crate) async fn hold_some(&self, seed: u64) -> Vec<IdCorrelacion> {
-        let mut held = Vec::new();
+    /// Makes a few payments that a person holds, so that there is something to look after while nothing is asked for. Those that
+    /// may be there are in `held`; the error says that not all are.
+    pub(crate) async fn hold_some(&self, seed: u64, held: &mut Vec<IdCorrelacion>) -> Outcome {
         let plain = self.payers.iter().filter(|payer| payer.kind == Kind::Plain);
-        for (number, payer) in plain.take(HELD).enumerate() {
-            let order = Order::held(number, seed, payer);
-            self.asked(&order, order.door).await;
-            held.push(order.id);
-        }
-        held
+        let asking = async {
+            for (number, payer) in plain.take(HELD).enumerate() {
+                let order = Order::held(number, seed, payer);
+                held.push(order.id.clone());
+                self.asked(&order, order.door).await;
+            }
+        };
+        let late = |_| format!("payments that a person holds were not taken in {} s", HOLDING.as_secs());
+        timeout(HOLDING, asking).await.map_err(late)
     }
 
     /// Lets them go on.
-    pub(crate) async fn resume(&self, held: &[IdCorrelacion]) {
-        for id in held {
-            deeds::resume(self, id).await;
-        }
+    pub(crate) async fn resume(&self, held: &[IdCorrelacion]) -> Outcome {
+        let resuming = async {
+            for id in held {
+                deeds::resume(self, id).await;
+            }
+        };
+        let late = |_| {
+            format!(
+                "payments that a person holds could not go on for {} s",
+                HOLDING.as_secs()
+            )
+        };
+        timeout(HOLDING, resuming).await.map_err(late)
     }
 
     /// One payment, from the first request to the last thing that is done to it.
@@ -273,5 +293,74 @@ impl Load {
                 Answer::Lost => sleep(FIRST_PAUSE).await,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use local::ports::Ports;
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    /// Longer than anything may take, on a clock that nobody waits for.
+    const AN_HOUR: Duration = Duration::from_secs(3600);
+
+    /// A client of a system where nobody listens.
+    async fn in_vain(folder: &Path) -> Load {
+        let kubeconfig = folder.join("kubeconfig");
+        let config = json!({
+            "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:1"}}],
+            "users": [{"name": "nobody", "user": {}}],
+            "contexts": [{"name": "here", "context": {"cluster": "none", "user": "nobody"}}],
+            "current-context": "here",
+        });
+        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        let world = World::new(Ports::from_base(23_000).unwrap(), &kubeconfig)
+            .await
+            .unwrap();
+        let book = Book::new(Clock::start(), &folder.join("clients.jsonl")).unwrap();
+        let payer = Payer {
+            id: IdCliente::parse("c-1").unwrap(),
+            kind: Kind::Plain,
+        };
+        let payers = vec![payer.clone(), payer];
+        Load::new(world, Arc::new(book), Arc::new(Recorder::after(0)), payers)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_system_that_takes_nothing_is_not_waited_for_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = in_vain(folder.path()).await;
+        let mut held = Vec::new();
+        let holding = timeout(AN_HOUR, load.hold_some(7, &mut held)).await.unwrap();
+        assert!(holding.is_err());
+        // Nobody answered, and it may have been taken.
+        assert_eq!(held.len(), 1);
+        let twice = [held.clone(), held].concat();
+        assert!(timeout(AN_HOUR, load.resume(&twice)).await.unwrap().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deed_that_nobody_takes_is_wrong_unless_the_payment_ends_without_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = in_vain(folder.path()).await;
+        let id = IdCorrelacion::parse("p-1").unwrap();
+        let mut resource = json!({
+            "metadata": {"name": id.resource_name()},
+            "spec": {"idCliente": "c-1", "medioPago": "PSE", "monto": "24.00", "moneda": "USD"},
+        });
+        load.recorder.add(10, 1, id.clone(), Some(&resource)).unwrap();
+        deeds::cancel(&load, &id, Duration::ZERO).await;
+        deeds::delete(&load, &id, Duration::ZERO).await;
+        let wrong = load.book.all_wrong();
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        resource["status"] = json!({"phase": "Completed", "secuencia": 5, "steps": [], "aviso": "NotNeeded"});
+        load.recorder.add(20, 2, id.clone(), Some(&resource)).unwrap();
+        deeds::cancel(&load, &id, Duration::ZERO).await;
+        assert_eq!(load.book.all_wrong().len(), 2);
     }
 }

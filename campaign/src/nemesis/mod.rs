@@ -217,9 +217,9 @@ impl Nemesis {
         }
     }
 
-    /// Sends a signal to a part. `None`: it has no process now.
+    /// Sends a signal to a part. `None`: it has no process now, whether the supervisor has seen that or not.
     fn signal(&self, part: &str, signal: Signal) -> Option<Identity> {
-        let (process, _) = self.system.process(part)?;
+        let (process, _) = self.system.process(part).filter(|(process, _)| process.alive())?;
         process.signal(signal);
         Some(process)
     }

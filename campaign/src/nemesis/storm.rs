@@ -8,13 +8,13 @@ use nix::sys::signal::Signal;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
-use saga::StepState;
-use seedwork::{App, Step};
+use saga::{Aviso, StepState};
+use seedwork::{Action, App, Step};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::full::STORES;
-use super::{Claim, Kind, Nemesis, Phase};
+use super::{Claim, Fault, Kind, Nemesis, Phase};
 use crate::Outcome;
 use crate::proxy::Mode;
 use crate::recorder::News;
@@ -37,9 +37,15 @@ enum Write {
     Completed,
     /// It was compensated.
     Compensated,
+    /// The client is being told of the reversal.
+    Notice,
+    /// Somebody deletes it: a person, or the operator when it is archived.
+    Deleting,
+    /// Its finalizer was taken away, and with that it left.
+    Left,
 }
 
-const WRITES: [Write; 14] = [
+const WRITES: [Write; 17] = [
     Write::Created,
     Write::Step(Step::RealizarPago, StepState::Issued),
     Write::Step(Step::RealizarPago, StepState::Issued),
@@ -54,6 +60,9 @@ const WRITES: [Write; 14] = [
     Write::Step(Step::CrearNotificacion, StepState::Undoing),
     Write::Completed,
     Write::Compensated,
+    Write::Notice,
+    Write::Deleting,
+    Write::Left,
 ];
 
 /// Who may be killed after it.
@@ -82,7 +91,7 @@ impl Nemesis {
         let mut random = StdRng::seed_from_u64(seed);
         let parts = self.system.parts()?;
         let wires: Vec<String> = self.system.wires.names().map(str::to_owned).collect();
-        let until = Instant::now() + lasts;
+        let (half, until) = (Instant::now() + lasts / 2, Instant::now() + lasts);
         let mut under_way = JoinSet::new();
         loop {
             // Exponential gaps: sometimes several at once, sometimes none for a while.
@@ -93,9 +102,12 @@ impl Nemesis {
                 break;
             }
             while under_way.try_join_next().is_some() {}
+            // What chance left out of the first half comes first in the second.
+            let late = Instant::now() >= half;
+            let owed = never_yet(&self.lock().faults).filter(|_| late);
             // One that found its target busy or down is drawn again.
             for _ in 0..10 {
-                if self.strike(&mut random, &parts, &wires, &mut under_way) {
+                if self.strike(owed, &mut random, &parts, &wires, &mut under_way) {
                     break;
                 }
             }
@@ -104,9 +116,10 @@ impl Nemesis {
         Ok(())
     }
 
-    /// Draws a fault and begins it, if its target can be had.
+    /// Draws a fault, of the kind that is owed if one is, and begins it, if its target can be had.
     fn strike(
         self: &Arc<Self>,
+        owed: Option<Kind>,
         random: &mut StdRng,
         parts: &[String],
         wires: &[String],
@@ -114,23 +127,23 @@ impl Nemesis {
     ) -> bool {
         let lasts = duration(random);
         let part = parts.choose(random).cloned().unwrap_or_default();
-        match random.random_range(0..100) {
-            0..32 => self.while_fair(&part, random.random_bool(0.1), |nemesis, claim| {
+        match owed.unwrap_or_else(|| kind(random)) {
+            Kind::Kill => self.while_fair(&part, random.random_bool(0.1), |nemesis, claim| {
                 if nemesis.signal(&claim.target, Signal::SIGKILL).is_some() {
                     nemesis.note(Phase::Storm, Kind::Kill, &claim.target, "");
                 }
                 drop(claim);
             }),
-            32..50 => self.while_fair(&part, false, |nemesis, claim| {
+            Kind::Freeze => self.while_fair(&part, false, |nemesis, claim| {
                 under_way.spawn(async move { nemesis.freeze(Phase::Storm, &claim.target, lasts).await });
             }),
-            50..64 => self.while_fair(&part, false, |nemesis, claim| {
+            Kind::Restart => self.while_fair(&part, false, |nemesis, claim| {
                 if nemesis.signal(&claim.target, Signal::SIGTERM).is_some() {
                     nemesis.note(Phase::Storm, Kind::Restart, &claim.target, "");
                 }
                 drop(claim);
             }),
-            64..84 => {
+            Kind::Partition => {
                 let wire = wires.choose(random).cloned().unwrap_or_default();
                 let mode = mode(random);
                 let Some(claim) = self.claim(&wire) else { return false };
@@ -138,13 +151,13 @@ impl Nemesis {
                 under_way.spawn(async move { nemesis.cut(Phase::Storm, &claim.target, mode, lasts).await });
                 true
             }
-            84..88 => {
+            Kind::Full => {
                 let store = STORES.choose(random).copied().unwrap_or("redis");
                 self.while_fair(store, false, |nemesis, claim| {
                     under_way.spawn(async move { nemesis.fill(Phase::Storm, &claim.target, lasts).await });
                 })
             }
-            _ => {
+            Kind::KillAfterWrite => {
                 let write = WRITES.choose(random).copied().unwrap_or(Write::Created);
                 let victim = VICTIMS.choose(random).copied().unwrap_or(Victim::Operator);
                 let part = victim.part(write);
@@ -200,6 +213,23 @@ impl Nemesis {
     }
 }
 
+fn kind(random: &mut StdRng) -> Kind {
+    match random.random_range(0..100) {
+        0..32 => Kind::Kill,
+        32..50 => Kind::Freeze,
+        50..64 => Kind::Restart,
+        64..84 => Kind::Partition,
+        84..88 => Kind::Full,
+        _ => Kind::KillAfterWrite,
+    }
+}
+
+/// A kind that there was no fault of.
+fn never_yet(faults: &[Fault]) -> Option<Kind> {
+    let mut kinds = Kind::ALL.into_iter();
+    kinds.find(|kind| faults.iter().all(|fault| fault.kind != *kind))
+}
+
 /// Mostly short, sometimes long.
 fn duration(random: &mut StdRng) -> Duration {
     let drawn = -2.5 * random.random_range(f64::EPSILON..1.0_f64).ln();
@@ -223,6 +253,9 @@ impl Write {
             Self::Created => news.before.is_none(),
             Self::Completed => self.first(news, |version| version.phase == Some(seedwork::Phase::Completed)),
             Self::Compensated => self.first(news, |version| version.phase == Some(seedwork::Phase::Compensated)),
+            Self::Notice => self.first(news, |version| version.aviso == Aviso::Issued),
+            Self::Deleting => self.first(news, |version| version.deleting),
+            Self::Left => news.left,
             Self::Step(step, state) => {
                 let place = Step::ALL.iter().position(|one| *one == step).unwrap_or_default();
                 self.first(news, |version| version.steps.get(place) == Some(&state))
@@ -239,6 +272,9 @@ impl Write {
             Self::Created => App::GestionClientes,
             Self::Step(step, _) => step.participant(),
             Self::Completed | Self::Compensated => App::Bff,
+            Self::Notice => Action::AvisarReversion.participant(),
+            // It is the operator's own work.
+            Self::Deleting | Self::Left => App::Operator,
         }
     }
 }
@@ -250,6 +286,9 @@ impl std::fmt::Display for Write {
             Self::Step(step, state) => write!(f, "{step} {state:?}"),
             Self::Completed => f.write_str("Completed"),
             Self::Compensated => f.write_str("Compensated"),
+            Self::Notice => f.write_str("aviso Issued"),
+            Self::Deleting => f.write_str("deleting"),
+            Self::Left => f.write_str("left"),
         }
     }
 }
@@ -266,5 +305,64 @@ impl Victim {
             Self::ParticipantsSidecar => format!("daprd-{app}"),
             Self::Redis => "redis".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use seedwork::IdCorrelacion;
+
+    use super::*;
+    use crate::recorder::Version;
+
+    fn news(before: (Aviso, bool), now: (Aviso, bool), left: bool) -> News {
+        let version = |(aviso, deleting)| Version {
+            at: 1,
+            revision: 1,
+            phase: Some(seedwork::Phase::Compensating),
+            secuencia: 1,
+            steps: Vec::new(),
+            aviso,
+            reason: None,
+            cancel: false,
+            deleting,
+        };
+        News {
+            id: IdCorrelacion::parse("p-1").unwrap(),
+            before: Some(version(before)),
+            now: version(now),
+            origin: None,
+            left,
+        }
+    }
+
+    #[test]
+    fn a_notice_a_deletion_and_a_leaving_are_each_seen_once() {
+        let seen = |news: &News| -> Vec<String> {
+            let seen = WRITES.into_iter().filter(|write| write.is(news));
+            seen.map(|write| write.to_string()).collect()
+        };
+        let (pending, issued) = ((Aviso::Pending, false), (Aviso::Issued, false));
+        assert_eq!(seen(&news(pending, issued, false)), ["aviso Issued"]);
+        assert_eq!(seen(&news(issued, issued, false)), Vec::<String>::new());
+        let deleting = (Aviso::Issued, true);
+        assert_eq!(seen(&news(issued, deleting, false)), ["deleting"]);
+        assert_eq!(seen(&news(deleting, deleting, true)), ["left"]);
+    }
+
+    #[test]
+    fn a_kind_is_owed_until_there_was_one() {
+        let fault = |kind| Fault {
+            at: 0,
+            lasted: 0,
+            phase: Phase::Storm,
+            kind,
+            target: "redis".to_owned(),
+            detail: String::new(),
+        };
+        let mut faults: Vec<Fault> = Kind::ALL.map(fault).to_vec();
+        assert_eq!(never_yet(&faults), None);
+        faults.retain(|fault| fault.kind != Kind::Full);
+        assert_eq!(never_yet(&faults), Some(Kind::Full));
     }
 }

@@ -3,6 +3,7 @@
 use checker::{Check, Evidence, judge};
 
 use crate::planted::good;
+use crate::run::id;
 
 #[test]
 fn without_evidence_nothing_is_judged() {
@@ -27,15 +28,19 @@ fn looking_and_finding_nothing_to_judge_is_no_check_either() {
 #[test]
 fn each_check_rests_on_its_own_evidence() {
     type Taken = (fn(&mut Evidence), &'static [Check]);
-    let blind: [Taken; 11] = [
+    let blind: [Taken; 12] = [
         (|evidence| evidence.sagas = None, &[Check::Screens]),
         (|evidence| evidence.archivo = None, &[Check::Archive]),
-        (|evidence| evidence.movimientos = None, &[Check::Money]),
-        (|evidence| evidence.effects = None, &[]),
+        (|evidence| evidence.movimientos = None, &[Check::Ledger, Check::Money]),
+        (|evidence| evidence.effects = None, &[Check::Effects]),
         (|evidence| evidence.facturas = None, &[Check::Invoices]),
         (|evidence| evidence.planes = None, &[Check::Plans]),
         (|evidence| evidence.pagos = None, &[Check::Payments]),
-        (|evidence| evidence.notificaciones = None, &[Check::Notifications]),
+        (
+            |evidence| evidence.notificaciones = None,
+            &[Check::Notifications, Check::Messages],
+        ),
+        (|evidence| evidence.mensajes = None, &[Check::Messages]),
         (|evidence| evidence.bound = None, &[Check::Bound]),
         (|evidence| evidence.scan = None, &[Check::Secrets]),
         (|evidence| evidence.baseline = None, &[Check::Baseline]),
@@ -50,6 +55,18 @@ fn each_check_rests_on_its_own_evidence() {
             assert_eq!(made, !unmade.contains(&check), "{check} without {unmade:?}");
         }
     }
+}
+
+#[test]
+fn an_archived_end_that_no_search_reaches_is_not_judged() {
+    let mut run = good();
+    run.versions.retain(|version| version.id != id("done"));
+    let archived = run.evidence.archivo.as_mut().unwrap().get_mut(&id("done")).unwrap();
+    archived.saga.as_mut().unwrap().secuencia += 100;
+    let all = run.evidence.archivo.as_ref().map(std::collections::BTreeMap::len);
+    let verdict = run.judge();
+    assert_eq!(verdict.violations, []);
+    assert_eq!(verdict.judged(Check::Archive), all.map(|all| all - 1));
 }
 
 #[test]

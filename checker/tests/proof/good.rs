@@ -102,7 +102,7 @@ fn the_run_that_wrongs_are_planted_in_is_without_fault_and_everything_of_it_is_j
     assert_eq!(verdict.judged(Check::Archive), Some(payments - 1));
     assert_eq!(
         verdict.to_string(),
-        "14 payments, 4 completed, 9 compensated, 1 stalled, 0 violations"
+        "15 payments, 4 completed, 10 compensated, 1 stalled, 0 violations"
     );
 }
 

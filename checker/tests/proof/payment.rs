@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use checker::{Effect, Factura, Importe, Movimiento, Notificacion, Pago, TipoMovimiento, Version};
+use checker::{Effect, Factura, Importe, Mensaje, Movimiento, Notificacion, Pago, TipoMovimiento, Version};
 use saga::{Applied, Controls, Memory, Next, OnExhausted, Politica, Saga, StepState, apply, chargeback, next};
 use seedwork::contrato::Respuesta;
 use seedwork::{Action, IdCorrelacion, Outcome, Reason, SolicitudPago, Step};
@@ -26,7 +26,7 @@ pub(crate) struct Plot {
     pub(crate) overtaken: bool,
     /// Nobody can be told of the reversal.
     pub(crate) untold: bool,
-    /// The bank takes the money of the completed payment back.
+    /// The bank takes the money back: once it completed, or while it is being refunded, before anybody hears of it.
     pub(crate) charged_back: bool,
 }
 
@@ -51,6 +51,7 @@ pub(crate) struct Left {
     pub(crate) factura: Option<Factura>,
     pub(crate) pago: Option<Pago>,
     pub(crate) notificaciones: Vec<Notificacion>,
+    pub(crate) mensajes: Vec<Mensaje>,
 }
 
 /// A payment under way.
@@ -97,6 +98,7 @@ impl Player {
                 factura: None,
                 pago: None,
                 notificaciones: Vec::new(),
+                mensajes: Vec::new(),
             },
         }
     }
@@ -231,6 +233,9 @@ impl Player {
         match step {
             Step::RealizarPago if has(TipoMovimiento::Contracargo) => {}
             Step::RealizarPago if has(TipoMovimiento::Captura) => {
+                if self.plot.charged_back {
+                    self.line(TipoMovimiento::Contracargo);
+                }
                 self.line(TipoMovimiento::Reembolso);
                 self.pago("REEMBOLSADO");
             }
@@ -319,5 +324,11 @@ impl Player {
             tipo: tipo.to_owned(),
             estado: estado.to_owned(),
         });
+        if estado == "ENTREGADA" {
+            self.left.mensajes.push(Mensaje {
+                referencia: self.id.to_string(),
+                clave: format!("{}/{tipo}/correo", self.id),
+            });
+        }
     }
 }

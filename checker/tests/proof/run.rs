@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use checker::{
-    Answer, Bound, Door, Evidence, Level, Movimiento, Request, Scanner, Seen, Verdict, Version, Writes, judge,
+    Answer, Bound, Door, Evidence, Level, Mensaje, Movimiento, Request, Scanner, Seen, Verdict, Version, Writes, judge,
 };
 use saga::Saga;
 use seedwork::{IdCliente, IdCorrelacion, Moneda, Phase, SolicitudPago};
@@ -52,6 +52,10 @@ impl Run {
             after: 5,
             allowed: 2,
         };
+        let by_hand = Mensaje {
+            referencia: "aviso-a-mano".to_owned(),
+            clave: "aviso-a-mano/sms".to_owned(),
+        };
         let evidence = Evidence {
             requests: Vec::new(),
             sagas: Some(BTreeMap::new()),
@@ -63,6 +67,7 @@ impl Run {
             planes: Some(BTreeMap::new()),
             pagos: Some(BTreeMap::new()),
             notificaciones: Some(BTreeMap::new()),
+            mensajes: Some(vec![by_hand]),
             contracargos: [].into(),
             bound: Some(Bound {
                 since_ms: 0,
@@ -103,6 +108,7 @@ impl Run {
             factura,
             pago,
             notificaciones,
+            mensajes,
         } = Player::new(id, solicitud, plot).play();
         for (at_ms, version) in (1..).zip(&mut versions) {
             (version.uid, version.at_ms) = (format!("uid-of-{id}"), at_ms);
@@ -119,10 +125,15 @@ impl Run {
             planes,
             pagos,
             notificaciones: notices,
+            mensajes: messages,
             contracargos,
             ..
         } = &mut self.evidence;
-        sagas.as_mut().unwrap().insert(id.clone(), Seen { phase, ended });
+        let importe = solicitud.dinero.into();
+        sagas
+            .as_mut()
+            .unwrap()
+            .insert(id.clone(), Seen { phase, ended, importe });
         if ended {
             archivo.as_mut().unwrap().insert(id.clone(), last);
         }
@@ -134,6 +145,7 @@ impl Run {
             .extend(factura.map(|factura| (id.clone(), factura)));
         pagos.as_mut().unwrap().extend(pago.map(|pago| (id.clone(), pago)));
         notices.as_mut().unwrap().insert(id.clone(), notificaciones);
+        messages.as_mut().unwrap().extend(mensajes);
         let plan = planes.as_mut().unwrap().entry(solicitud.id_cliente.clone());
         let plan = plan.or_insert_with(|| "PENDIENTE".to_owned());
         if phase == Phase::Completed {
@@ -170,6 +182,19 @@ impl Run {
         self.evidence.movimientos.as_mut().unwrap()
     }
 
+    /// What the message provider delivered.
+    pub(crate) fn messages(&mut self) -> &mut Vec<Mensaje> {
+        self.evidence.mensajes.as_mut().unwrap()
+    }
+
+    /// A message under this key.
+    pub(crate) fn message(&mut self, referencia: &str, clave: &str) {
+        self.messages().push(Mensaje {
+            referencia: referencia.to_owned(),
+            clave: clave.to_owned(),
+        });
+    }
+
     /// Another ledger line like one of this payment's, but of this kind.
     pub(crate) fn line(&mut self, payment: &str, tipo: checker::TipoMovimiento) {
         let line = self.lines().iter().find(|line| line.referencia == payment);
@@ -195,5 +220,6 @@ impl Run {
         evidence.notificaciones.as_mut().unwrap().remove(&gone);
         evidence.effects.as_mut().unwrap().retain(|effect| effect.id != gone);
         self.lines().retain(|line| line.referencia != payment);
+        self.messages().retain(|mensaje| mensaje.referencia != payment);
     }
 }

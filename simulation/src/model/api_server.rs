@@ -137,13 +137,13 @@ impl ApiServer {
         }
     }
 
-    /// A person's hand: reads and writes everything but the status, as kubectl does. Nothing if there is no such one.
-    pub fn edit(&self, name: &str, edit: impl FnOnce(&mut PaymentSaga)) {
-        let Some(object) = self.get(name) else { return };
+    /// A person's hand: reads and writes everything but the status, as kubectl does. Whether there is such a one; what the
+    /// rules refuse, a person sees refused.
+    pub fn edit(&self, name: &str, edit: impl FnOnce(&mut PaymentSaga)) -> kube::Result<bool> {
+        let Some(object) = self.get(name) else { return Ok(false) };
         let mut object = PaymentSaga::clone(&object);
         edit(&mut object);
-        // What the rules refuse, a person sees refused.
-        let _ = self.replace(&object);
+        self.replace(&object).map(|_| true)
     }
 
     /// Makes a resource.

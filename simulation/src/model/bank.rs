@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use integracion_pagos::adapters::pasarela::{Pagina, Pasarela, PasarelaMemoria, Respuesta};
@@ -10,13 +11,20 @@ use integracion_pagos::domain::{Cobro, IdAutorizacion, IdCargo, IdReembolso, Nom
 use seedwork::{Dinero, Fault, IdCorrelacion, MedioPago, Reason};
 
 use crate::life::Life;
-use crate::world::Port;
+use crate::world::{Port, World};
+
+/// The cents of an amount whose capture is put off (the table of outcomes).
+const PUT_OFF: i64 = 17;
+
+/// The longest until a capture that was put off lands by itself.
+const LANDS: Duration = Duration::from_secs(30);
 
 /// The gateway's books, and what the bank took back.
 #[derive(Default)]
 pub struct Bank {
     gateway: PasarelaMemoria,
-    taken_back: Mutex<BTreeMap<IdCorrelacion, i64>>,
+    /// After how many movements, and how much.
+    taken_back: Mutex<BTreeMap<IdCorrelacion, (usize, i64)>>,
 }
 
 /// The way of one process to the gateway.
@@ -35,16 +43,16 @@ impl Bank {
         self.gateway.movimientos(id)
     }
 
-    /// What the bank took back of a payment, in minor units.
-    pub fn taken_back(&self, id: &IdCorrelacion) -> Option<i64> {
+    /// After how many of a payment's movements the bank took it back, and how much, in minor units.
+    pub fn taken_back(&self, id: &IdCorrelacion) -> Option<(usize, i64)> {
         let taken = self.taken_back.lock().unwrap_or_else(PoisonError::into_inner);
         taken.get(id).copied()
     }
 
     /// The client's bank takes a payment back: what was captured and is not refunded. Whether there was anything.
     pub fn take_back(&self, id: &IdCorrelacion) -> bool {
-        let held: i64 = self
-            .movements(id)
+        let movements = self.movements(id);
+        let held: i64 = movements
             .iter()
             .map(|(operation, minor)| match operation {
                 Operacion::Capturar => *minor,
@@ -53,8 +61,8 @@ impl Bank {
             })
             .sum();
         let mut taken = self.taken_back.lock().unwrap_or_else(PoisonError::into_inner);
-        if held > 0 && !taken.contains_key(id) {
-            taken.insert(id.clone(), held);
+        if held > 0 {
+            taken.entry(id.clone()).or_insert((movements.len(), held));
         }
         held > 0
     }
@@ -86,6 +94,18 @@ impl Till {
     }
 }
 
+/// It lands at the gateway whether or not anybody asks again: the same call under the same key.
+fn land(world: &Arc<World>, id: &IdCorrelacion, autorizacion: &IdAutorizacion, dinero: Dinero) {
+    let after = world.upto(LANDS);
+    let (world, id, autorizacion) = (Arc::clone(world), id.clone(), autorizacion.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(after).await;
+        // What it says is heard by nobody; what it did is in its books.
+        drop(world.bank.gateway.capturar(&id, &autorizacion, dinero).await);
+        crate::laws::paid(&world, &id);
+    });
+}
+
 #[async_trait]
 impl Pasarela for Till {
     fn nombre(&self) -> NombrePasarela {
@@ -99,9 +119,15 @@ impl Pasarela for Till {
     }
 
     async fn capturar(&self, id: &IdCorrelacion, autorizacion: &IdAutorizacion, dinero: Dinero) -> Respuesta<Cobro> {
-        let gateway = &self.0.world().bank.gateway;
-        self.call(id, Operacion::Capturar, gateway.capturar(id, autorizacion, dinero))
-            .await
+        let world = self.0.world();
+        let call = async {
+            let said = world.bank.gateway.capturar(id, autorizacion, dinero).await;
+            if matches!(said, Respuesta::Incierto(_)) && dinero.minor() % 100 == PUT_OFF {
+                land(world, id, autorizacion, dinero);
+            }
+            said
+        };
+        self.call(id, Operacion::Capturar, call).await
     }
 
     async fn anular(&self, id: &IdCorrelacion, autorizacion: &IdAutorizacion) -> Respuesta<()> {

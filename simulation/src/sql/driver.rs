@@ -69,7 +69,7 @@ impl Conexion {
         self.turn().await?;
         let arguments = arguments.map(|arguments| arguments.values.0).unwrap_or_default();
         let done = self.base.execute(query.as_str(), &arguments);
-        self.life.after(Port::Sql).await;
+        self.answered().await?;
         done.map_err(|error| failed(&format!("{error}: {}", query.as_str())))
     }
 
@@ -79,8 +79,13 @@ impl Conexion {
             .transact(self.number, statement, depth > 0)
             .map_err(|error| failed(&error))?;
         self.depth = depth;
-        self.life.after(Port::Sql).await;
-        Ok(())
+        // A COMMIT that is not answered is one all the same; whoever is not answered to a BEGIN lets go of the transaction.
+        self.answered().await
+    }
+
+    /// The statement has run, and whoever asked may never hear of it.
+    async fn answered(&self) -> Result<(), Error> {
+        self.life.answered(Port::Sql).await.map_err(|trouble| failed(&trouble))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Wrong, wrong};
 use crate::run::{MONTO, Run, id};
 
 pub(super) fn wrongs() -> Vec<Wrong> {
-    use TipoMovimiento::{Anulacion, Autorizacion, Captura, Reembolso};
+    use TipoMovimiento::{Anulacion, Autorizacion, Captura, Contracargo, Reembolso};
     let step = Step::RealizarPago;
     vec![
         wrong(
@@ -115,6 +115,59 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             },
         ),
         wrong(
+            "money is taken twice of a payment that a person settled",
+            |run| run.line("by-hand", Captura),
+            Violation::ChargedTwice(id("by-hand"), 2),
+        ),
+        wrong(
+            "more is returned than was taken of a payment that waits for a person",
+            |run| {
+                run.line("stalled", Reembolso);
+                run.line("stalled", Reembolso);
+            },
+            Violation::RefundAboveCapture {
+                id: id("stalled"),
+                taken: MONTO,
+                returned: 2 * MONTO,
+            },
+        ),
+        wrong(
+            "what the bank took back is refunded too",
+            |run| run.line("back", Reembolso),
+            Violation::RefundAboveCapture {
+                id: id("back"),
+                taken: MONTO,
+                returned: 2 * MONTO,
+            },
+        ),
+        wrong(
+            "the bank takes back what was refunded without a reason",
+            |run| {
+                let lines = run.lines();
+                let of_back = |line: &checker::Movimiento| line.referencia == "back" && line.tipo == Contracargo;
+                let bank = lines.iter().position(of_back).unwrap();
+                let refund = checker::Movimiento {
+                    tipo: Reembolso,
+                    ..lines[bank].clone()
+                };
+                lines.insert(bank, refund);
+            },
+            Violation::RefundAboveCapture {
+                id: id("back"),
+                taken: MONTO,
+                returned: 2 * MONTO,
+            },
+        ),
+        wrong(
+            "what was returned twice is returned a third time",
+            |run| run.line("raced", Reembolso),
+            Violation::RefundAboveCapture {
+                id: id("raced"),
+                taken: MONTO,
+                returned: 3 * MONTO,
+            },
+        ),
+        wrong(
             "money is not returned",
             |run| {
                 run.lines()
@@ -137,7 +190,7 @@ pub(super) fn wrongs() -> Vec<Wrong> {
         ),
         wrong(
             "the bank takes money back and nobody knows",
-            |run| run.line("done", TipoMovimiento::Contracargo),
+            |run| run.line("done", Contracargo),
             Violation::WrongMoney {
                 id: id("done"),
                 held: 0,
@@ -148,11 +201,6 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             "money stays set aside",
             |run| run.lines().retain(|line| line.tipo != Anulacion),
             Violation::MoneySetAside(id("cancelled")),
-        ),
-        wrong(
-            "money moves for a stranger",
-            |run| run.line("stranger", Autorizacion),
-            Violation::Orphan("stranger".to_owned()),
         ),
     ]
 }

@@ -48,6 +48,14 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             less(Hop::Invoice),
         ),
         wrong(
+            "the BFF shows another amount",
+            |run| {
+                let screens = run.evidence.sagas.as_mut().unwrap();
+                screens.get_mut(&id("done")).unwrap().importe = usd(MONTO - 1);
+            },
+            less(Hop::Screen),
+        ),
+        wrong(
             "the payment is about another amount",
             |run| pago(run, "done").importe = usd(MONTO - 1),
             less(Hop::Payment),

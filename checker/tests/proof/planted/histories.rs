@@ -1,10 +1,10 @@
 //! What is written on a resource.
 
-use checker::Violation;
+use checker::{TipoMovimiento, Violation};
 use saga::{Aviso, Saga, StepState};
 use seedwork::{Phase, Step};
 
-use super::{Wrong, archived, wrong};
+use super::{Wrong, archived, pago, wrong};
 use crate::run::id;
 
 pub(super) fn wrongs() -> Vec<Wrong> {
@@ -23,6 +23,23 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             "a payment is stalled and does not say why",
             |run| run.versions_of("stalled").last_mut().unwrap().reason = None,
             Violation::StalledWithoutReason(id("stalled")),
+        ),
+        wrong(
+            "a chargeback is forgotten",
+            |run| {
+                run.line("done", TipoMovimiento::Contracargo);
+                run.evidence.contracargos.insert(id("done"));
+            },
+            Violation::ChargebackForgotten(id("done")),
+        ),
+        wrong(
+            "a chargeback is known to integración-pagos and to nobody else",
+            |run| {
+                run.line("done", TipoMovimiento::Contracargo);
+                run.evidence.contracargos.insert(id("done"));
+                pago(run, "done").estado = "CONTRACARGADO".to_owned();
+            },
+            Violation::ChargebackForgotten(id("done")),
         ),
         wrong(
             "a payment takes too long",

@@ -12,6 +12,7 @@ mod acts;
 mod amounts;
 mod archive;
 mod histories;
+mod orphans;
 mod requests;
 mod surroundings;
 mod views;
@@ -47,6 +48,14 @@ pub(crate) fn good() -> Run {
             Plot {
                 charged_back: true,
                 ..plot()
+            },
+        )
+        .with(
+            "raced",
+            "mora",
+            Plot {
+                charged_back: true,
+                ..refused(Step::CrearNotificacion)
             },
         )
         .with(
@@ -115,6 +124,7 @@ fn wrongs() -> Vec<Wrong> {
         amounts::wrongs,
         views::wrongs,
         archive::wrongs,
+        orphans::wrongs,
         surroundings::wrongs,
     ];
     themes.iter().flat_map(|wrongs| wrongs()).collect()
@@ -164,6 +174,7 @@ variants!(
     Altered,
     NotEnded,
     StalledWithoutReason,
+    ChargebackForgotten,
     Late,
     SecuenciaBack,
     Forked,
@@ -186,6 +197,7 @@ variants!(
     WrongPlan,
     WrongPayment,
     WrongNotification,
+    WrongMessages,
     WrongScreen,
     NotArchived,
     ArchiveDiffers,

@@ -87,6 +87,26 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             Violation::WrongNotification(id("unknown"), vec!["ALERTA (ENTREGADA)".to_owned()]),
         ),
         wrong(
+            "a message is delivered twice",
+            |run| run.message("done", "done/ALERTA/correo/2"),
+            delivered("done", "ALERTA", 2),
+        ),
+        wrong(
+            "a message is delivered under a key that says nothing",
+            |run| {
+                run.messages()
+                    .iter_mut()
+                    .filter(|one| one.referencia == "done")
+                    .for_each(|one| one.clave = "k".to_owned())
+            },
+            delivered("done", "ALERTA", 0),
+        ),
+        wrong(
+            "a message that nobody delivered is noted",
+            |run| run.messages().retain(|one| one.referencia != "undone"),
+            delivered("undone", "ALERTA-REVERSION", 0),
+        ),
+        wrong(
             "the BFF shows another end",
             |run| {
                 run.evidence
@@ -104,6 +124,14 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             },
         ),
     ]
+}
+
+fn delivered(payment: &str, tipo: &str, delivered: usize) -> Violation {
+    Violation::WrongMessages {
+        id: id(payment),
+        tipo: tipo.to_owned(),
+        delivered,
+    }
 }
 
 fn factura(run: &mut Run, payment: &str, estado: &str) {
