@@ -1,18 +1,18 @@
 //! What this replica holds of running payments: the last record it wrote, and how far it has gone from there.
 //!
 //! Nothing here is needed for correctness: a replica that forgets asks the last recorded step again and comes to the
-//! same point. It saves a read at each answer, and a write at each answer that [may wait](saga::may_wait). And it shows
-//! how long answers take now, which is what keeps an overload from feeding itself: see [`Held::pace`] and
-//! [`Held::room`].
+//! same point. It saves a read at each answer, a write at each answer that [may wait](saga::may_wait), and a message about
+//! each place that a payment soon leaves. And it shows how long answers take now, which is what keeps an overload from
+//! feeding itself: see [`Held::pace`] and [`Held::room`].
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use kube::ResourceExt as _;
 use saga::Saga;
-use seedwork::{Action, Fault, IdCorrelacion, Step};
+use seedwork::{Action, App, Fault, IdCorrelacion, Step};
 use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
@@ -23,6 +23,10 @@ use crate::shell::{Shell, now};
 /// How far people's view may be behind. A look comes every quarter of it, so the write begins before 250 ms are over.
 pub(crate) const BEHIND: Duration = Duration::from_millis(180);
 const LOOK: Duration = Duration::from_millis(45);
+
+/// Where a payment stands that goes on by itself is told once it has stood there for so long: whoever watches sees a payment
+/// that stays, and one that is quick tells its end alone, which is one message in place of three.
+const STAYS: Duration = Duration::from_millis(250);
 
 /// After a write that the API server did not take.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -44,7 +48,7 @@ const LONG: Duration = Duration::from_secs(5);
 pub struct Held {
     // In an order of its own, so that a simulation plays the same world twice.
     by_id: Mutex<BTreeMap<IdCorrelacion, Holding>>,
-    /// Something went ahead of its record.
+    /// Something went ahead of its record, or is to be told if it stays.
     ahead: Notify,
     /// What answers take: a moving average over the last few.
     answers_take: Mutex<Duration>,
@@ -60,6 +64,9 @@ struct Holding {
     since: Instant,
     /// When its write is due, if one is.
     due: Option<Instant>,
+    /// Whether the BFF is to be told of where it stands, if it stays there. Forgotten with the replica: then the BFF hears
+    /// of it when it asks, or at what comes next.
+    untold: bool,
     /// Held by who writes it.
     turn: Arc<AsyncMutex<()>>,
 }
@@ -87,16 +94,30 @@ impl Held {
         let due = payment
             .is_ahead()
             .then(|| known.and_then(|known| known.due).unwrap_or(now + BEHIND));
+        let same = known.filter(|known| known.payment.secuencia() == payment.secuencia());
         // While it is suspended nobody is asked for an answer: what it waits for begins when it goes on.
-        let same = known.filter(|known| known.payment.secuencia() == payment.secuencia() && !known.is_suspended());
+        let asked = same.filter(|known| !known.is_suspended());
         let holding = Holding {
             payment: payment.clone(),
-            since: same.map_or(now, |known| known.since),
+            since: asked.map_or(now, |known| known.since),
             due,
+            untold: same.is_some_and(|known| known.untold),
             turn: known.map(|known| Arc::clone(&known.turn)).unwrap_or_default(),
         };
         by_id.insert(id.clone(), holding);
         if due.is_some() {
+            self.ahead.notify_one();
+        }
+    }
+
+    /// Where this payment stands is told if it stays there. What has come further meanwhile is told of itself.
+    pub fn tell_if_it_stays(&self, payment: &Recorded) {
+        let mut by_id = self.lock();
+        let here = |known: &&mut Holding| {
+            known.payment.uid() == payment.uid() && known.payment.secuencia() == payment.secuencia()
+        };
+        if let Some(known) = by_id.get_mut(&payment.payment().id).filter(here) {
+            known.untold = true;
             self.ahead.notify_one();
         }
     }
@@ -171,8 +192,23 @@ impl Held {
         claimed.collect()
     }
 
+    /// The payments that have stayed where nobody was told of; each is given once.
+    fn claim_news(&self, now: Instant) -> Vec<Recorded> {
+        let mut by_id = self.lock();
+        let stayed = by_id.values_mut().filter(|holding| {
+            holding.untold && !holding.payment.is_ahead() && now.duration_since(holding.since) >= STAYS
+        });
+        let claimed = stayed.map(|holding| {
+            holding.untold = false;
+            holding.payment.clone()
+        });
+        claimed.collect()
+    }
+
+    /// Whether something is to be written, or perhaps to be told.
     fn is_behind(&self) -> bool {
-        self.lock().values().any(|holding| holding.due.is_some())
+        let by_id = self.lock();
+        by_id.values().any(|holding| holding.due.is_some() || holding.untold)
     }
 
     fn limit(&self) -> std::sync::MutexGuard<'_, Limit> {
@@ -224,15 +260,19 @@ impl Holding {
     }
 }
 
-/// Writes what went ahead of its record, soon after.
+/// Writes what went ahead of its record, soon after, and tells where payments stay.
 pub async fn catch_up(shell: Arc<Shell>) {
     loop {
         if !shell.held.is_behind() {
             shell.held.ahead.notified().await;
         }
         tokio::time::sleep(LOOK).await;
-        let due = shell.held.claim(Instant::now());
-        join_all(due.iter().map(|payment| write(&shell, payment))).await;
+        let now = Instant::now();
+        let (due, news) = (shell.held.claim(now), shell.held.claim_news(now));
+        let writes = join_all(due.iter().map(|payment| write(&shell, payment)));
+        // Sent in the moment in which they are claimed: an end that is recorded now is told after them.
+        let tells = join_all(news.iter().map(|payment| shell.tell(App::Bff, payment)));
+        join(writes, tells).await;
     }
 }
 
@@ -284,7 +324,7 @@ async fn written(shell: &Shell, payment: &Recorded) -> Result<Option<Recorded>, 
 #[cfg(test)]
 mod tests {
     use saga::{Applied, OnExhausted, Politica};
-    use seedwork::contrato::{App, Respuesta};
+    use seedwork::contrato::Respuesta;
     use seedwork::{MedioPago, Moneda, Outcome, SolicitudPago};
 
     use super::*;
@@ -306,17 +346,72 @@ mod tests {
     }
 
     fn second(first: &Recorded) -> Recorded {
+        recorded(first, &after(first, Step::CrearFacturacion))
+    }
+
+    /// Where a payment stands once this step is done.
+    fn after(before: &Recorded, step: Step) -> Saga {
         let done = Respuesta {
-            action: Action::Do(Step::CrearFacturacion),
-            id_correlacion: first.payment().id.clone(),
+            action: Action::Do(step),
+            id_correlacion: before.payment().id.clone(),
             outcome: Outcome::Done,
         };
-        let Applied::Changed(saga) = saga::apply(first.saga().unwrap(), &done) else {
-            panic!("the first step can be done")
+        let Applied::Changed(saga) = saga::apply(before.saga().unwrap(), &done) else {
+            panic!("{step} can be done")
         };
-        let mut object = first.object().clone();
-        object.status = Some(resource::status(&object, &saga, jiff::Timestamp::UNIX_EPOCH));
+        saga
+    }
+
+    fn recorded(before: &Recorded, saga: &Saga) -> Recorded {
+        let mut object = before.object().clone();
+        object.status = Some(resource::status(&object, saga, jiff::Timestamp::UNIX_EPOCH));
         Recorded::read(object).unwrap()
+    }
+
+    /// The numbers of the states that are to be told now.
+    fn news(held: &Held) -> Vec<u64> {
+        let claimed = held.claim_news(Instant::now());
+        claimed.iter().map(Recorded::secuencia).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_a_payment_stays_is_told_once_and_what_it_has_left_is_not() {
+        let held = Held::default();
+        let second = second(&payment("p-1"));
+        held.keep(&second);
+        held.tell_if_it_stays(&second);
+        assert!(news(&held).is_empty() && held.is_behind());
+        tokio::time::advance(STAYS / 2).await;
+        // It goes on, ahead of its record: nobody is told before that is written, and of what it left not at all.
+        let third = after(&second, Step::RealizarPago);
+        let ahead = second.run_ahead(&third).unwrap();
+        held.keep(&ahead);
+        held.tell_if_it_stays(&second);
+        tokio::time::advance(STAYS).await;
+        assert!(news(&held).is_empty());
+        let third = recorded(&ahead, &third);
+        held.keep(&third);
+        assert!(news(&held).is_empty(), "whoever wrote it says whether it is news");
+        held.tell_if_it_stays(&third);
+        held.keep(&third);
+        assert_eq!(news(&held), [3_u64], "since it went there, not since that was written");
+        assert!(news(&held).is_empty() && !held.is_behind());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_but_its_end_is_told_of_a_payment_that_has_ended() {
+        let held = Held::default();
+        let second = second(&payment("p-1"));
+        held.keep(&second);
+        held.tell_if_it_stays(&second);
+        let steps = [Step::RealizarPago, Step::ConfirmarFacturacion, Step::CrearNotificacion];
+        let ended = steps
+            .into_iter()
+            .fold(second.clone(), |before, step| recorded(&before, &after(&before, step)));
+        held.keep(&ended);
+        held.tell_if_it_stays(&second);
+        tokio::time::advance(STAYS).await;
+        assert!(news(&held).is_empty() && !held.is_behind());
     }
 
     #[tokio::test(start_paused = true)]

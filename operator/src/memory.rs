@@ -28,6 +28,15 @@ pub struct Memories {
     refused: Mutex<HashMap<String, i64>>,
 }
 
+/// How far this replica has come with the removal of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leaving {
+    /// Its deletion was asked for.
+    Deleted,
+    /// Its finalizer was taken away.
+    LetGo,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Remembered {
     secuencia: u64,
@@ -39,7 +48,7 @@ struct Remembered {
     /// The one send that is counted is its writer's, who may be us and about to say so.
     presumed: bool,
     archived: bool,
-    leaving: bool,
+    leaving: Option<Leaving>,
     /// Nothing of an earlier resource is in the archive.
     first_life: bool,
     /// Since when only older records are seen.
@@ -154,20 +163,24 @@ impl Memories {
         entry.archived = entry.secuencia == secuencia;
     }
 
-    /// Claims the removal of this record; false when it is being removed already, which its own events would otherwise
-    /// start again.
-    pub fn begin_leaving(&self, uid: &str, secuencia: u64, now: Instant) -> bool {
+    /// Claims a step of the removal of this record; false when that was claimed already, which its own events would
+    /// otherwise start again.
+    pub fn begin_leaving(&self, uid: &str, secuencia: u64, step: Leaving, now: Instant) -> bool {
         let mut by_uid = self.lock();
         let entry = by_uid
             .entry(uid.to_owned())
             .or_insert_with(|| Remembered::new(secuencia, now, false));
-        !std::mem::replace(&mut entry.leaving, true)
+        let begins = entry.leaving < Some(step);
+        if begins {
+            entry.leaving = Some(step);
+        }
+        begins
     }
 
     /// The removal failed: it is tried again at the next pass.
     pub fn stay(&self, uid: &str) {
         if let Some(entry) = self.lock().get_mut(uid) {
-            entry.leaving = false;
+            entry.leaving = None;
         }
     }
 
@@ -212,7 +225,7 @@ impl Remembered {
             last_send,
             presumed: !writer_gone,
             archived: false,
-            leaving: false,
+            leaving: None,
             first_life: false,
             stale_since: None,
         }
@@ -313,11 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_is_begun_once() {
+    fn each_step_of_a_removal_is_begun_once() {
         let memories = Memories::new(Instant::now());
-        assert!(memories.begin_leaving("u-1", 5, Instant::now()));
-        assert!(!memories.begin_leaving("u-1", 5, Instant::now()));
+        let begins = |step| memories.begin_leaving("u-1", 5, step, Instant::now());
+        assert!(begins(Leaving::Deleted));
+        assert!(!begins(Leaving::Deleted));
+        assert!(begins(Leaving::LetGo));
+        assert!(!begins(Leaving::LetGo) && !begins(Leaving::Deleted));
         memories.stay("u-1");
-        assert!(memories.begin_leaving("u-1", 5, Instant::now()));
+        assert!(begins(Leaving::LetGo), "whoever did not get through tries again");
     }
 }

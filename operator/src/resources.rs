@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kube::Api;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Resource as _};
+use serde::Serialize;
 
-use crate::crd::PaymentSaga;
+use crate::crd::{PaymentSaga, PaymentSagaStatus};
 
 /// How long a call to the API server may take. Longer than it takes to elect a new leader of etcd.
 pub(crate) const CALL: Duration = Duration::from_secs(10);
@@ -30,6 +32,17 @@ pub trait ApiServer: Send + Sync + 'static {
 
     /// Asks for a resource to go. Answers it as it is now if something holds it; `None` once it is gone.
     async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<Option<PaymentSaga>>;
+}
+
+/// A write of the status as it is sent. What else there is in a resource the API server takes from what it has before it looks
+/// at the whole; sent along it would be read and pruned for nothing.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusOf<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: &'a ObjectMeta,
+    status: Option<&'a PaymentSagaStatus>,
 }
 
 /// The resources. Cheap to clone; its calls read like those of [`Api`].
@@ -74,7 +87,14 @@ impl ApiServer for Api<PaymentSaga> {
     }
 
     async fn replace_status(&self, name: &str, params: &PostParams, object: &PaymentSaga) -> kube::Result<PaymentSaga> {
-        whole(Self::replace_status(self, name, params, object)).await
+        let (api_version, kind) = (PaymentSaga::api_version(&()), PaymentSaga::kind(&()));
+        let sent = StatusOf {
+            api_version: &api_version,
+            kind: &kind,
+            metadata: &object.metadata,
+            status: object.status.as_ref(),
+        };
+        whole(Self::replace_subresource(self, "status", name, params, &sent)).await
     }
 
     async fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<Option<PaymentSaga>> {

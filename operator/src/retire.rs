@@ -1,13 +1,15 @@
-//! A finished saga leaves etcd: archived first, then deleted, then let go by its finalizer.
+//! A finished saga leaves etcd: archived first, then deleted, then let go by its finalizer, when the watch shows it deleted.
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Preconditions};
 use seedwork::Fault;
 use tokio::time::Instant;
 
 use crate::fault;
+use crate::memory::Leaving;
 use crate::record::Recorded;
 use crate::resource::FINALIZER;
 use crate::shell::{Shell, now};
@@ -22,8 +24,9 @@ pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duratio
             return Ok(Some(left));
         }
     }
-    let secuencia = recorded.saga().map_or(0, |saga| saga.secuencia);
-    if !shell.memories.begin_leaving(recorded.uid(), secuencia, Instant::now()) {
+    let step = if deleting { Leaving::LetGo } else { Leaving::Deleted };
+    let (uid, secuencia) = (recorded.uid(), recorded.secuencia());
+    if !shell.memories.begin_leaving(uid, secuencia, step, Instant::now()) {
         return Ok(None);
     }
     let left = leave(shell, recorded).await;
@@ -33,37 +36,52 @@ pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duratio
     left.map(|()| None)
 }
 
-/// Resource, then finalizer: whatever changes it on the way, a chargeback say, finds it held, and is done before it goes.
-/// What is gone already has left.
+/// Resource, then finalizer, one of them at each call: whatever changes it on the way, a chargeback say, finds it held, and is
+/// done before it goes. What is gone already has left.
 pub async fn leave(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
-    let object = recorded.object();
-    let leaving = if object.metadata.deletion_timestamp.is_some() {
-        recorded.clone() // a person deleted it, or somebody died between the two writes
+    let left = if recorded.object().metadata.deletion_timestamp.is_none() {
+        delete(shell, recorded).await
     } else {
-        // Of the archived resourceVersion: if anything changed since, this loses and the new state is archived.
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: object.uid(),
-                resource_version: object.resource_version(),
-            }),
-            ..DeleteParams::default()
-        };
-        let deleted = shell.api.delete(&object.name_any(), &params).await;
-        match deleted.map_err(fault::kube("delete a finished PaymentSaga")) {
-            Ok(Some(held)) => Recorded::read(held)?,
-            Ok(None) | Err(Fault::NotFound(_)) => return Ok(()),
-            Err(fault) => return Err(fault),
-        }
+        // We deleted it, or a person did.
+        let_go(shell, recorded).await
     };
-    let mut released = leaving.object().clone();
-    released.finalizers_mut().retain(|finalizer| finalizer != FINALIZER);
-    if released.finalizers() == leaving.object().finalizers() {
-        return Ok(()); // held by somebody else's
-    }
-    match leaving.replace(&shell.api, &released).await {
-        Ok(_) | Err(Fault::NotFound(_)) => Ok(()),
+    match left {
+        Ok(()) | Err(Fault::NotFound(_)) => Ok(()),
         Err(fault) => Err(fault),
     }
+}
+
+/// Deletes the archived resourceVersion: if anything changed since, this loses and the new state is archived. It comes back by
+/// the watch and is let go then: a write that follows at once finds the API server's own cache a version behind, and is worked
+/// out twice.
+async fn delete(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
+    let object = recorded.object();
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: object.uid(),
+            resource_version: object.resource_version(),
+        }),
+        ..DeleteParams::default()
+    };
+    let deleted = shell.api.delete(&object.name_any(), &params).await;
+    deleted.map(drop).map_err(fault::kube("delete a finished PaymentSaga"))
+}
+
+/// Takes our finalizer away from the version that was looked at, which says where the payment stands: if anything changed
+/// since, this loses.
+async fn let_go(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
+    let mut released = recorded.object().clone();
+    released.finalizers_mut().retain(|finalizer| finalizer != FINALIZER);
+    if released.finalizers() == recorded.object().finalizers() {
+        return Ok(()); // held by somebody else's
+    }
+    // No part of this write.
+    released.status = None;
+    if released.finalizers().is_empty() {
+        // It goes by this write: nobody asks any more who set which field, and so the API server need not work it out.
+        released.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
+    }
+    recorded.replace(&shell.api, &released).await.map(drop)
 }
 
 /// How long a finished saga still stays: the TTL from its end, or from when it was made again, if that came later.

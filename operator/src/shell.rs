@@ -60,8 +60,8 @@ pub fn now() -> jiff::Timestamp {
 }
 
 /// The span to tell a state in. A reply's own while it is of the payment's trace; what else makes us tell it (a
-/// deadline, a person, a chargeback, an end that nobody confirmed) is of another trace or of none, and then it hangs
-/// from the payment's root.
+/// deadline, a person, a chargeback, that it stays where it is, an end that nobody confirmed) is of another trace or of none,
+/// and then it hangs from the payment's root.
 fn telling(payment: &Payment) -> Span {
     let current = telemetry::current_traceparent();
     let [current, own] = [&current, &payment.traceparent].map(|text| telemetry::trace_id_of(text.as_deref()?));
@@ -73,10 +73,24 @@ fn telling(payment: &Payment) -> Span {
     span
 }
 
-/// Whether what the watch brought says more than what we hold: a later value, or a newer spec.
-fn is_further(cached: &Recorded, held: &Recorded) -> bool {
-    let generation = |payment: &Recorded| payment.object().metadata.generation;
-    cached.secuencia() >= held.secuencia() || generation(cached) > generation(held) || cached.uid() != held.uid()
+/// Whether what the watch brought may say more than what we hold: a later value, or a newer spec. Not the very version that
+/// we hold, nor one before it.
+fn is_further(cached: &PaymentSaga, held: &Recorded) -> bool {
+    let (theirs, ours) = (&cached.metadata, &held.object().metadata);
+    if theirs.uid != ours.uid {
+        return true;
+    }
+    let secuencia = cached.status.as_ref().map_or(1, |status| status.secuencia);
+    theirs.resource_version != ours.resource_version
+        && (secuencia >= held.secuencia() || theirs.generation > ours.generation)
+}
+
+/// Whether this is a payment that goes on by itself, at a place where nobody waits for it.
+fn is_on_its_way(payment: &Payment, saga: &Saga) -> bool {
+    match saga.phase() {
+        Phase::Pending | Phase::Running => saga.cause.is_none() && !payment.controls.suspend,
+        Phase::Compensating | Phase::Completed | Phase::Compensated | Phase::Stalled => false,
+    }
 }
 
 // === impl Shell ===
@@ -106,14 +120,17 @@ impl Shell {
     /// recorded; what is ignored because of it must be judged again on what is read.
     pub fn known(&self, id: &IdCorrelacion) -> Option<Recorded> {
         let key = ObjectRef::new(&id.resource_name()).within(&self.settings.namespace);
-        let cached = self
-            .cache
-            .get(&key)
-            .and_then(|object| Recorded::read(object.0.clone().ok()?).ok());
+        let cached = self.cache.get(&key);
+        let cached = cached.as_ref().and_then(|object| object.0.as_ref().ok());
+        // It is copied only if it may be needed.
+        let read = |object: &PaymentSaga| Recorded::read(object.clone()).ok();
         match (cached, self.held.find(id)) {
             // People may have changed the spec since we wrote.
-            (Some(cached), Some(held)) if is_further(&cached, &held) => Some(cached.with(&held)),
-            (cached, None) => cached,
+            (Some(cached), Some(held)) if is_further(cached, &held) => match read(cached) {
+                Some(cached) => Some(cached.with(&held)),
+                None => Some(held),
+            },
+            (Some(cached), None) => read(cached),
             (_, held) => held,
         }
     }
@@ -217,9 +234,14 @@ impl Shell {
         Ok(())
     }
 
-    /// Tells the BFF the whole state; the door that asked is told the end.
+    /// Tells the BFF the whole state, and the end to the door that asked as well: at once what somebody may wait for, and where
+    /// a payment goes on by itself only if it stays there.
     pub async fn announce(&self, recorded: &Recorded) {
         let Some(saga) = recorded.saga() else { return };
+        if is_on_its_way(recorded.payment(), saga) {
+            self.held.tell_if_it_stays(recorded);
+            return;
+        }
         let mut listeners = vec![App::Bff];
         listeners.extend(
             recorded

@@ -49,7 +49,7 @@ pub fn spans(answer: &Value) -> Vec<Span> {
     spans
 }
 
-/// Without the sidecars' own spans (publishing, delivering, saving): what hung from one hangs from its parent.
+/// Without the sidecars' own spans (delivering, invoking): what hung from one hangs from its parent.
 pub fn without_sidecars(spans: &[Span]) -> Vec<Span> {
     let is_sidecar = |span: &Span| {
         ["/dapr.", "pubsub/", "CallLocal/"]

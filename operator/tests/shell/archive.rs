@@ -12,7 +12,7 @@ use saga::Applied;
 use seedwork::{Fault, Reason, Step};
 use serde_json::json;
 
-use crate::fixture::{PATIENCE, Server, Stage};
+use crate::fixture::{Call, PATIENCE, Server, Stage};
 use crate::payments::{answer, applied_by_a_person, ended, object, payment, watched};
 
 #[tokio::test]
@@ -34,22 +34,64 @@ async fn a_finished_payment_leaves_by_the_version_that_was_archived() {
                 "archived before it is let go"
             );
             delete.answer(200, &leaving);
-            let release = server.call("PUT", "").await;
-            assert_eq!(release.resource_version(), "8");
-            assert_eq!(release.body["metadata"]["finalizers"], json!([]));
-            release.refuse(409);
         })
         .await;
-    assert!(matches!(result, Err(Fault::Conflict(_))), "{result:?}");
+    assert_eq!(result.unwrap(), Requeue::await_change());
+    // Looked at again before the watch has the deletion: it is not asked for twice.
+    let pass = reconcile(watched(&object(Some(&ended()), "7")), Arc::clone(&stage.shell));
+    let passed = tokio::time::timeout(PATIENCE, pass).await;
+    passed.expect("the API server is not asked").unwrap();
 
-    // Somebody wrote between the two: the next pass tries again, with what is there now.
+    // The watch has it. Somebody writes just then: the next pass tries again, with what is there now.
+    let result = let_go(&mut stage, &leaving, |release| release.refuse(409)).await;
+    assert!(matches!(result, Err(Fault::Conflict(_))), "{result:?}");
     leaving.metadata.resource_version = Some("9".to_owned());
+    let result = let_go(&mut stage, &leaving, |release| release.accept("10")).await;
+    assert_eq!(result.unwrap(), Requeue::await_change());
+    let pass = reconcile(watched(&leaving), Arc::clone(&stage.shell));
+    let passed = tokio::time::timeout(PATIENCE, pass).await;
+    passed.expect("it is let go once").unwrap();
+}
+
+/// A pass over a payment that is deleted: its finalizer is taken from that very version.
+async fn let_go(stage: &mut Stage, leaving: &PaymentSaga, answer: impl FnOnce(Call)) -> Result<Requeue, Fault> {
+    let pass = reconcile(watched(leaving), Arc::clone(&stage.shell));
+    stage
+        .play(pass, async |server, _| {
+            let release = server.call("PUT", "").await;
+            assert_eq!(
+                release.resource_version(),
+                leaving.metadata.resource_version.as_deref().unwrap()
+            );
+            assert_eq!(release.body["metadata"]["finalizers"], json!([]));
+            assert_eq!(
+                release.body["metadata"]["managedFields"],
+                json!([{}]),
+                "nobody asks any more"
+            );
+            assert_eq!(release.body.get("status"), None);
+            answer(release);
+        })
+        .await
+}
+
+#[tokio::test]
+async fn whoever_else_holds_a_payment_keeps_what_is_said_of_its_fields() {
+    let mut stage = Stage::new().await;
+    let mut leaving = object(Some(&ended()), "8");
+    leaving.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    leaving
+        .metadata
+        .finalizers
+        .get_or_insert_default()
+        .push("another/one".to_owned());
     let pass = reconcile(watched(&leaving), Arc::clone(&stage.shell));
     let result = stage
         .play(pass, async |server, _| {
             let release = server.call("PUT", "").await;
-            assert_eq!(release.resource_version(), "9");
-            release.accept("10");
+            assert_eq!(release.body["metadata"]["finalizers"], json!(["another/one"]));
+            assert_eq!(release.body["metadata"].get("managedFields"), None);
+            release.accept("9");
         })
         .await;
     assert_eq!(result.unwrap(), Requeue::await_change());

@@ -1,6 +1,6 @@
 //! The operator's shell, with an API server that is played by the test, a sidecar in memory and an archive in a file.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -30,7 +30,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::payments::payment;
+use crate::payments::{object, payment};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -52,14 +52,21 @@ pub(crate) struct Stage {
 }
 
 /// The API server, as far as the test plays it.
-pub(crate) struct Server(mpsc::UnboundedReceiver<(Request<Body>, Reply)>);
+pub(crate) struct Server {
+    incoming: mpsc::UnboundedReceiver<(Request<Body>, Reply)>,
+    spec: Spec,
+}
 
 type Reply = oneshot::Sender<Response<Body>>;
+
+/// The spec that the resource has: a write of the status says nothing of it, and is answered with it.
+type Spec = Arc<Mutex<Value>>;
 
 /// A call that waits for its answer.
 pub(crate) struct Call {
     pub(crate) body: Value,
     reply: Reply,
+    spec: Spec,
 }
 
 // === impl Stage ===
@@ -118,7 +125,7 @@ impl Stage {
         let scripted = async {
             script(&mut self.server, &self.sidecar).await;
             played = true;
-            let (request, _) = self.server.0.recv().await.unwrap();
+            let (request, _) = self.server.incoming.recv().await.unwrap();
             panic!("one call too many: {} {}", request.method(), request.uri())
         };
         let both = async {
@@ -180,7 +187,12 @@ impl Server {
             let _ = calls.send((request, reply));
             answer
         });
-        (Client::new(service, NAMESPACE), Self(incoming))
+        let spec = serde_json::to_value(object(None, "").spec).unwrap();
+        let server = Self {
+            incoming,
+            spec: Arc::new(Mutex::new(spec)),
+        };
+        (Client::new(service, NAMESPACE), server)
     }
 
     /// The next call, which must be this one on the payment's resource.
@@ -213,12 +225,13 @@ impl Server {
     }
 
     async fn next(&mut self, method: &str, path: &str) -> Call {
-        let (request, reply) = self.0.recv().await.unwrap();
+        let (request, reply) = self.incoming.recv().await.unwrap();
         let (parts, body) = request.into_parts();
         assert_eq!((parts.method.as_str(), parts.uri.path()), (method, path));
         let body = body.collect_bytes().await.unwrap();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Call { body, reply }
+        let spec = Arc::clone(&self.spec);
+        Call { body, reply, spec }
     }
 }
 
@@ -234,13 +247,21 @@ impl Call {
 
     /// Answers with a resource.
     pub(crate) fn answer(self, status: u16, object: &PaymentSaga) {
-        self.send(status, &serde_json::to_value(object).unwrap());
+        let object = serde_json::to_value(object).unwrap();
+        *self.spec.lock().unwrap() = object["spec"].clone();
+        self.send(status, &object);
     }
 
     /// Takes the write: what was sent is stored as this version.
     pub(crate) fn accept(mut self, version: &str) {
         self.resource_version();
         self.body["metadata"]["resourceVersion"] = version.into();
+        let mut spec = self.spec.lock().unwrap();
+        match self.body.get("spec") {
+            Some(sent) => *spec = sent.clone(),
+            None => self.body["spec"] = spec.clone(),
+        }
+        drop(spec);
         self.echo();
     }
 

@@ -20,7 +20,7 @@ use operator::record::Recorded;
 use operator::{replies, requests};
 use saga::Applied;
 use seedwork::contrato::SolicitarPago;
-use seedwork::{App, Fault, IdCorrelacion, Reason, Step};
+use seedwork::{App, Fault, IdCorrelacion, Message, Reason, Step};
 use serde_json::json;
 
 use crate::fixture::{PATIENCE, Stage};
@@ -48,11 +48,15 @@ async fn an_answer_is_judged_on_a_fresh_read_and_its_command_goes_out_after_the_
         })
         .await;
     result.unwrap();
-    assert_eq!(stage.topics(), ["inbox-integracion-pagos", "inbox-bff"]);
+    assert_eq!(
+        stage.topics(),
+        ["inbox-integracion-pagos"],
+        "where it goes on from is no news yet"
+    );
 }
 
 #[tokio::test]
-async fn who_wrote_which_field_is_left_to_the_api_server() {
+async fn a_write_of_the_status_says_nothing_of_the_spec_nor_of_who_wrote_which_field() {
     let mut stage = Stage::new().await;
     let mut object = object(None, "7");
     object.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
@@ -63,6 +67,9 @@ async fn who_wrote_which_field_is_left_to_the_api_server() {
             server.call("GET", "").await.answer(200, &object);
             let write = server.call("PUT", "/status").await;
             assert_eq!(write.body["metadata"].get("managedFields"), None);
+            assert_eq!(write.body.get("spec"), None);
+            assert_eq!(write.body["apiVersion"], "pagos.saludtech.dev/v1alpha1");
+            assert_eq!(write.body["kind"], "PaymentSaga");
             write.accept("8");
         })
         .await;
@@ -312,17 +319,50 @@ async fn a_whole_payment_is_read_once_and_written_where_money_is_asked_for_and_a
         })
         .await;
     result.unwrap();
-    let bff = || "inbox-bff".to_owned();
-    let next = |app: App| app.inbox();
     let expected = [
-        next(App::IntegracionPagos),
-        bff(),
-        next(App::GestionClientes),
-        next(App::Notificaciones),
-        bff(),
+        App::IntegracionPagos,
+        App::GestionClientes,
+        App::Notificaciones,
+        App::Bff,
     ];
-    assert_eq!(stage.topics(), expected);
+    assert_eq!(
+        stage.topics(),
+        expected.map(|app| app.inbox()),
+        "and its end alone is told"
+    );
     assert!(shell.held.find(&payment()).is_none(), "what has ended is let go");
+}
+
+/// What is told to the BFF beside `act`: the numbers of the states.
+async fn told_beside(stage: &Stage, act: impl Future<Output = ()>) -> Vec<u64> {
+    let told = async {
+        loop {
+            let secuencia = |message: Message| {
+                let Message::SagaActualizada(estado) = message else {
+                    return None;
+                };
+                Some(estado.secuencia)
+            };
+            let told: Vec<u64> = stage.messages().into_iter().filter_map(secuencia).collect();
+            if !told.is_empty() {
+                return told;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE, beside(act, told)).await;
+    told.expect("it is told")
+}
+
+#[tokio::test]
+async fn where_a_payment_stays_is_told() {
+    let mut stage = Stage::new().await;
+    money_asked_for(&mut stage).await;
+    let shell = Arc::clone(&stage.shell);
+    let told = told_beside(&stage, operator::ahead::catch_up(Arc::clone(&shell))).await;
+    assert_eq!(told, [2_u64]);
+    let quiet = tokio::time::timeout(Duration::from_millis(500), operator::ahead::catch_up(shell)).await;
+    assert!(quiet.is_err() && stage.topics().is_empty(), "once");
 }
 
 #[tokio::test]

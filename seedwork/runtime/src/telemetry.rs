@@ -70,7 +70,14 @@ pub fn init(name: &'static str, args: &TelemetryArgs) -> Result<Guard, StartupEr
     };
     // The log's filter is for the log alone: with RUST_LOG=warn payments would have no trace, with debug each trace
     // would hold every frame of every connection.
-    let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer(name));
+    let traces = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer(name))
+        // Nobody asks a payment's trace which line of ours began a span, in which thread, and how long nothing was done in it;
+        // it is worked out for each span, and sent along.
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false);
     tracing_subscriber::registry()
         .with(log.with_filter(filter))
         .with(traces.with_filter(of_ours()))
@@ -138,6 +145,12 @@ pub fn traceparent_of(span: &Span) -> Option<String> {
 pub fn trace_id_of(traceparent: &str) -> Option<String> {
     let id = traceparent.split('-').nth(1)?;
     (id.len() == 32).then(|| id.to_owned())
+}
+
+/// The same place in the same trace, for who is not to add to it. `None` for what is no `traceparent`.
+pub(crate) fn unsampled(traceparent: &str) -> Option<String> {
+    let (place, _flags) = traceparent.rsplit_once('-')?;
+    Some(format!("{place}-00"))
 }
 
 /// Makes `span` the child of a remote one. An empty or malformed `traceparent` leaves it a root.
@@ -210,6 +223,13 @@ mod tests {
             let span = tracing::info_span!("a payment");
             assert!(traceparent_of(&span).is_some());
         });
+    }
+
+    #[test]
+    fn who_is_not_to_add_to_a_trace_is_told_where_it_is_all_the_same() {
+        let place = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
+        assert_eq!(unsampled(&format!("{place}-01")), Some(format!("{place}-00")));
+        assert_eq!(unsampled(""), None);
     }
 
     #[test]

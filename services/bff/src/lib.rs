@@ -5,7 +5,7 @@
 //! browser ──POST /v1──▶ graphql ──realizarPago──▶ intake ──▶ SolicitarPago to the operator
 //!                          │  └──clientes, cliente──▶ clientes ──▶ gestión-clientes, by invocation
 //!                          └─────pago, pagos──▶ read_model
-//! daprd ──▶ inbox ──▶ read_model: state + numbered event, one transaction ──▶ FinalRecibido to the operator
+//! daprd ──▶ inbox ──▶ read_model: state, numbered event, request: one transaction ──▶ FinalRecibido to the operator
 //!                                        │
 //! browser ◀─GET /stream, subscriptions─ tail ◀── events, in commit order, of every replica
 //! silence: payments nobody speaks of any more are asked about

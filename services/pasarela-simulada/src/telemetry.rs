@@ -57,6 +57,11 @@ pub fn init(config: &Config) -> Result<Guard, TelemetryError> {
         // each one, since a library that merely asks whether it would be logged leaves its answer behind in the thread.
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer(SERVICE))
+            // Nobody asks which line began a span, in which thread, and how long nothing was done in it.
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
             .with_filter(dynamic_filter_fn(|metadata, _| {
                 metadata.target().starts_with("pasarela_simulada")
             }))

@@ -35,13 +35,12 @@ gestion-clientes POST /facturacion/realizar-pago
 pub(super) const RESOURCE: &str = "
 operator kubectl apply…";
 
-// The steps. What goes ahead of its record (ADR 6) is told to the BFF only if the payment takes long, and then from its root.
+// The steps. Where a payment goes on by itself is told to the BFF only if it stays there, and then from its root.
 
 pub(super) const CREAR_FACTURACION: &str = "
 operator send CrearFacturacion
   gestion-clientes receive CrearFacturacion
-    operator receive FacturacionCreada
-      bff receive SagaActualizada";
+    operator receive FacturacionCreada";
 pub(super) const REALIZAR_PAGO: &str = "
 operator send RealizarPago
   integracion-pagos receive RealizarPago

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use seedwork::contrato::SolicitarPago;
 use seedwork::{App, Fault, IdCorrelacion, Reason, SolicitudPago};
-use sqlx::Row as _;
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, Row as _};
 use tokio::sync::Notify;
 
 pub use keys::{Held, KeyInUse, Keys};
@@ -71,6 +73,14 @@ pub struct IdempotencyKey<'a> {
     pub key: &'a str,
 }
 
+/// What was noted of a request within somebody else's transaction.
+#[derive(Debug)]
+#[must_use = "once it is committed, the door is told with Intake::noted"]
+pub struct Noted {
+    news: bool,
+    ended: bool,
+}
+
 const SCHEMA: &[&str] = &[
     // Times are milliseconds since the epoch: rows outlive the process and its monotonic clock.
     "CREATE TABLE IF NOT EXISTS solicitudes (
@@ -119,6 +129,31 @@ impl<'a> IdempotencyKey<'a> {
     pub fn used() -> Fault {
         Fault::Conflict("Idempotency-Key ya se usó con otra petición".to_owned())
     }
+}
+
+// === impl Noted ===
+
+impl Noted {
+    /// Whether it changed a row, and so is to be committed.
+    pub fn is_news(&self) -> bool {
+        self.news
+    }
+}
+
+/// Notes that a payment is known, or has ended. Of any number of repeats only the first changes a row, and the end.
+fn note(id: &IdCorrelacion, ended: bool) -> Query<'static, Any, AnyArguments> {
+    let (statement, proximo) = if ended {
+        (
+            "UPDATE solicitudes SET estado = 'cerrada', contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND estado = 'abierta'",
+            crate::now_ms(),
+        )
+    } else {
+        (
+            "UPDATE solicitudes SET contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND contestada = 0",
+            crate::now_ms() + worker::ASK_KNOWN_MS,
+        )
+    };
+    sqlx::query(statement).bind(proximo).bind(id.as_str())
 }
 
 // === impl Window ===
@@ -259,33 +294,42 @@ impl Intake {
     /// The operator knows this payment. Cheap to repeat: only the first call and the end write.
     pub async fn heard(&self, id: &IdCorrelacion, ended: bool) -> Result<(), Fault> {
         self.heard_at.store(crate::now_ms(), Ordering::Relaxed);
-        let (statement, proximo) = if ended {
-            (
-                "UPDATE solicitudes SET estado = 'cerrada', contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND estado = 'abierta'",
-                crate::now_ms(),
-            )
-        } else {
-            (
-                "UPDATE solicitudes SET contestada = 1, proximo = $1 WHERE id_correlacion = $2 AND contestada = 0",
-                crate::now_ms() + worker::ASK_KNOWN_MS,
-            )
-        };
-        let done = sqlx::query(statement)
-            .bind(proximo)
-            .bind(id.as_str())
+        let done = note(id, ended)
             .execute(&self.pool)
             .await
             .map_err(sql::fault("note that a request is known"))?;
-        if done.rows_affected() > 0 {
-            // An end may be the second news of a payment; the next look knows.
-            if !ended {
-                self.window.leave();
-            }
-            if self.window.waiting.load(Ordering::Relaxed) {
-                self.wake.notify_one();
-            }
-        }
+        let news = done.rows_affected() > 0;
+        self.noted(&Noted { news, ended });
         Ok(())
+    }
+
+    /// The same within a transaction on the door's own database, for who keeps more of what it heard. Once that is committed,
+    /// [`noted`](Self::noted).
+    pub async fn heard_in(
+        &self,
+        connection: &mut AnyConnection,
+        id: &IdCorrelacion,
+        ended: bool,
+    ) -> Result<Noted, sqlx::Error> {
+        self.heard_at.store(crate::now_ms(), Ordering::Relaxed);
+        let done = note(id, ended).execute(connection).await?;
+        let news = done.rows_affected() > 0;
+        Ok(Noted { news, ended })
+    }
+
+    /// What was noted is committed: there may be room for another request.
+    pub fn noted(&self, noted: &Noted) {
+        let Noted { news, ended } = *noted;
+        if !news {
+            return;
+        }
+        // An end may be the second news of a payment; the next look knows.
+        if !ended {
+            self.window.leave();
+        }
+        if self.window.waiting.load(Ordering::Relaxed) {
+            self.wake.notify_one();
+        }
     }
 
     /// The request can never become a payment. The reason is kept in the words of clients.

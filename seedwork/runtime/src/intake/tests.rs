@@ -112,6 +112,25 @@ async fn a_silent_request_is_asked_about_again_and_an_ended_one_is_not() {
 }
 
 #[tokio::test]
+async fn what_is_heard_within_a_transaction_holds_once_that_is_committed() {
+    let (intake, sidecar, _folder) = door().await;
+    let id = intake.accept(&solicitud("24"), None).await.unwrap();
+    next_request(&sidecar).await;
+    for (is_committed, estado) in [(false, EstadoSolicitud::Abierta), (true, EstadoSolicitud::Cerrada)] {
+        let mut transaction = intake.pool.begin().await.unwrap();
+        let noted = intake.heard_in(&mut transaction, &id, true).await.unwrap();
+        assert!(noted.is_news());
+        if is_committed {
+            transaction.commit().await.unwrap();
+            intake.noted(&noted);
+        } else {
+            drop(transaction);
+        }
+        assert_eq!(intake.find(&id).await.unwrap().unwrap().estado, estado);
+    }
+}
+
+#[tokio::test]
 async fn what_was_put_off_is_asked_soon_once_the_operator_is_heard_again() {
     let (intake, sidecar, _folder) = door().await;
     let id = intake.accept(&solicitud("24"), None).await.unwrap();

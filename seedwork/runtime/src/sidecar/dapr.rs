@@ -49,7 +49,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// A key that nobody writes: reading it says whether the store answers.
 const NEVER_WRITTEN: &str = "ready";
 
-/// A trace that is not to be recorded: a question that is asked every few seconds would bury the payments.
+/// A trace that is not to be recorded, for what is done in no trace: the sidecar would begin one for each question.
 const UNTRACED: &str = "00-00000000000000000000000000000001-0000000000000001-00";
 
 // === impl DaprSidecar ===
@@ -141,9 +141,7 @@ impl DaprSidecar {
 
     /// Whether the store answers now. What the sidecar says of its own health it found out when it started.
     async fn look_into_the_store(&self) -> Result<(), SidecarError> {
-        let mut request = Request::new(self.read_of(NEVER_WRITTEN));
-        let untraced = MetadataValue::from_static(UNTRACED);
-        request.metadata_mut().insert("traceparent", untraced);
+        let request = untraced(self.read_of(NEVER_WRITTEN));
         let mut client = self.client.clone();
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
             unavailable(format!("read from the state store {}", self.store), source)
@@ -193,12 +191,13 @@ async fn invoked(request: reqwest::RequestBuilder, doing: impl Fn() -> String) -
     })
 }
 
-/// A gRPC request that carries the current span.
-fn traced<T>(message: T) -> Request<T> {
+/// A gRPC request of which the sidecar makes no span: what it would say, our own span says. An event carries its trace itself.
+fn untraced<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
-    if let Some(value) = crate::telemetry::current_traceparent().and_then(|text| text.parse().ok()) {
-        request.metadata_mut().insert("traceparent", value);
-    }
+    let current = crate::telemetry::current_traceparent();
+    let unsampled = current.and_then(|current| crate::telemetry::unsampled(&current)?.parse().ok());
+    let value = unsampled.unwrap_or_else(|| MetadataValue::from_static(UNTRACED));
+    request.metadata_mut().insert("traceparent", value);
     request
 }
 
@@ -208,7 +207,7 @@ impl Sidecar for DaprSidecar {
         let answer = self
             .client
             .clone()
-            .get_state(traced(self.read_of(key)))
+            .get_state(untraced(self.read_of(key)))
             .await
             .map_err(|status| unavailable(format!("read {key} from the state store"), status))?
             .into_inner();
@@ -239,7 +238,7 @@ impl Sidecar for DaprSidecar {
             store_name: self.store.clone(),
             states: vec![state],
         };
-        match self.client.clone().save_state(traced(request)).await {
+        match self.client.clone().save_state(untraced(request)).await {
             Ok(_) => Ok(()),
             Err(status) if status.code() == Code::Aborted => Err(SidecarError::Conflict { key: key.to_owned() }),
             Err(_) if self.has_moved(key, &expect).await => Err(SidecarError::Conflict { key: key.to_owned() }),
@@ -264,7 +263,9 @@ impl Sidecar for DaprSidecar {
             ("partitionKey".to_owned(), subject.clone()),
             ("cloudevent.subject".to_owned(), subject),
         ]);
-        // Set by hand: with tracing off in daprd the event would carry none, and the payment's trace would break.
+        // Set by hand, and not overwritten by the call's own: with tracing off in daprd the event would carry none, and the
+        // payment's trace would break.
+        let carries_a_trace = traceparent.is_some();
         if let Some(traceparent) = traceparent {
             metadata.insert("cloudevent.traceparent".to_owned(), traceparent);
         }
@@ -275,9 +276,15 @@ impl Sidecar for DaprSidecar {
             data_content_type: "application/json".to_owned(),
             metadata,
         };
+        // One without a trace is given the one that the sidecar begins with the call.
+        let request = if carries_a_trace {
+            untraced(request)
+        } else {
+            Request::new(request)
+        };
         self.client
             .clone()
-            .publish_event(traced(request))
+            .publish_event(request)
             .await
             .map_err(|status| unavailable(format!("publish {event_type} on {topic}"), status))?;
         Ok(())

@@ -33,8 +33,7 @@ impl Desk {
     /// A transition. The end is acknowledged every time it is told: the operator repeats it until it hears us.
     async fn updated(&self, estado: EstadoPago) -> Result<(), Fault> {
         let pago = Pago::from(estado);
-        self.read_model.record(&pago).await?;
-        self.intake.heard(&pago.id_correlacion, pago.ended).await?;
+        self.read_model.hear(&pago, &self.intake).await?;
         if !pago.ended {
             return Ok(());
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seedwork::{Fault, IdCliente, IdCorrelacion};
+use seedwork_runtime::intake::{Intake, Noted};
 use seedwork_runtime::now_ms;
 use seedwork_runtime::sql::{self, Pool};
 use sqlx::Row as _;
@@ -68,6 +69,16 @@ impl ReadModel {
     /// Stores a state and its event in one transaction. An older state, or one that is known, changes nothing and
     /// makes no event; answers whether it was news.
     pub(crate) async fn record(&self, pago: &Pago) -> Result<bool, Fault> {
+        self.keep(pago, None).await
+    }
+
+    /// The same of a state that the operator tells, and in the same transaction what it says of the request at our door,
+    /// news or not.
+    pub(crate) async fn hear(&self, pago: &Pago, door: &Intake) -> Result<bool, Fault> {
+        self.keep(pago, Some(door)).await
+    }
+
+    async fn keep(&self, pago: &Pago, door: Option<&Intake>) -> Result<bool, Fault> {
         let Pago {
             id_correlacion,
             secuencia,
@@ -119,17 +130,28 @@ impl ReadModel {
         .bind(now.saturating_add(self.silence_ms))
         .execute(&mut *transaction)
         .await?;
-            if stored.rows_affected() == 0 {
-                return Ok(false); // dropping the transaction ends it
+            let news = stored.rows_affected() > 0;
+            let noted = match door {
+                Some(door) => Some(door.heard_in(&mut transaction, id_correlacion, *ended).await?),
+                None => None,
+            };
+            let changed = news || noted.as_ref().is_some_and(Noted::is_news);
+            if !changed {
+                return Ok((news, noted)); // dropping the transaction ends it
             }
-            // The counter comes last: its row is what all writers wait for, so it is held as briefly as can be.
-            eventos::append(&mut transaction, pago, &estado, now).await?;
+            if news {
+                // The counter comes last: its row is what all writers wait for, so it is held as briefly as can be.
+                eventos::append(&mut transaction, pago, &estado, now).await?;
+            }
             transaction.commit().await?;
-            Ok(true)
+            Ok((news, noted))
         };
-        let news = sql::within(write).await.map_err(sql::fault("store a payment"))?;
+        let (news, noted) = sql::within(write).await.map_err(sql::fault("store a payment"))?;
         if news {
             self.changed.notify_one();
+        }
+        if let (Some(door), Some(noted)) = (door, &noted) {
+            door.noted(noted);
         }
         Ok(news)
     }

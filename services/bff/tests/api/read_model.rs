@@ -106,6 +106,11 @@ async fn the_end_of_a_payment_closes_its_request() {
     assert_eq!(estado().await, "abierta");
     bff.tell(&completed(id.as_str(), 6)).await;
     assert_eq!(estado().await, "cerrada");
+    // One that was asked for again when its end was known already: what closes it is no news.
+    bff.database.execute("UPDATE solicitudes SET estado = 'abierta'").await;
+    bff.tell(&completed(id.as_str(), 6)).await;
+    assert_eq!(estado().await, "cerrada");
+    assert_eq!(events(&bff).await, 2);
 }
 
 #[tokio::test]
