@@ -126,7 +126,7 @@ bench-soak: tools ## One loop of 64 clients: payment 100,000 costs what payment 
 #   --rest 240 --report docs/campaign.md"
 .PHONY: campaign
 campaign: tools ## Load and faults on a system of its own, then rest and a verdict: MINUTES=5 SEED=… CAMPAIGN="…"
-	$(call BUILD,$(IMAGES) campaign)
+	$(call BUILD,$(IMAGES) local campaign)
 	@$(BIN)/campaign --minutes $(or $(MINUTES),5) $(CAMPAIGN)
 
 # Optimised as a whole (Cargo.toml says how), unless PROFILE says otherwise. A failing seed tells its story and how to play it again.

@@ -127,7 +127,7 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
     let loading = tokio::spawn(Arc::clone(&load).run(seed, move || counted.open.load(Ordering::Relaxed)));
     let all = Duration::from_secs_f64(args.minutes.max(0.0) * 60.0);
     let storm = all.mul_f64(args.storm.clamp(0.0, 1.0));
-    let plan = Plan {
+    let mut plan = Plan {
         storm,
         every: args.every,
         singles: all.saturating_sub(storm),
@@ -136,6 +136,7 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
     };
     let faults = break_things(args, &plan, seed, &load, &watch, &nemesis, &book, &tables, &screen);
     let Broken {
+        singles,
         recoveries,
         outage,
         wrong: mut more,
@@ -143,6 +144,7 @@ async fn campaign(args: &Args, system: Arc<System>, clock: Clock, seed: u64) -> 
         faults = faults => faults?,
         () = look_on(&watch, &system, &book, &recorder, &tables, &nemesis, clock, &screen) => return Err("nobody looks on any more".to_owned()),
     };
+    plan.singles = singles;
     let faulty = clock.now();
     load.stop();
     more.extend(loading.await.map_err(text).err());
@@ -294,6 +296,8 @@ fn finish(args: &Args, report: &Report, book: &Book, recorder: &Recorder, screen
 /// What came of breaking things.
 #[derive(Default)]
 struct Broken {
+    /// What was left for one fault at a time when that began.
+    singles: Duration,
     recoveries: Vec<Recovery>,
     outage: Option<Outage>,
     /// What did not come back.
@@ -331,6 +335,7 @@ async fn break_things(
     while Instant::now() < end && watch.open.load(Ordering::Relaxed) > args.recovery_open {
         sleep(Duration::from_millis(200)).await;
     }
+    broken.singles = end.saturating_duration_since(Instant::now());
     let singles = nemesis.one_by_one(seed ^ 2, book, plan.calm, end, &mut broken.recoveries);
     if let Err(why) = singles.await {
         broken.wrong.push(why);

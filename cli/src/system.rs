@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use local::layout::Layout;
 use local::ready::chain;
 use local::settings::Profile;
-use local::status::Status;
 
 /// The choices that name a local system.
 #[derive(Debug, Clone, clap::Args)]
@@ -27,18 +26,8 @@ impl Local {
                 .and_then(|folder| Layout::find_root(&folder).ok()),
         };
         let Some(root) = root else { return Ok(None) };
-        let mut known = None;
-        for layout in Profile::ALL.map(|profile| Layout::new(&root, profile)) {
-            if Status::of_running(layout.state())
-                .map_err(|error| chain(&error))?
-                .is_some()
-            {
-                return Ok(Some(layout));
-            }
-            if layout.state().is_dir() {
-                known.get_or_insert(layout);
-            }
-        }
-        Ok(known)
+        let running = Layout::running(&root, &Profile::ALL).map_err(|error| chain(&error))?;
+        let mut all = Profile::ALL.into_iter().map(|profile| Layout::new(&root, profile));
+        Ok(running.or_else(|| all.find(|layout| layout.state().is_dir())))
     }
 }

@@ -131,12 +131,6 @@ async fn first_payments(cluster: &Cluster, world: &World, ana: &IdCliente, ports
         pay(world, ana, "24.00", "e2e-1", "Completed"),
     )
     .await?;
-    step("every replica streamed all of it", async {
-        let events = streams::agree(replicas, paid.id.as_str()).await?;
-        println!("   {events} events at each");
-        Ok(())
-    })
-    .await?;
     let resource = format!("paymentsaga/{}", paid.id.resource_name());
     step("kubectl lists, selects, waits for and explains it", async {
         screen::lists(cluster, &resource, ana)
@@ -150,6 +144,12 @@ async fn first_payments(cluster: &Cluster, world: &World, ana: &IdCliente, ports
         "a declined one that is undone",
         pay(world, ana, "24.01", "e2e-2", "Compensated"),
     )
+    .await?;
+    step("every replica streamed all of it", async {
+        let events = streams::agree(replicas, declined.id.as_str()).await?;
+        println!("   {events} events at each");
+        Ok(())
+    })
     .await?;
     let resource = format!("paymentsaga/{}", declined.id.resource_name());
     step("kubectl describes why", async { screen::story(cluster, &resource) }).await?;

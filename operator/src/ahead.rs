@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::{join, join_all};
+use futures::future::join_all;
 use kube::ResourceExt as _;
 use saga::Saga;
 use seedwork::{Action, App, Fault, IdCorrelacion, Step};
@@ -268,18 +268,23 @@ pub async fn catch_up(shell: Arc<Shell>) {
         }
         tokio::time::sleep(LOOK).await;
         let now = Instant::now();
-        let (due, news) = (shell.held.claim(now), shell.held.claim_news(now));
-        let writes = join_all(due.iter().map(|payment| write(&shell, payment)));
-        // Sent in the moment in which they are claimed: an end that is recorded now is told after them.
-        let tells = join_all(news.iter().map(|payment| shell.tell(App::Bff, payment)));
-        join(writes, tells).await;
+        // Not waited for: a broker that does not answer holds up no write.
+        for payment in shell.held.claim_news(now) {
+            let shell = Arc::clone(&shell);
+            tokio::spawn(async move { shell.tell(App::Bff, &payment).await });
+        }
+        let due = shell.held.claim(now);
+        join_all(due.iter().map(|payment| write(&shell, payment))).await;
     }
 }
 
-async fn write(shell: &Shell, payment: &Recorded) {
+async fn write(shell: &Arc<Shell>, payment: &Recorded) {
     match written(shell, payment).await {
-        Ok(Some(recorded)) => shell.announce(&recorded).await,
-        // Somebody else wrote something that is as far along, or it is gone.
+        Ok(Some(recorded)) => {
+            let shell = Arc::clone(shell);
+            tokio::spawn(async move { shell.announce(&recorded).await });
+        }
+        // It is written by whoever had the turn before, or gone.
         Ok(None) => {}
         Err(fault) => {
             let name = payment.object().name_any();
@@ -300,6 +305,7 @@ async fn written(shell: &Shell, payment: &Recorded) -> Result<Option<Recorded>, 
         return Ok(None);
     };
     // A lost race means: read again, and see whether there is still something to write.
+    let mut read_anew = false;
     while payment.is_ahead() {
         let Some(saga) = payment.saga() else { break };
         match payment.write(&shell.api, saga, now()).await {
@@ -314,11 +320,13 @@ async fn written(shell: &Shell, payment: &Recorded) -> Result<Option<Recorded>, 
             Some(read) => {
                 shell.held.keep(&read);
                 payment = read;
+                read_anew = true;
             }
-            None => break,
+            None => return Ok(None),
         }
     }
-    Ok(None)
+    // Another's write, or ours whose answer was lost, and then nobody else tells of it.
+    Ok(read_anew.then_some(payment))
 }
 
 #[cfg(test)]

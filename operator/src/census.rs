@@ -18,7 +18,7 @@ pub struct Census(Mutex<Option<(Instant, Counted)>>);
 /// What was counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Payments that have ended.
+    /// Payments that have ended and stay: what is deleted is on its way already.
     pub finished: usize,
     /// Payments that have not.
     pub live: usize,
@@ -34,15 +34,22 @@ impl Census {
         if let Some((_, counted)) = last.filter(|(at, _)| now.duration_since(*at) < FRESH) {
             return counted;
         }
-        let mut counted = Counted::default();
-        for saga in shell.cache.state().iter().filter_map(|object| object.0.as_ref().ok()) {
-            *if saga.has_ended() {
-                &mut counted.finished
-            } else {
-                &mut counted.live
-            } += 1;
-        }
+        let counted = Counted::among(&shell.cache.state());
         *last = Some((now, counted));
+        counted
+    }
+}
+
+impl Counted {
+    fn among(watched: &[Arc<Watched>]) -> Self {
+        let mut counted = Self::default();
+        for saga in watched.iter().filter_map(|object| object.0.as_ref().ok()) {
+            if !saga.has_ended() {
+                counted.live += 1;
+            } else if saga.metadata.deletion_timestamp.is_none() {
+                counted.finished += 1;
+            }
+        }
         counted
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::runtime::controller::Action as Requeue;
 use kube::{Resource, ResourceExt as _};
 use saga::{Memory, Next, Saga};
-use seedwork::{Action, Fault, Reason};
+use seedwork::{Action, App, Fault, Reason};
 use tokio::time::Instant;
 
 use crate::crd::PaymentSaga;
@@ -90,6 +90,10 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
                 return Ok(Requeue::requeue(early));
             }
             shell.publish(&recorded, action).await?;
+            if memory.sends == 0 {
+                // Whoever wrote it is taken for gone, and what was still to be told with it.
+                shell.tell(App::Bff, &recorded).await;
+            }
             Ok(Requeue::requeue(Duration::from_secs(1)))
         }
         Next::Wait(delay) => Ok(Requeue::requeue(delay)),
@@ -131,7 +135,12 @@ fn is_unseen(object: &PaymentSaga) -> bool {
 
 /// Nothing follows from what a person changed: the status says that it was seen, or `kubectl wait` would wait for it.
 async fn observe(shell: &Shell, recorded: &Recorded, saga: &Saga) -> Result<Requeue, Fault> {
-    recorded.write(&shell.api, saga, now()).await?;
+    let seen = recorded.write(&shell.api, saga, now()).await?;
+    if recorded.is_ahead() {
+        // It is written with it, and nobody was told of it yet.
+        shell.held.keep(&seen);
+        shell.announce(&seen).await;
+    }
     Ok(Requeue::await_change())
 }
 

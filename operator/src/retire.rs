@@ -17,14 +17,19 @@ use crate::shell::{Shell, now};
 /// Archives a finished saga and removes it once its time is up; returns when to look again.
 pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duration>, Fault> {
     shell.store(recorded).await?;
-    let deleting = recorded.object().metadata.deletion_timestamp.is_some();
-    if !deleting {
+    let object = recorded.object();
+    let step = if object.metadata.deletion_timestamp.is_none() {
         let left = time_left(shell, recorded);
         if !left.is_zero() {
             return Ok(Some(left));
         }
-    }
-    let step = if deleting { Leaving::LetGo } else { Leaving::Deleted };
+        Leaving::Deleted
+    } else if object.finalizers().iter().all(|finalizer| finalizer == FINALIZER) {
+        Leaving::LetGo
+    } else {
+        // Ours goes last: a chargeback that comes while another's holds it still has to be undone.
+        return Ok(None);
+    };
     let (uid, secuencia) = (recorded.uid(), recorded.secuencia());
     if !shell.memories.begin_leaving(uid, secuencia, step, Instant::now()) {
         return Ok(None);
@@ -73,7 +78,7 @@ async fn let_go(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
     let mut released = recorded.object().clone();
     released.finalizers_mut().retain(|finalizer| finalizer != FINALIZER);
     if released.finalizers() == recorded.object().finalizers() {
-        return Ok(()); // held by somebody else's
+        return Ok(()); // only somebody else's is left
     }
     // No part of this write.
     released.status = None;

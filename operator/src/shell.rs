@@ -192,11 +192,11 @@ impl Shell {
         Ok(recorded)
     }
 
-    /// What follows the creation of a payment's resource. It is no news yet: most have come further in a moment, and whoever
-    /// asked asks again when nothing comes.
+    /// What follows the creation of a payment's resource. It is news only if it stays there: most come further in a moment.
     pub async fn set_out(&self, created: &Recorded) {
         self.held.keep(created);
         self.publish_outstanding(created).await;
+        self.held.tell_if_it_stays(created);
     }
 
     /// What follows a write. None of it is needed for the write to count: each part has its own way to be made good.

@@ -36,7 +36,7 @@ pub struct PasoVisto {
     pub motivo: Option<Reason>,
 }
 
-/// The whole state of one payment. Sent at each transition; the highest `secuencia` wins, so a reader needs no
+/// The whole state of one payment. Sent where it stays and where it ends; the highest `secuencia` wins, so a reader needs no
 /// history and cannot go back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -93,7 +93,7 @@ impl Nemesis {
         let wires: Vec<String> = self.system.wires.names().map(str::to_owned).collect();
         let (half, until) = (Instant::now() + lasts / 2, Instant::now() + lasts);
         let mut under_way = JoinSet::new();
-        loop {
+        for round in 0_u64.. {
             // Exponential gaps: sometimes several at once, sometimes none for a while.
             let gap = -every * random.random_range(f64::EPSILON..1.0_f64).ln();
             let wake = Instant::now() + Duration::from_secs_f64(gap.min(every * 4.0));
@@ -102,8 +102,8 @@ impl Nemesis {
                 break;
             }
             while under_way.try_join_next().is_some() {}
-            // What chance left out of the first half comes first in the second.
-            let late = Instant::now() >= half;
+            // What chance left out of the first half comes first in the second, every other time.
+            let late = Instant::now() >= half && round.is_multiple_of(2);
             let owed = never_yet(&self.lock().faults).filter(|_| late);
             // One that found its target busy or down is drawn again.
             for _ in 0..10 {

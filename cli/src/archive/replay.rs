@@ -72,13 +72,7 @@ pub(super) fn replay(row: &Stored, most: usize) -> Replayed {
             differences: Vec::new(),
         };
     }
-    let mut replayed = by_this_engine(row, most);
-    if let Some(older) = version.filter(|version| *version < ENGINE_VERSION)
-        && replayed.outcome == Outcome::Differs
-    {
-        replayed.outcome = Outcome::Unknown(Why::Engine(older));
-    }
-    replayed
+    by_this_engine(row, version.filter(|version| *version < ENGINE_VERSION), most)
 }
 
 /// The version of the engine that wrote the resource, whatever else is in it.
@@ -87,7 +81,9 @@ fn engine_version(recurso: &str) -> Option<u32> {
     resource.pointer("/status/engineVersion")?.as_u64()?.try_into().ok()
 }
 
-fn by_this_engine(row: &Stored, most: usize) -> Replayed {
+/// What an `older` engine wrote may have been counted otherwise: that no way leads there proves nothing then. What the
+/// row says twice must agree all the same.
+fn by_this_engine(row: &Stored, older: Option<u32>, most: usize) -> Replayed {
     let unreadable = |why: String| Replayed {
         id: row.id.clone(),
         outcome: Outcome::Differs,
@@ -110,25 +106,27 @@ fn by_this_engine(row: &Stored, most: usize) -> Replayed {
     if payment.id.as_str() != row.id {
         differences.push(format!("the resource is that of {}", payment.id));
     }
-    let mut too_long = false;
+    let agrees = differences.is_empty();
+    let mut unknown = None;
     let (engine, story) = match story::find(&payment.id, &recorded, most) {
         Story::Told(events) => (recorded.phase(), events),
         Story::None(nearest) => {
+            unknown = older.map(Why::Engine);
             differences.push("no sequence of events leads the engine there; what comes nearest:".to_owned());
             let differing = story::differences(&recorded, &nearest);
             differences.extend(differing.into_iter().map(|one| format!("  {one}")));
             (nearest.phase(), Vec::new())
         }
         Story::TooLong => {
-            too_long = true;
+            unknown = Some(Why::TooLong);
             (recorded.phase(), Vec::new())
         }
     };
     let shown = object.status.as_ref().map_or(recorded.phase(), |status| status.phase);
-    let outcome = match (differences.is_empty(), too_long) {
-        (true, false) => Outcome::Same,
-        (true, true) => Outcome::Unknown(Why::TooLong),
-        (false, _) => Outcome::Differs,
+    let outcome = match unknown {
+        Some(why) if agrees => Outcome::Unknown(why),
+        None if differences.is_empty() => Outcome::Same,
+        Some(_) | None => Outcome::Differs,
     };
     Replayed {
         id: row.id.clone(),
@@ -365,6 +363,10 @@ mod tests {
         // Written by this engine the same is a finding.
         assert_eq!(replay(&row(&counted_otherwise), MOST).outcome, Outcome::Differs);
         assert_eq!(replay(&by_version_1(&completed()), MOST).outcome, Outcome::Same);
+        // Nor does any way of counting make the row say one thing and its resource another.
+        let mut written_over = by_version_1(&completed());
+        written_over.secuencia += 1;
+        assert_eq!(replay(&written_over, MOST).outcome, Outcome::Differs);
     }
 
     #[test]

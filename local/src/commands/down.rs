@@ -98,11 +98,11 @@ pub(super) async fn reap(state: &Path) -> usize {
 /// What runs without a supervisor that says so. Known twice over: by id and start time from `status.json`, and by the
 /// mark in the environment, for what it had no time to write down.
 pub(super) fn left_behind(state: &Path) -> Vec<(String, Identity)> {
+    let mut left = process::marked(state);
     // Started by somebody else since the caller looked: all of it is at work.
     if matches!(Status::of_running(state), Ok(Some(_))) {
         return Vec::new();
     }
-    let mut left = process::marked(state);
     let recorded = Status::read(state)
         .ok()
         .flatten()

@@ -33,8 +33,8 @@ use crate::ready;
 pub const GRACE: Duration = Duration::from_secs(10);
 /// The supervisor's own name among the parts: of its log and of its mark.
 pub const NAME: &str = "supervisor";
-/// A log that is longer starts anew.
-const LONGEST_LOG: u64 = 10 * 1024 * 1024;
+/// A log that is longer starts anew. Longer than any of a campaign, which reads them all when it is over.
+const LONGEST_LOG: u64 = 50 * 1024 * 1024;
 /// How often that is looked at.
 const LOOKS_AT_LOGS: Duration = Duration::from_secs(60);
 

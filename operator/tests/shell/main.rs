@@ -24,7 +24,9 @@ use seedwork::{App, Fault, IdCorrelacion, Message, Reason, Step};
 use serde_json::json;
 
 use crate::fixture::{PATIENCE, Stage};
-use crate::payments::{annotated, answer, done, ended, object, payment, solicitud, started, watched};
+use crate::payments::{
+    annotated, answer, applied_by_a_person, done, ended, object, payment, solicitud, started, watched,
+};
 
 #[tokio::test]
 async fn an_answer_is_judged_on_a_fresh_read_and_its_command_goes_out_after_the_write() {
@@ -366,6 +368,75 @@ async fn where_a_payment_stays_is_told() {
 }
 
 #[tokio::test]
+async fn a_payment_that_stays_at_its_beginning_is_told_though_nobody_asked_for_it() {
+    let mut stage = Stage::new().await;
+    let mut suspended = applied_by_a_person("6");
+    suspended.spec.suspend = true;
+    let shell = Arc::clone(&stage.shell);
+    let pass = reconcile(watched(&suspended), Arc::clone(&shell));
+    let adopted = stage
+        .play(pass, async |server, _| server.call("PUT", "").await.accept("7"))
+        .await;
+    adopted.unwrap();
+    let told = told_beside(&stage, operator::ahead::catch_up(shell)).await;
+    assert_eq!(told, [1_u64]);
+}
+
+#[tokio::test]
+async fn who_takes_over_from_a_writer_that_is_gone_tells_what_that_may_not_have_told() {
+    let stage = Stage::new().await;
+    let running = watched(&object(Some(&done(&started(), Step::CrearFacturacion)), "8"));
+    let pass = async || {
+        let pass = reconcile(Arc::clone(&running), Arc::clone(&stage.shell));
+        let passed = tokio::time::timeout(PATIENCE, pass).await;
+        passed.expect("the API server is not asked").unwrap();
+        stage.topics()
+    };
+    assert_eq!(pass().await, ["inbox-integracion-pagos", "inbox-bff"]);
+    assert_eq!(pass().await, Vec::<String>::new(), "once");
+}
+
+#[tokio::test]
+async fn what_ran_ahead_and_is_written_because_a_person_is_seen_is_told_with_it() {
+    let mut stage = Stage::new().await;
+    money_asked_for(&mut stage).await;
+    goes_ahead(&stage, Step::RealizarPago).await;
+    stage.topics();
+    let mut suspended = object(Some(&done(&started(), Step::CrearFacturacion)), "9");
+    suspended.metadata.generation = Some(2);
+    suspended.spec.suspend = true;
+    let pass = reconcile(watched(&suspended), Arc::clone(&stage.shell));
+    let observed = stage
+        .play(pass, async |server, _| {
+            let write = server.call("PUT", "/status").await;
+            assert_eq!(write.body["status"]["steps"][1]["state"], "Done");
+            write.accept("10");
+        })
+        .await;
+    observed.unwrap();
+    let told = told_beside(&stage, operator::ahead::catch_up(Arc::clone(&stage.shell))).await;
+    assert_eq!(told, [3_u64]);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_told_when_it_is_found() {
+    let mut stage = Stage::new().await;
+    money_asked_for(&mut stage).await;
+    goes_ahead(&stage, Step::RealizarPago).await;
+    stage.topics();
+    let shell = Arc::clone(&stage.shell);
+    let play = stage.play(until_told(Arc::clone(&shell)), async |server, _| {
+        server.call("PUT", "/status").await.refuse(409);
+        let asked = done(&started(), Step::CrearFacturacion);
+        let written = object(Some(&done(&asked, Step::RealizarPago)), "9");
+        server.call("GET", "").await.answer(200, &written);
+    });
+    play.await;
+    let told = told_beside(&stage, operator::ahead::catch_up(shell)).await;
+    assert_eq!(told, [3_u64]);
+}
+
+#[tokio::test]
 async fn what_went_ahead_of_its_record_is_written_and_told_soon_after_over_whatever_changed_meanwhile() {
     let mut stage = Stage::new().await;
     money_asked_for(&mut stage).await;
@@ -445,8 +516,10 @@ async fn until_told(shell: Arc<operator::shell::Shell>) {
         while shell.held.find(&payment()).is_some_and(|held| held.is_ahead()) {
             tokio::task::yield_now().await;
         }
-        // Told in the same breath as it is recorded; one more round lets that end.
-        tokio::task::yield_now().await;
+        // Told as soon as it is recorded, by a task of its own: two more rounds let that end.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
     };
     beside(operator::ahead::catch_up(Arc::clone(&shell)), told).await;
 }

@@ -1,4 +1,4 @@
-//! The table of events: every transition, numbered in commit order.
+//! The table of events: every state that was told, numbered in commit order.
 
 use std::sync::Arc;
 

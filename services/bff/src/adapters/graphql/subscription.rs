@@ -16,8 +16,8 @@ pub(crate) struct Subscription;
 
 #[GraphQLSubscription]
 impl Subscription {
-    /// The transitions of one payment, beginning with the state it is in, or those of every payment that the caller sees
-    /// from now on.
+    /// One payment, beginning with the state it is in, or every payment that the caller sees from now on: where it stays,
+    /// and its end.
     async fn eventos_pago<'ctx>(
         &self,
         ctx: &Context<'ctx>,
@@ -30,7 +30,7 @@ impl Subscription {
         Ok(pagos.map(|pago| pago.map(Pago::from)))
     }
 
-    /// The client who pays, beginning now and again at each transition of the payment.
+    /// The client who pays, beginning now and again whenever the payment has come further.
     async fn eventos_clientes<'ctx>(
         &self,
         ctx: &Context<'ctx>,

@@ -45,8 +45,8 @@ const INFO: Info = Info {
     title: "bff",
     description: "Where payments are asked for and watched. `/v1` is GraphQL (its schema: `schema.graphql`): queries and \
                   mutations by POST, queries by GET, subscriptions by WebSocket (graphql-transport-ws). `/stream` tells \
-                  each transition of each payment as a server-sent event. With AUTH=jwt a client sees and pays for \
-                  itself, an operator for all; streams end with the token they were opened with.",
+                  where each payment stays and how it ends, as server-sent events. With AUTH=jwt a client sees and pays \
+                  for itself, an operator for all; streams end with the token they were opened with.",
 };
 
 /// What the routes work with.

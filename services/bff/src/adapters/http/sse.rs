@@ -1,4 +1,4 @@
-//! `GET /stream`: every transition of every payment that the caller sees, or of one, as server-sent events.
+//! `GET /stream`: what is told of every payment that the caller sees, or of one, as server-sent events.
 //!
 //! ```text
 //!                      id: <number>   first, unless it resumes: no event, but where who has seen none yet goes on from
@@ -36,7 +36,7 @@ pub(super) struct StreamQuery {
     ultimo: Option<String>,
 }
 
-/// Every transition of a payment, as it happens
+/// What happens to payments, as it happens
 ///
 /// Server-sent events: `NuevoEvento` with a payment as it is after the transition, `Reinicio` when events are missing
 /// because they are not kept any more, `ping` every 15 s. Each event has an id; a reconnection with it in Last-Event-ID
