@@ -245,7 +245,8 @@ fn keep<T>(own: &BTreeSet<IdCorrelacion>, all: &mut Option<BTreeMap<IdCorrelacio
 
 impl Mensaje {
     /// The kind of notification about a payment that it delivers, by its key: `<payment>/<kind>/<medium>`. `None` for one
-    /// that was made by hand (`<notification>/<medium>`): it is about no payment. Any other key is a kind nobody knows.
+    /// that was made by hand (`<notification>/<medium>`): it is about no payment, unless its reference is one's. Any other
+    /// key is a kind nobody knows.
     pub(crate) fn tipo(&self) -> Option<&str> {
         let rest = self.clave.strip_prefix(&self.referencia);
         match rest.and_then(|rest| rest.strip_prefix('/')) {

@@ -43,7 +43,7 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
         }
         let wrong = delivered
             .into_iter()
-            .find(|(tipo, times)| !says(&of(told, tipo), *times));
+            .find(|(tipo, times)| !says(&of(told, tipo), may_tell(case, saga, tipo), *times));
         verdict.found(wrong.map(|(tipo, delivered)| Violation::WrongMessages {
             id: case.id.clone(),
             tipo: tipo.to_owned(),
@@ -55,19 +55,34 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
 fn by_payment(mensajes: &[Mensaje]) -> BTreeMap<&str, Delivered<'_>> {
     let mut all: BTreeMap<&str, Delivered<'_>> = BTreeMap::new();
     for mensaje in mensajes {
-        if let Some(tipo) = mensaje.tipo() {
-            *all.entry(&mensaje.referencia).or_default().entry(tipo).or_default() += 1;
-        }
+        // One that was made by hand names itself and not a payment.
+        let tipo = mensaje.tipo().unwrap_or(&mensaje.clave);
+        *all.entry(&mensaje.referencia).or_default().entry(tipo).or_default() += 1;
     }
     all
 }
 
-/// Whether so many messages are what the rows of a kind say. One that was given up under way may have arrived.
-fn says(told: &[&str], delivered: usize) -> bool {
+/// Whether so many messages are what the rows of a kind say. One that was given up under way may have arrived, also where
+/// no row came of it.
+fn says(told: &[&str], may_tell: bool, delivered: usize) -> bool {
     match told {
         [ENTREGADA] => delivered == 1,
         [RECHAZADA] => delivered == 0,
-        _ => delivered <= 1,
+        _ => delivered <= usize::from(may_tell),
+    }
+}
+
+/// Whether anybody was ever asked to tell the client so, by the last recorded state.
+fn may_tell(case: &Case<'_>, saga: &Saga, tipo: &str) -> bool {
+    match tipo {
+        ALERTA => case
+            .paso(Step::CrearNotificacion)
+            .is_some_and(|paso| paso.estado != StepState::Pending),
+        REVERSION => match saga.aviso {
+            Aviso::NotNeeded | Aviso::Pending | Aviso::Skipped => false,
+            Aviso::Issued | Aviso::Done | Aviso::Failed => true,
+        },
+        _ => false,
     }
 }
 

@@ -106,6 +106,31 @@ fn the_run_that_wrongs_are_planted_in_is_without_fault_and_everything_of_it_is_j
     );
 }
 
+/// The provider took it, and whoever had it sent was gone before a row came of it.
+#[test]
+fn a_message_that_was_given_up_may_have_arrived_without_a_row() {
+    let given_up = Plot {
+        silent: Some((Step::CrearNotificacion, true)),
+        lenient: true,
+        ..Plot::default()
+    };
+    let untold = Plot {
+        refused: Some(Step::RealizarPago),
+        untold: true,
+        ..Plot::default()
+    };
+    let mut run = Run::empty()
+        .with("given-up", "ana", given_up)
+        .with("untold", "berta", untold);
+    let rows = run.evidence.notificaciones.as_mut().unwrap();
+    rows.values_mut().for_each(Vec::clear);
+    run.message("untold", "untold/ALERTA-REVERSION/correo");
+    let verdict = run.judge();
+    assert_eq!(verdict.violations, []);
+    assert_eq!((verdict.completed, verdict.compensated), (1, 1));
+    assert_eq!(verdict.judged(Check::Messages), Some(2));
+}
+
 #[test]
 fn a_payment_that_left_and_comes_back_is_the_same_payment() {
     let mut run = Run::empty().with("done", "ana", Plot::default());

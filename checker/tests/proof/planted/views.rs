@@ -102,6 +102,36 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             delivered("done", "ALERTA", 0),
         ),
         wrong(
+            "a client who paid is told of a reversal, and no row says so",
+            |run| run.message("done", "done/ALERTA-REVERSION/correo"),
+            delivered("done", "ALERTA-REVERSION", 1),
+        ),
+        wrong(
+            "a client whom nobody knows is told of a reversal",
+            |run| run.message("unknown", "unknown/ALERTA-REVERSION/correo"),
+            delivered("unknown", "ALERTA-REVERSION", 1),
+        ),
+        wrong(
+            "a client is told of a payment whose notification was never issued",
+            |run| run.message("declined", "declined/ALERTA/correo"),
+            delivered("declined", "ALERTA", 1),
+        ),
+        wrong(
+            "a message is delivered again under a key of another shape",
+            |run| run.message("done", "retry/done/ALERTA/correo"),
+            delivered("done", "retry/done/ALERTA/correo", 1),
+        ),
+        wrong(
+            "a message about a payment is of a kind that no payment has",
+            |run| run.message("done", "done/RECORDATORIO/correo"),
+            delivered("done", "RECORDATORIO", 1),
+        ),
+        wrong(
+            "a message about a payment looks as if made by hand",
+            |run| run.message("done", "done/correo"),
+            delivered("done", "done/correo", 1),
+        ),
+        wrong(
             "a message that nobody delivered is noted",
             |run| run.messages().retain(|one| one.referencia != "undone"),
             delivered("undone", "ALERTA-REVERSION", 0),
