@@ -581,15 +581,7 @@ mod tests {
 
     #[test]
     fn a_kind_that_there_was_time_for_and_that_did_not_happen_is_complained_of() {
-        let fault = |kind| Fault {
-            at: 0,
-            lasted: 0,
-            phase: Phase::Storm,
-            kind,
-            target: "redis".to_owned(),
-            detail: String::new(),
-        };
-        let all = Kind::ALL.map(fault).to_vec();
+        let all = Kind::ALL.map(Fault::of).to_vec();
         let without: Vec<Fault> = all.iter().filter(|fault| fault.kind != Kind::Full).cloned().collect();
         let plan = |seconds, every| Plan {
             storm: Duration::from_secs(seconds),

@@ -17,19 +17,15 @@ use crate::shell::{Shell, now};
 /// Archives a finished saga and removes it once its time is up; returns when to look again.
 pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duration>, Fault> {
     shell.store(recorded).await?;
-    let object = recorded.object();
-    let step = if object.metadata.deletion_timestamp.is_none() {
+    let Some(step) = step_of(recorded) else {
+        return Ok(None);
+    };
+    if step == Leaving::Deleted {
         let left = time_left(shell, recorded);
         if !left.is_zero() {
             return Ok(Some(left));
         }
-        Leaving::Deleted
-    } else if object.finalizers().iter().all(|finalizer| finalizer == FINALIZER) {
-        Leaving::LetGo
-    } else {
-        // Ours goes last: a chargeback that comes while another's holds it still has to be undone.
-        return Ok(None);
-    };
+    }
     let (uid, secuencia) = (recorded.uid(), recorded.secuencia());
     if !shell.memories.begin_leaving(uid, secuencia, step, Instant::now()) {
         return Ok(None);
@@ -44,16 +40,25 @@ pub async fn retire(shell: &Shell, recorded: &Recorded) -> Result<Option<Duratio
 /// Resource, then finalizer, one of them at each call: whatever changes it on the way, a chargeback say, finds it held, and is
 /// done before it goes. What is gone already has left.
 pub async fn leave(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
-    let left = if recorded.object().metadata.deletion_timestamp.is_none() {
-        delete(shell, recorded).await
-    } else {
-        // We deleted it, or a person did.
-        let_go(shell, recorded).await
+    let left = match step_of(recorded) {
+        Some(Leaving::Deleted) => delete(shell, recorded).await,
+        Some(Leaving::LetGo) => let_go(shell, recorded).await,
+        None => Ok(()),
     };
     match left {
         Ok(()) | Err(Fault::NotFound(_)) => Ok(()),
         Err(fault) => Err(fault),
     }
+}
+
+/// What is to be done next for it to leave. `None` while somebody else's finalizer holds it: ours goes last, since a chargeback
+/// that comes until then still has to be undone.
+fn step_of(recorded: &Recorded) -> Option<Leaving> {
+    let object = recorded.object();
+    if object.metadata.deletion_timestamp.is_none() {
+        return Some(Leaving::Deleted);
+    }
+    (object.finalizers() == [FINALIZER]).then_some(Leaving::LetGo)
 }
 
 /// Deletes the archived resourceVersion: if anything changed since, this loses and the new state is archived. It comes back by
@@ -76,16 +81,11 @@ async fn delete(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
 /// since, this loses.
 async fn let_go(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
     let mut released = recorded.object().clone();
-    released.finalizers_mut().retain(|finalizer| finalizer != FINALIZER);
-    if released.finalizers() == recorded.object().finalizers() {
-        return Ok(()); // only somebody else's is left
-    }
+    released.finalizers_mut().clear();
     // No part of this write.
     released.status = None;
-    if released.finalizers().is_empty() {
-        // It goes by this write: nobody asks any more who set which field, and so the API server need not work it out.
-        released.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
-    }
+    // It goes by this write: nobody asks any more who set which field, and so the API server need not work it out.
+    released.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
     recorded.replace(&shell.api, &released).await.map(drop)
 }
 

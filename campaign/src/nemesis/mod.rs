@@ -74,6 +74,21 @@ pub(crate) struct Fault {
     pub(crate) detail: String,
 }
 
+#[cfg(test)]
+impl Fault {
+    /// Some fault of this kind.
+    pub(crate) fn of(kind: Kind) -> Self {
+        Self {
+            at: 0,
+            lasted: 0,
+            phase: Phase::Storm,
+            kind,
+            target: "redis".to_owned(),
+            detail: String::new(),
+        }
+    }
+}
+
 /// Who breaks things.
 pub(crate) struct Nemesis {
     system: Arc<System>,

@@ -352,15 +352,7 @@ mod tests {
 
     #[test]
     fn a_kind_is_owed_until_there_was_one() {
-        let fault = |kind| Fault {
-            at: 0,
-            lasted: 0,
-            phase: Phase::Storm,
-            kind,
-            target: "redis".to_owned(),
-            detail: String::new(),
-        };
-        let mut faults: Vec<Fault> = Kind::ALL.map(fault).to_vec();
+        let mut faults: Vec<Fault> = Kind::ALL.map(Fault::of).to_vec();
         assert_eq!(never_yet(&faults), None);
         faults.retain(|fault| fault.kind != Kind::Full);
         assert_eq!(never_yet(&faults), Some(Kind::Full));

@@ -293,6 +293,14 @@ async fn money_asked_for(stage: &mut Stage) {
     result.unwrap();
 }
 
+/// A payment that was paid, and that is not written yet.
+async fn paid_ahead_of_its_record() -> Stage {
+    let mut stage = Stage::new().await;
+    money_asked_for(&mut stage).await;
+    goes_ahead(&stage, Step::RealizarPago).await;
+    stage
+}
+
 /// An answer that is neither read for nor written.
 async fn goes_ahead(stage: &Stage, step: Step) {
     let answer = answer(step);
@@ -302,9 +310,7 @@ async fn goes_ahead(stage: &Stage, step: Step) {
 
 #[tokio::test]
 async fn a_whole_payment_is_read_once_and_written_where_money_is_asked_for_and_at_its_end() {
-    let mut stage = Stage::new().await;
-    money_asked_for(&mut stage).await;
-    goes_ahead(&stage, Step::RealizarPago).await;
+    let mut stage = paid_ahead_of_its_record().await;
     goes_ahead(&stage, Step::ConfirmarFacturacion).await;
     let shell = Arc::clone(&stage.shell);
     let last = answer(Step::CrearNotificacion);
@@ -398,9 +404,7 @@ async fn who_takes_over_from_a_writer_that_is_gone_tells_what_that_may_not_have_
 
 #[tokio::test]
 async fn what_ran_ahead_and_is_written_because_a_person_is_seen_is_told_with_it() {
-    let mut stage = Stage::new().await;
-    money_asked_for(&mut stage).await;
-    goes_ahead(&stage, Step::RealizarPago).await;
+    let mut stage = paid_ahead_of_its_record().await;
     stage.topics();
     let mut suspended = object(Some(&done(&started(), Step::CrearFacturacion)), "9");
     suspended.metadata.generation = Some(2);
@@ -420,9 +424,7 @@ async fn what_ran_ahead_and_is_written_because_a_person_is_seen_is_told_with_it(
 
 #[tokio::test]
 async fn a_write_whose_answer_was_lost_is_told_when_it_is_found() {
-    let mut stage = Stage::new().await;
-    money_asked_for(&mut stage).await;
-    goes_ahead(&stage, Step::RealizarPago).await;
+    let mut stage = paid_ahead_of_its_record().await;
     stage.topics();
     let shell = Arc::clone(&stage.shell);
     let play = stage.play(until_told(Arc::clone(&shell)), async |server, _| {
@@ -438,9 +440,7 @@ async fn a_write_whose_answer_was_lost_is_told_when_it_is_found() {
 
 #[tokio::test]
 async fn what_went_ahead_of_its_record_is_written_and_told_soon_after_over_whatever_changed_meanwhile() {
-    let mut stage = Stage::new().await;
-    money_asked_for(&mut stage).await;
-    goes_ahead(&stage, Step::RealizarPago).await;
+    let mut stage = paid_ahead_of_its_record().await;
     stage.topics();
     let shell = Arc::clone(&stage.shell);
     let play = stage.play(until_told(Arc::clone(&shell)), async |server, _| {
@@ -462,9 +462,7 @@ async fn what_went_ahead_of_its_record_is_written_and_told_soon_after_over_whate
 
 #[tokio::test]
 async fn what_went_ahead_and_has_left_meanwhile_is_let_go() {
-    let mut stage = Stage::new().await;
-    money_asked_for(&mut stage).await;
-    goes_ahead(&stage, Step::RealizarPago).await;
+    let mut stage = paid_ahead_of_its_record().await;
     let shell = Arc::clone(&stage.shell);
     let gone = async {
         while shell.held.find(&payment()).is_some() {
@@ -482,9 +480,7 @@ async fn what_went_ahead_and_has_left_meanwhile_is_let_go() {
 
 #[tokio::test]
 async fn an_answer_that_comes_while_progress_is_written_is_recorded_over_that_write() {
-    let mut stage = Stage::new().await;
-    money_asked_for(&mut stage).await;
-    goes_ahead(&stage, Step::RealizarPago).await;
+    let mut stage = paid_ahead_of_its_record().await;
     goes_ahead(&stage, Step::ConfirmarFacturacion).await;
     let shell = Arc::clone(&stage.shell);
     let (begun, late) = tokio::sync::oneshot::channel();

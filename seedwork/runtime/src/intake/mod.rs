@@ -14,7 +14,7 @@ use seedwork::contrato::SolicitarPago;
 use seedwork::{App, Fault, IdCorrelacion, Reason, SolicitudPago};
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, Row as _};
+use sqlx::{Any, Executor, Row as _};
 use tokio::sync::Notify;
 
 pub use keys::{Held, KeyInUse, Keys};
@@ -293,26 +293,21 @@ impl Intake {
 
     /// The operator knows this payment. Cheap to repeat: only the first call and the end write.
     pub async fn heard(&self, id: &IdCorrelacion, ended: bool) -> Result<(), Fault> {
-        self.heard_at.store(crate::now_ms(), Ordering::Relaxed);
-        let done = note(id, ended)
-            .execute(&self.pool)
-            .await
-            .map_err(sql::fault("note that a request is known"))?;
-        let news = done.rows_affected() > 0;
-        self.noted(&Noted { news, ended });
+        let noted = self.heard_in(&self.pool, id, ended).await;
+        self.noted(&noted.map_err(sql::fault("note that a request is known"))?);
         Ok(())
     }
 
     /// The same within a transaction on the door's own database, for who keeps more of what it heard. Once that is committed,
     /// [`noted`](Self::noted).
-    pub async fn heard_in(
+    pub async fn heard_in<'c>(
         &self,
-        connection: &mut AnyConnection,
+        database: impl Executor<'c, Database = Any>,
         id: &IdCorrelacion,
         ended: bool,
     ) -> Result<Noted, sqlx::Error> {
         self.heard_at.store(crate::now_ms(), Ordering::Relaxed);
-        let done = note(id, ended).execute(connection).await?;
+        let done = note(id, ended).execute(database).await?;
         let news = done.rows_affected() > 0;
         Ok(Noted { news, ended })
     }

@@ -118,7 +118,7 @@ async fn what_is_heard_within_a_transaction_holds_once_that_is_committed() {
     next_request(&sidecar).await;
     for (is_committed, estado) in [(false, EstadoSolicitud::Abierta), (true, EstadoSolicitud::Cerrada)] {
         let mut transaction = intake.pool.begin().await.unwrap();
-        let noted = intake.heard_in(&mut transaction, &id, true).await.unwrap();
+        let noted = intake.heard_in(&mut *transaction, &id, true).await.unwrap();
         assert!(noted.is_news());
         if is_committed {
             transaction.commit().await.unwrap();

@@ -30,7 +30,7 @@ impl Desk {
         }
     }
 
-    /// A transition. The end is acknowledged every time it is told: the operator repeats it until it hears us.
+    /// A state. The end is acknowledged every time it is told: the operator repeats it until it hears us.
     async fn updated(&self, estado: EstadoPago) -> Result<(), Fault> {
         let pago = Pago::from(estado);
         self.read_model.hear(&pago, &self.intake).await?;

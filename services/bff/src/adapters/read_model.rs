@@ -132,7 +132,7 @@ impl ReadModel {
         .await?;
             let news = stored.rows_affected() > 0;
             let noted = match door {
-                Some(door) => Some(door.heard_in(&mut transaction, id_correlacion, *ended).await?),
+                Some(door) => Some(door.heard_in(&mut *transaction, id_correlacion, *ended).await?),
                 None => None,
             };
             let changed = news || noted.as_ref().is_some_and(Noted::is_news);

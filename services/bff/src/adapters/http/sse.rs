@@ -38,7 +38,7 @@ pub(super) struct StreamQuery {
 
 /// What happens to payments, as it happens
 ///
-/// Server-sent events: `NuevoEvento` with a payment as it is after the transition, `Reinicio` when events are missing
+/// Server-sent events: `NuevoEvento` with a payment as it stands then, `Reinicio` when events are missing
 /// because they are not kept any more, `ping` every 15 s. Each event has an id; a reconnection with it in Last-Event-ID
 /// misses nothing, also with the id that begins a stream on a line of its own. A client is told of its own payments, an
 /// operator of all. The stream ends when the token does.
@@ -46,7 +46,7 @@ pub(super) struct StreamQuery {
     get, path = "/stream", operation_id = "seguir", tag = "eventos",
     params(
         ("idCorrelacion" = Option<String>, Query, min_length = 1, max_length = 58,
-         pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", description = "The transitions of this payment only"),
+         pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", description = "This payment only"),
         ("ultimo" = Option<String>, Query, description = "The same as Last-Event-ID, for who cannot send a header"),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen"),
     ),
