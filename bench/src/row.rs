@@ -52,6 +52,8 @@ pub(crate) struct Row {
     /// Of all processors: busy, and kept by the machine's host.
     busy_percent: f64,
     steal_percent: f64,
+    /// Of all processors: taken by what is no part of the measured system, the machine's host included.
+    pub(crate) taken_percent: f64,
     /// What makes the row doubtful.
     pub(crate) notes: Vec<String>,
 }
@@ -142,6 +144,7 @@ impl Row {
             etcd_mb: after.etcd_mb,
             busy_percent: percent(spent("busy")),
             steal_percent: percent(spent("steal")),
+            taken_percent: others.max(0.0) + percent(spent("steal")),
             notes,
         })
     }
