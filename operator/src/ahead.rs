@@ -31,6 +31,9 @@ const STAYS: Duration = Duration::from_millis(250);
 /// After a write that the API server did not take.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// After a message that the broker did not take.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
+
 /// What was kept this recently may not be in the cache yet.
 const LATELY: Duration = Duration::from_secs(60);
 
@@ -64,9 +67,9 @@ struct Holding {
     since: Instant,
     /// When its write is due, if one is.
     due: Option<Instant>,
-    /// Whether the BFF is to be told of where it stands, if it stays there. Forgotten with the replica: then the BFF hears
-    /// of it when it asks, or at what comes next.
-    untold: bool,
+    /// From when on the BFF is to be told of where it stands, if it stands there still. Forgotten with the replica: then the
+    /// BFF hears of it when it asks, when the command is sent again, or at what comes next.
+    untold: Option<Instant>,
     /// Held by who writes it.
     turn: Arc<AsyncMutex<()>>,
 }
@@ -101,7 +104,7 @@ impl Held {
             payment: payment.clone(),
             since: asked.map_or(now, |known| known.since),
             due,
-            untold: same.is_some_and(|known| known.untold),
+            untold: same.and_then(|known| known.untold),
             turn: known.map(|known| Arc::clone(&known.turn)).unwrap_or_default(),
         };
         by_id.insert(id.clone(), holding);
@@ -112,12 +115,23 @@ impl Held {
 
     /// Where this payment stands is told if it stays there. What has come further meanwhile is told of itself.
     pub fn tell_if_it_stays(&self, payment: &Recorded) {
+        self.tell_from(payment, |since| since + STAYS);
+    }
+
+    /// The broker did not take what was told of where this payment stands: it is told again in a while, if it is there still.
+    pub fn tell_again(&self, payment: &Recorded) {
+        let later = Instant::now() + TELL_AGAIN;
+        self.tell_from(payment, |_| later);
+    }
+
+    /// Where this payment stands is to be told from a moment on, which follows from since when it stands there.
+    fn tell_from(&self, payment: &Recorded, moment: impl FnOnce(Instant) -> Instant) {
         let mut by_id = self.lock();
         let here = |known: &&mut Holding| {
             known.payment.uid() == payment.uid() && known.payment.secuencia() == payment.secuencia()
         };
         if let Some(known) = by_id.get_mut(&payment.payment().id).filter(here) {
-            known.untold = true;
+            known.untold = Some(moment(known.since));
             self.ahead.notify_one();
         }
     }
@@ -195,11 +209,11 @@ impl Held {
     /// The payments that have stayed where nobody was told of; each is given once.
     fn claim_news(&self, now: Instant) -> Vec<Recorded> {
         let mut by_id = self.lock();
-        let stayed = by_id.values_mut().filter(|holding| {
-            holding.untold && !holding.payment.is_ahead() && now.duration_since(holding.since) >= STAYS
-        });
+        let stayed = by_id
+            .values_mut()
+            .filter(|holding| holding.untold.is_some_and(|from| from <= now) && !holding.payment.is_ahead());
         let claimed = stayed.map(|holding| {
-            holding.untold = false;
+            holding.untold = None;
             holding.payment.clone()
         });
         claimed.collect()
@@ -208,7 +222,9 @@ impl Held {
     /// Whether something is to be written, or perhaps to be told.
     fn is_behind(&self) -> bool {
         let by_id = self.lock();
-        by_id.values().any(|holding| holding.due.is_some() || holding.untold)
+        by_id
+            .values()
+            .any(|holding| holding.due.is_some() || holding.untold.is_some())
     }
 
     fn limit(&self) -> std::sync::MutexGuard<'_, Limit> {
@@ -404,6 +420,21 @@ mod tests {
         held.keep(&third);
         assert_eq!(news(&held), [3_u64], "since it went there, not since that was written");
         assert!(news(&held).is_empty() && !held.is_behind());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_broker_did_not_take_is_told_again_in_a_while_if_the_payment_is_there_still() {
+        let held = Held::default();
+        let second = second(&payment("p-1"));
+        held.keep(&second);
+        held.tell_again(&second);
+        assert!(news(&held).is_empty() && held.is_behind(), "not at once");
+        tokio::time::advance(TELL_AGAIN).await;
+        assert_eq!(news(&held), [2_u64]);
+        held.tell_again(&second);
+        held.keep(&second.run_ahead(&after(&second, Step::RealizarPago)).unwrap());
+        tokio::time::advance(TELL_AGAIN).await;
+        assert!(news(&held).is_empty());
     }
 
     #[tokio::test(start_paused = true)]

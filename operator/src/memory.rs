@@ -19,6 +19,9 @@ const STALE: Duration = Duration::from_secs(5);
 /// A resource that was seen this recently may not be in the cache yet.
 const LATELY: Duration = Duration::from_secs(60);
 
+/// How often the BFF is told where a payment stands that rests. No command of its is sent, with which it would be told.
+const TELL_RESTING: Duration = Duration::from_secs(60);
+
 /// The memories of one replica, by the uid of the resource: one that is deleted and made again is remembered anew.
 #[derive(Debug)]
 pub struct Memories {
@@ -51,6 +54,8 @@ struct Remembered {
     leaving: Option<Leaving>,
     /// Nothing of an earlier resource is in the archive.
     first_life: bool,
+    /// When the BFF was last told where it rests, or since when we know that it does.
+    rest_told: Option<Instant>,
     /// Since when only older records are seen.
     stale_since: Option<Instant>,
 }
@@ -184,6 +189,21 @@ impl Memories {
         }
     }
 
+    /// Claims that the BFF is told again where this record rests; false when it was told lately. The first time counts as told:
+    /// what is new is told of itself.
+    pub fn begin_telling(&self, uid: &str, now: Instant) -> bool {
+        let mut by_uid = self.lock();
+        let Some(entry) = by_uid.get_mut(uid) else {
+            return false;
+        };
+        let told = entry.rest_told.get_or_insert(now);
+        let begins = now.duration_since(*told) >= TELL_RESTING;
+        if begins {
+            *told = now;
+        }
+        begins
+    }
+
     /// Whether this generation of a resource that is no payment is refused for the first time.
     pub fn begin_refusing(&self, uid: &str, generation: i64) -> bool {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
@@ -227,6 +247,7 @@ impl Remembered {
             archived: false,
             leaving: None,
             first_life: false,
+            rest_told: None,
             stale_since: None,
         }
     }

@@ -79,6 +79,8 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
     if !matches!(decided, Next::Record(_)) && is_unseen(object) {
         return observe(&shell, &recorded, saga).await; // client required
     }
+    // An end is told until it is confirmed, and what is not written yet once it is.
+    let is_told_here = !saga.ended() && !recorded.is_ahead();
     match decided {
         Next::Record(changed) => {
             shell.record(&recorded, &changed).await?; // client required
@@ -90,15 +92,28 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
                 return Ok(Requeue::requeue(early));
             }
             shell.publish(&recorded, action).await?;
-            if memory.sends == 0 {
-                // Whoever wrote it is taken for gone, and what was still to be told with it.
+            if is_told_here && is_told_again(memory.sends) {
                 shell.tell(App::Bff, &recorded).await;
             }
             Ok(Requeue::requeue(Duration::from_secs(1)))
         }
         Next::Wait(delay) => Ok(Requeue::requeue(delay)),
-        Next::Rest | Next::Ended => Ok(Requeue::await_change()),
+        Next::Rest => {
+            if is_told_here && shell.memories.begin_telling(recorded.uid(), Instant::now()) {
+                shell.tell(App::Bff, &recorded).await;
+            }
+            Ok(Requeue::await_change())
+        }
+        Next::Ended => Ok(Requeue::await_change()),
     }
+}
+
+/// Whether the BFF is told where a payment stands when its command, which was sent so many times, is sent once more. What it
+/// was told once may be lost, and it does not ask about a payment that it takes for ended or has never heard of. Less and less
+/// often, and not where the second command is answered.
+fn is_told_again(sends: u32) -> bool {
+    // Nobody has sent it: whoever wrote it is taken for gone, and what was still to be told with it.
+    sends == 0 || (sends > 1 && sends.is_power_of_two())
 }
 
 /// How much earlier it is than answers now allow for; `None` for the first time.

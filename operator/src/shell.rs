@@ -252,7 +252,8 @@ impl Shell {
         join_all(listeners.into_iter().map(|app| self.tell(app, recorded))).await;
     }
 
-    /// Tells one application the whole state.
+    /// Tells one application the whole state. What the broker does not take for the BFF of a payment that stays is told again:
+    /// of one that it takes for ended, or has never heard of, it does not ask.
     pub async fn tell(&self, app: App, recorded: &Recorded) {
         let Some(estado) = resource::estado(recorded.payment(), recorded.object(), now()) else {
             return;
@@ -261,6 +262,9 @@ impl Shell {
         let sent = seedwork_runtime::send(self.sidecar.as_ref(), App::Operator, app, &message);
         if let Err(fault) = sent.instrument(telling(recorded.payment())).await {
             tracing::warn!(%app, error = fault.chain(), "unable to tell a state; it is asked for or told again");
+            if app == App::Bff {
+                self.held.tell_again(recorded);
+            }
         }
     }
 

@@ -141,6 +141,11 @@ impl Stage {
         result
     }
 
+    /// Makes the next `count` messages fail to go out.
+    pub(crate) fn fail_publishes(&self, count: u32) {
+        self.sidecar.fail_publishes(count);
+    }
+
     /// Where messages went since the last look, in their order.
     pub(crate) fn topics(&self) -> Vec<String> {
         self.sidecar.take_published().into_iter().map(|one| one.topic).collect()

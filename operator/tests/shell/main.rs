@@ -17,6 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::runtime::controller::Action as Requeue;
 use operator::reconcile::{on_error, reconcile};
 use operator::record::Recorded;
+use operator::shell::Watched;
 use operator::{replies, requests};
 use saga::Applied;
 use seedwork::contrato::SolicitarPago;
@@ -374,6 +375,26 @@ async fn where_a_payment_stays_is_told() {
 }
 
 #[tokio::test]
+async fn where_a_payment_stays_is_told_again_if_the_broker_does_not_take_it() {
+    let mut stage = Stage::new().await;
+    money_asked_for(&mut stage).await;
+    stage.topics();
+    stage.fail_publishes(1);
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let told = async {
+        let mut told = Vec::new();
+        while told.is_empty() && began.elapsed() < PATIENCE {
+            tokio::time::advance(Duration::from_millis(50)).await;
+            told = stage.topics();
+        }
+        told
+    };
+    let told = beside(operator::ahead::catch_up(Arc::clone(&stage.shell)), told).await;
+    assert_eq!(told, ["inbox-bff"]);
+}
+
+#[tokio::test]
 async fn a_payment_that_stays_at_its_beginning_is_told_though_nobody_asked_for_it() {
     let mut stage = Stage::new().await;
     let mut suspended = applied_by_a_person("6");
@@ -392,14 +413,51 @@ async fn a_payment_that_stays_at_its_beginning_is_told_though_nobody_asked_for_i
 async fn who_takes_over_from_a_writer_that_is_gone_tells_what_that_may_not_have_told() {
     let stage = Stage::new().await;
     let running = watched(&object(Some(&done(&started(), Step::CrearFacturacion)), "8"));
-    let pass = async || {
-        let pass = reconcile(Arc::clone(&running), Arc::clone(&stage.shell));
-        let passed = tokio::time::timeout(PATIENCE, pass).await;
-        passed.expect("the API server is not asked").unwrap();
-        stage.topics()
+    assert_eq!(passed(&stage, &running).await, ["inbox-integracion-pagos", "inbox-bff"]);
+    assert_eq!(passed(&stage, &running).await, Vec::<String>::new(), "once");
+}
+
+/// Where messages went in a pass that asks nothing of the API server.
+async fn passed(stage: &Stage, object: &Arc<Watched>) -> Vec<String> {
+    let pass = reconcile(Arc::clone(object), Arc::clone(&stage.shell));
+    let passed = tokio::time::timeout(PATIENCE, pass).await;
+    passed.expect("the API server is not asked").unwrap();
+    stage.topics()
+}
+
+#[tokio::test]
+async fn where_a_payment_stands_whose_command_goes_unanswered_is_told_again_less_and_less_often() {
+    let stage = Stage::new().await;
+    // Whoever was told that it is complete asks no more.
+    let Applied::Changed(undoing) = saga::chargeback(&ended(), Reason::new("Contracargo", "")) else {
+        panic!("a completed payment can be reversed");
     };
-    assert_eq!(pass().await, ["inbox-integracion-pagos", "inbox-bff"]);
-    assert_eq!(pass().await, Vec::<String>::new(), "once");
+    let undoing = watched(&object(Some(&undoing), "9"));
+    tokio::time::pause();
+    let mut told = Vec::new();
+    for sends in 0..=8_u32 {
+        let topics = passed(&stage, &undoing).await;
+        assert_eq!(topics[0], "inbox-notificaciones", "{sends}");
+        told.extend(topics[1..].iter().map(|topic| (sends, topic.clone())));
+        tokio::time::advance(Duration::from_secs(15)).await;
+    }
+    assert_eq!(told, [0_u32, 2, 4, 8].map(|sends| (sends, App::Bff.inbox())));
+}
+
+#[tokio::test]
+async fn where_a_suspended_payment_stands_is_told_now_and_then() {
+    let stage = Stage::new().await;
+    let mut suspended = object(Some(&done(&started(), Step::CrearFacturacion)), "8");
+    suspended.spec.suspend = true;
+    let suspended = watched(&suspended);
+    tokio::time::pause();
+    let mut told = Vec::new();
+    for second in (0..=130_u64).step_by(10) {
+        let topics = passed(&stage, &suspended).await;
+        told.extend(topics.into_iter().map(|topic| (second, topic)));
+        tokio::time::advance(Duration::from_secs(10)).await;
+    }
+    assert_eq!(told, [60_u64, 120].map(|second| (second, App::Bff.inbox())));
 }
 
 #[tokio::test]

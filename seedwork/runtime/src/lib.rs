@@ -8,6 +8,7 @@
 //! config      what every binary is told             serve      listen, health, stop
 //! intake      requests, durable before the answer   sql        the pool behind read models and intake
 //! problem     problem+json, the HTTP edge           telemetry  one trace per payment
+//! members     a JSON object, read member by member
 //! http        the client towards what is not behind the sidecar
 //! leader      which replica does a timed job
 //! fitness     what the components behind the sidecar must be able to do
@@ -27,6 +28,7 @@ pub mod http;
 pub mod inbox;
 pub mod intake;
 pub mod leader;
+pub mod members;
 pub mod participant;
 pub mod problem;
 pub mod serve;

@@ -1,4 +1,5 @@
-//! The HTTP edge of a fault: problem+json (RFC 9457) with the original system's `error` member.
+//! The HTTP edge of a fault: problem+json (RFC 9457) with the original system's `error` member; and the readers of what
+//! every door is sent, which answer with it.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -8,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use seedwork::Fault;
 use serde::de::DeserializeOwned;
 
-use crate::intake::KeyInUse;
+use crate::intake::{IdempotencyKey, KeyInUse};
+use crate::members::TWICE;
 
 /// An error as a caller reads it: the words are Spanish, as all that clients read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,6 +188,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
+/// The `Idempotency-Key` of a request, within `scope`; `None` without one.
+pub fn idempotency_key<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option<IdempotencyKey<'a>>, Fault> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = value.to_str().map_err(|_| {
+        let sentence = "Idempotency-Key solo puede tener caracteres ASCII imprimibles";
+        Fault::Rejected(vec![sentence.to_owned()])
+    })?;
+    IdempotencyKey::parse(scope, key).map(Some)
+}
+
 /// Whether a body says that it is JSON, or one of the types that are made of it.
 fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers
@@ -202,48 +216,44 @@ fn is_json(headers: &HeaderMap) -> bool {
     subtype == "json" || subtype.ends_with("+json")
 }
 
-/// What is wrong with a body, in a sentence. serde_json's own words are English; those of a field's reader are ours.
+/// What is wrong with a body, in a sentence.
 fn sentence(error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     if !error.is_data() {
         return format!("el cuerpo no es JSON: línea {line}, columna {column}");
     }
+    own_words(error).unwrap_or_else(|| "el cuerpo debe ser un objeto JSON".to_owned())
+}
+
+/// What a reader of ours said of what it read; `None` where the words are serde_json's, which are English.
+pub(crate) fn own_words(error: &serde_json::Error) -> Option<String> {
+    let (line, column) = (error.line(), error.column());
     let text = error.to_string();
-    let own = text
+    let said = text
         .strip_suffix(&format!(" at line {line} column {column}"))
         .unwrap_or(&text);
-    if own.starts_with("invalid ") || own.starts_with("missing ") || own.starts_with("unknown ") {
-        return "el cuerpo debe ser un objeto JSON".to_owned();
-    }
-    own.to_owned()
+    // Known by its end: it begins with a name that a caller made, which may be like a word of theirs.
+    let ours = said.ends_with(TWICE)
+        || !["invalid ", "missing ", "unknown "]
+            .into_iter()
+            .any(|theirs| said.starts_with(theirs));
+    (error.is_data() && ours).then(|| said.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
     use axum::response::IntoResponse as _;
-    use serde_json::{Map, Value};
+    use serde_json::Value;
 
     use super::*;
-
-    /// Reads as an object whose member `a` may be there once.
-    struct Once;
-
-    impl<'de> serde::Deserialize<'de> for Once {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let map = Map::<String, Value>::deserialize(deserializer)?;
-            if map.contains_key("a") {
-                return Err(serde::de::Error::custom("a debe aparecer una sola vez"));
-            }
-            Ok(Self)
-        }
-    }
+    use crate::members::Members;
 
     async fn refused(body: &'static str) -> (StatusCode, Value) {
         let request = Request::post("/")
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(body));
-        let read = Json::<Once>::from_request(request.unwrap(), &()).await;
+        let read = Json::<Members>::from_request(request.unwrap(), &()).await;
         let response = read.err().unwrap().into_response();
         let status = response.status();
         let body: Bytes = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
@@ -257,7 +267,11 @@ mod tests {
             ("{\"b\":\n x}", "el cuerpo no es JSON: línea 2, columna 2"),
             ("[]", "el cuerpo debe ser un objeto JSON"),
             ("5", "el cuerpo debe ser un objeto JSON"),
-            ("{\"a\": 1}", "a debe aparecer una sola vez"),
+            ("{\"a\": 1, \"a\": 2}", "a debe aparecer una sola vez"),
+            (
+                "{\"invalid x\": 1, \"invalid x\": 2}",
+                "invalid x debe aparecer una sola vez",
+            ),
         ] {
             let (status, problem) = refused(body).await;
             assert_eq!(status, StatusCode::BAD_REQUEST);
@@ -277,9 +291,26 @@ mod tests {
             ("", 415),
         ] {
             let request = Request::post("/").header(header::CONTENT_TYPE, content_type);
-            let read = Json::<Once>::from_request(request.body(Body::from("[]")).unwrap(), &()).await;
+            let read = Json::<Members>::from_request(request.body(Body::from("[]")).unwrap(), &()).await;
             assert_eq!(read.err().unwrap().status(), status, "{content_type}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_told_the_one_rule_that_it_breaks() {
+        let read = |key: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("idempotency-key", HeaderValue::from_str(key).unwrap());
+            let read = idempotency_key(&headers, "s").map(|key| key.map(|key| key.key.to_owned()));
+            read.map_err(|fault| Problem::from(fault).detail())
+        };
+        assert_eq!(read("k-1"), Ok(Some("k-1".to_owned())));
+        let (long, length) = ("k".repeat(256), "Idempotency-Key debe tener de 1 a 255 caracteres");
+        let ascii = "Idempotency-Key solo puede tener caracteres ASCII imprimibles";
+        for (bad, sentence) in [("", length), (long.as_str(), length), ("clave-ñ", ascii)] {
+            assert_eq!(read(bad), Err(sentence.to_owned()), "{bad}");
+        }
+        assert!(idempotency_key(&HeaderMap::new(), "s").unwrap().is_none());
     }
 
     #[test]

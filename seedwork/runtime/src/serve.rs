@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use seedwork::Fault;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::problem::Problem;
 use crate::sidecar::Sidecar;
@@ -168,17 +169,49 @@ pub fn dress(router: Router, health: Health) -> Router {
         .layer(middleware::from_fn(crate::telemetry::http_span))
 }
 
-/// Serves until `shutdown`, then finishes the requests under way. Handlers may ask for the peer's address
+/// How long the requests under way may take once the process is to stop. A pod has 30 s, of which the chart's `preStop` takes 3,
+/// and WebSockets and the last spans 5 each.
+const LEAVE: Duration = Duration::from_secs(15);
+
+/// Serves until `shutdown`, then finishes the requests under way, for some seconds: a peer that takes no more of its answer
+/// would keep the process until it is killed, and with it whatever is still to be done. Handlers may ask for the peer's address
 /// (`ConnectInfo<SocketAddr>`).
 pub async fn run(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartupError> {
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+    run_within(listener, router, shutdown, LEAVE).await
+}
+
+async fn run_within(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    leave: Duration,
+) -> Result<(), StartupError> {
+    let (stops, stopping) = oneshot::channel();
+    let shutdown = async move {
+        shutdown.await;
+        let _ = stops.send(());
+    };
+    let too_long = async move {
+        // Without a word the serving has ended by itself, and says so.
+        if stopping.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(leave).await;
+    };
+    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(shutdown)
-        .await
-        .map_err(|error| StartupError::new("the server ended", error))
+        .into_future();
+    tokio::select! {
+        served = serving => served.map_err(|error| StartupError::new("the server ended", error)),
+        () = too_long => {
+            tracing::warn!(seconds = leave.as_secs(), "requests are still under way; they are left");
+            Ok(())
+        }
+    }
 }
 
 /// Completes on SIGTERM or Ctrl-C.
@@ -195,8 +228,14 @@ pub async fn stop_signal() {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
     use axum::http::Request;
+    use futures::stream;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
     use tower::ServiceExt as _;
 
     use super::*;
@@ -227,6 +266,26 @@ mod tests {
         let (status, body) = ask().await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(body.contains("the database does not answer"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_takes_no_more_of_its_answer_does_not_keep_the_process() {
+        let asked = Arc::new(Notify::new());
+        let is_asked = Arc::clone(&asked);
+        let endless = move || {
+            asked.notify_one();
+            let chunk = Ok::<_, Infallible>(Bytes::from_static(&[0; 4096]));
+            std::future::ready(Body::from_stream(stream::repeat(chunk)))
+        };
+        let router = Router::new().route("/", get(endless));
+        let listener = bind(IpAddr::from([127, 0, 0, 1]), 0).await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        peer.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        let stop = async move { is_asked.notified().await };
+        let ended = run_within(listener, router, stop, Duration::from_millis(50));
+        let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+        ended.expect("it waits for a peer that reads nothing").unwrap();
+        drop(peer);
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl StripeArgs {
             stripe_payment_method_tarjeta_credito,
             stripe_payment_method_tarjeta_debito,
             stripe_payment_method_pse,
-            stripe_webhook_secret,
+            stripe_webhook_secret: _,
         } = self;
         let secreto = stripe_secret_key
             .clone()
@@ -190,7 +190,7 @@ impl StripeArgs {
                 "a live STRIPE_SECRET_KEY cannot charge Stripe's test cards; set STRIPE_PAYMENT_METHOD to a stored one",
             ));
         }
-        if stripe_webhook_secret.is_empty() {
+        if self.webhook_secrets()?.is_empty() {
             tracing::warn!("without STRIPE_WEBHOOK_SECRET no chargeback of Stripe's will be heard");
         }
         let conexion = Conexion {
@@ -200,6 +200,21 @@ impl StripeArgs {
             timeout,
         };
         PasarelaStripe::new(conexion, Arc::new(metodos))
+    }
+
+    /// What webhooks are signed with; an empty entry is none. One that was pasted with a space or a line end would fit no
+    /// signature, and every chargeback would be answered 400 until somebody wonders.
+    pub(crate) fn webhook_secrets(&self) -> Result<Vec<Secret>, StartupError> {
+        let given = self.stripe_webhook_secret.iter();
+        let secretos: Vec<Secret> = given.filter(|secreto| !secreto.expose().is_empty()).cloned().collect();
+        let legal = |secreto: &Secret| secreto.expose().bytes().all(|byte| byte.is_ascii_graphic());
+        if !secretos.iter().all(legal) {
+            return Err(StartupError::new(
+                "STRIPE_WEBHOOK_SECRET is no secret",
+                "it must be like whsec_…, or two of them with a comma, and nothing else: no space, no line end",
+            ));
+        }
+        Ok(secretos)
     }
 }
 
@@ -252,9 +267,13 @@ mod tests {
         own: Args,
     }
 
-    fn open(flags: &[&str]) -> Result<Elegida, StartupError> {
+    fn parsed(flags: &[&str]) -> Args {
         let base = ["integracion-pagos", "--port=1", "--database-url=sqlite::memory:"];
-        let args = <Cli as clap::Parser>::parse_from(base.iter().chain(flags)).own;
+        <Cli as clap::Parser>::parse_from(base.iter().chain(flags)).own
+    }
+
+    fn open(flags: &[&str]) -> Result<Elegida, StartupError> {
+        let args = parsed(flags);
         args.pasarela.open(&args.stripe)
     }
 
@@ -268,5 +287,33 @@ mod tests {
         assert!(sentence(&live).contains("test cards"));
         let stored = [live[0], live[1], "--stripe-payment-method=pm_1"];
         assert!(open(&stored).is_ok());
+    }
+
+    #[test]
+    fn a_webhook_secret_that_fits_no_signature_is_refused_and_an_empty_one_is_none() {
+        let flag = |text: &str| format!("--stripe-webhook-secret={text}");
+        let known = |text: &str| parsed(&[flag(text).as_str()]).stripe.webhook_secrets();
+        for (text, count) in [
+            ("", 0),
+            (",", 0),
+            ("whsec_1", 1),
+            ("whsec_1,", 1),
+            ("whsec_1,whsec_2", 2),
+        ] {
+            assert!(known(text).is_ok_and(|secrets| secrets.len() == count), "{text:?}");
+        }
+        let stripe = ["--pasarela=stripe", "--stripe-secret-key=sk_test_1"];
+        for text in [
+            "whsec_hush\n",
+            " whsec_hush",
+            "whsec_1, whsec_hush",
+            "whsec_hush ",
+            "whsec_hush,\u{f1}",
+        ] {
+            let refused = open(&[stripe[0], stripe[1], flag(text).as_str()]).err();
+            let sentence = refused.map(|error| error.chain()).unwrap_or_default();
+            assert!(sentence.contains("STRIPE_WEBHOOK_SECRET"), "{text:?}: {sentence}");
+            assert!(!sentence.contains("hush"), "{sentence}");
+        }
     }
 }

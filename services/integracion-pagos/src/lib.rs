@@ -83,6 +83,7 @@ pub async fn build(args: &Args) -> Result<App, StartupError> {
         conciliacion,
     } = args;
     let (gateway, stripe) = pasarela.open(stripe_args)?;
+    let webhook_secrets = stripe_args.webhook_secrets()?;
     let pool = sql::open(&service.database_url, &MIGRATIONS).await?;
     let vigencia = Duration::from_secs(pasarela.claves_vigencia_seconds);
     let read_model = ReadModel::new(pool.clone());
@@ -92,7 +93,7 @@ pub async fn build(args: &Args) -> Result<App, StartupError> {
         pagos: Pagos::new(gateway, read_model, vigencia, Arc::new(seedwork_runtime::now_ms)),
         auth: Auth::open(auth, service.app_api_token.as_ref()).await?,
         plan: conciliacion.plan(),
-        webhook_secrets: stripe_args.stripe_webhook_secret.clone(),
+        webhook_secrets,
         stripe,
     };
     Ok(assemble(service, parts))

@@ -39,7 +39,8 @@ pub trait Participant: Send + Sync + 'static {
     /// goes on in a bounded task, so that a slow outside never blocks the inbox.
     const CALLS_OUTSIDE: bool;
 
-    /// The next move for `comando`, given what is recorded. Called again after each [`Move::Checkpoint`].
+    /// The next move for `comando`, given what is recorded. Called again after each [`Move::Checkpoint`], and when its
+    /// record lost a race to one that changed the aggregate; a move that lost to any other is recorded as it is.
     ///
     /// For an undo the tombstone is already recorded: no *do* can record anything any more, but one may have a call
     /// under way, so an unknown outcome must be made definite before it is undone.
@@ -49,8 +50,9 @@ pub trait Participant: Send + Sync + 'static {
         comando: &Comando,
     ) -> Result<Move<Self::Aggregate>, Fault>;
 
-    /// Brings the read model up to `version` of the aggregate. Called after each write and before the reply; must be
-    /// safe to repeat and must never go back to an older version.
+    /// Brings the read model up to `version` of the aggregate. Called after each write, before the reply, and before an
+    /// [`advance`](Self::advance) that may call outside on what another run has written; must be safe to repeat and must
+    /// never go back to an older version.
     async fn project(&self, id: &IdCorrelacion, aggregate: &Self::Aggregate, version: u64) -> Result<(), Fault> {
         let _ = (id, aggregate, version);
         Ok(())

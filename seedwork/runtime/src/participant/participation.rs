@@ -31,6 +31,14 @@ const BACKLOG: usize = 2_000;
 /// How often a command may lose a race against another write of its document before it is left to the next delivery.
 const RACES: usize = 16;
 
+/// What one run of a command knows from one reading of its document to the next.
+struct SoFar<A> {
+    /// The version that the read model was brought up to; 0 for none.
+    shown: u64,
+    /// What was decided and is not recorded, and on which aggregate.
+    decided: Option<(Option<A>, Move<A>)>,
+}
+
 struct Flight<'a, P>(&'a Participation<P>, (IdCorrelacion, Action));
 
 impl<P> Drop for Flight<'_, P> {
@@ -105,6 +113,10 @@ impl<P: Participant> Participation<P> {
     /// Works on a command until it has ended or nothing more can be done now.
     pub async fn run(&self, comando: &Comando) -> Result<(), Fault> {
         let key = Self::key(&comando.id_correlacion);
+        let mut so_far = SoFar {
+            shown: 0,
+            decided: None,
+        };
         for race in 0..RACES {
             let Document { value, expect } = if race == 0 && comando.action == Action::Do(P::FIRST) {
                 Document {
@@ -132,7 +144,7 @@ impl<P: Participant> Participation<P> {
                     )
                 }
                 Standing::NeedsTombstone => (documento.with_tombstone(comando.action), None),
-                Standing::Open => match self.participant.advance(documento.agregado.as_ref(), comando).await? {
+                Standing::Open => match self.decide(comando, &documento, &mut so_far).await? {
                     Move::End { aggregate, outcome } => {
                         let outcome = Respuesta::new(comando, outcome).outcome;
                         (documento.with_end(comando.action, aggregate, &outcome), Some(outcome))
@@ -151,8 +163,38 @@ impl<P: Participant> Participation<P> {
             if let Some(outcome) = outcome {
                 return self.reply(comando, outcome).await;
             }
+            so_far = SoFar {
+                shown: documento.version,
+                decided: None,
+            };
         }
         Err(Fault::Conflict(format!("{key} changes faster than it can be read")))
+    }
+
+    /// The next move for a command that is open.
+    ///
+    /// What was decided on this very aggregate, and lost the race of its write to another command, is not decided again:
+    /// an answer from outside may be given once. An aggregate that has changed is decided on anew; and of a step whose
+    /// tombstone was written meanwhile the command is open no more.
+    async fn decide(
+        &self,
+        comando: &Comando,
+        documento: &Documento<P::Aggregate>,
+        so_far: &mut SoFar<P::Aggregate>,
+    ) -> Result<Move<P::Aggregate>, Fault> {
+        // What is recorded is shown before the outside is called: who recorded it may have died in between.
+        if P::CALLS_OUTSIDE && documento.version > so_far.shown {
+            self.project(comando, documento).await?;
+            so_far.shown = documento.version;
+        }
+        if let Some((on, decided)) = &so_far.decided
+            && *on == documento.agregado
+        {
+            return Ok(decided.clone());
+        }
+        let decided = self.participant.advance(documento.agregado.as_ref(), comando).await?;
+        so_far.decided = Some((documento.agregado.clone(), decided.clone()));
+        Ok(decided)
     }
 
     async fn project(&self, comando: &Comando, documento: &Documento<P::Aggregate>) -> Result<(), Fault> {

@@ -1,19 +1,20 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use seedwork::contrato::Comando;
-use seedwork::{Action, App, Fault, Outcome, Reason, Step};
+use seedwork::{Action, App, Fault, IdCorrelacion, Outcome, Reason, Step};
 
 use super::laws::{Laws, comando, reply_to};
 use super::{Documento, Move, Participant, Participation};
-use crate::sidecar::{MemorySidecar, Sidecar};
+use crate::sidecar::{Expect, MemorySidecar, Sidecar};
 
 /// A participant that counts: a do takes one unit from outside, an undo gives it back.
 #[derive(Default)]
 struct Counter {
     calls: AtomicU32,
     silent: bool,
+    shown: Mutex<Vec<u64>>,
 }
 
 #[async_trait]
@@ -41,6 +42,11 @@ impl Participant for Counter {
                 outcome: Outcome::Done,
             }),
         }
+    }
+
+    async fn project(&self, _: &IdCorrelacion, _: &i64, version: u64) -> Result<(), Fault> {
+        self.shown.lock().unwrap().push(version);
+        Ok(())
     }
 }
 
@@ -107,4 +113,48 @@ async fn silence_outside_is_silence_to_the_operator() {
         .await
         .unwrap();
     assert!(sidecar.take_messages().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_recorded_is_shown_before_the_outside_is_called_once_more() {
+    let (participation, _sidecar) = at_work(Counter {
+        silent: true,
+        ..Counter::default()
+    });
+    let order = comando(Action::Do(Step::RealizarPago), "p-1");
+    let shown = || participation.participant().shown.lock().unwrap().clone();
+    participation.run(&order).await.unwrap();
+    assert_eq!(shown(), [1], "what it has shown itself it does not show again");
+    participation.run(&order).await.unwrap();
+    assert_eq!(shown(), [1, 1], "whoever wrote it may have died before it was shown");
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_when_another_commands_write_leaves_the_aggregate_as_it_was() {
+    let order = comando(Action::Do(Step::CrearFacturacion), "p-1");
+    let begun = Documento::<i64>::default().with_checkpoint(0);
+    let undone = |step| begun.clone().with_tombstone(Action::Undo(step));
+    for (meanwhile, calls, done) in [
+        (undone(Step::CrearNotificacion), 1, true),
+        // Here it counts no more, or is another's.
+        (undone(Step::CrearFacturacion), 1, false),
+        (begun.clone().with_checkpoint(7), 2, true),
+    ] {
+        let (participation, sidecar) = at_work(Counter::default());
+        let bytes = serde_json::to_vec(&begun).unwrap();
+        sidecar.put("cuenta:p-1", bytes, Expect::Absent).await.unwrap();
+        sidecar.race_next_put("cuenta:p-1", serde_json::to_vec(&meanwhile).unwrap());
+        participation.run(&order).await.unwrap();
+        assert_eq!(participation.participant().calls.load(Ordering::SeqCst), calls);
+        let reply = reply_to(&sidecar.take_messages(), order.action).unwrap();
+        assert_eq!(reply.outcome == Outcome::Done, done, "{meanwhile:?}");
+        let after = participation.document(&order.id_correlacion).await.unwrap().value;
+        let expected = if done {
+            let count = meanwhile.agregado.map(|count| count + 1);
+            meanwhile.with_end(order.action, count, &Outcome::Done)
+        } else {
+            meanwhile
+        };
+        assert_eq!(after, Some(expected));
+    }
 }

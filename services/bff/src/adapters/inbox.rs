@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use seedwork::contrato::Message;
-use seedwork::{App, EstadoPago, Fault, IdCorrelacion, Reason};
-use seedwork_runtime::intake::Intake;
+use seedwork::{App, EstadoPago, Fault, IdCorrelacion, Reason, SolicitudPago};
+use seedwork_runtime::intake::{EstadoSolicitud, Intake, Registro};
 use seedwork_runtime::{Delivery, Inbox, Sidecar};
 
 use super::read_model::ReadModel;
@@ -33,7 +33,18 @@ impl Desk {
     /// A state. The end is acknowledged every time it is told: the operator repeats it until it hears us.
     async fn updated(&self, estado: EstadoPago) -> Result<(), Fault> {
         let pago = Pago::from(estado);
-        self.read_model.hear(&pago, &self.intake).await?;
+        match self.asked_here(&pago.id_correlacion).await? {
+            // Another door took another payment under the same key, and was first: this is not what became of ours.
+            Some(Registro { solicitud, estado }) if solicitud != pago.solicitud => {
+                if estado == EstadoSolicitud::Abierta {
+                    self.refuse(&pago.id_correlacion, solicitud, &taken()).await?;
+                }
+                self.read_model.record(&pago).await?;
+            }
+            Some(_) | None => {
+                self.read_model.hear(&pago, &self.intake).await?;
+            }
+        }
         if !pago.ended {
             return Ok(());
         }
@@ -46,12 +57,8 @@ impl Desk {
 
     /// A request that can never become a payment. A saga under the same identity, if one is known, stays as it is.
     async fn refused(&self, id: IdCorrelacion, reason: Reason) -> Result<(), Fault> {
-        self.intake.refused(&id, &reason).await?;
         if let Some(registro) = self.intake.find(&id).await? {
-            self.read_model
-                .record(&Pago::rechazado(id, registro.solicitud, reason.para_cliente()))
-                .await?;
-            return Ok(());
+            return self.refuse(&id, registro.solicitud, &reason).await;
         }
         // Not from this door: then we asked because it was silent.
         if self.read_model.find(&id).await?.is_some() {
@@ -60,6 +67,30 @@ impl Desk {
         }
         Err(Fault::NotFound(format!("no request {id} came through this door")))
     }
+
+    /// Shows a request of ours as refused, and then closes it: should that fail, it is asked about and refused again.
+    async fn refuse(&self, id: &IdCorrelacion, solicitud: SolicitudPago, reason: &Reason) -> Result<(), Fault> {
+        let rechazado = Pago::rechazado(id.clone(), solicitud, reason.para_cliente());
+        self.read_model.record(&rechazado).await?;
+        self.intake.refused(id, reason).await
+    }
+
+    /// The request that came through this door under this identity. One that cannot be read, since a newer version stored it,
+    /// keeps no state of its payment out.
+    async fn asked_here(&self, id: &IdCorrelacion) -> Result<Option<Registro>, Fault> {
+        match self.intake.find(id).await {
+            Err(fault @ Fault::Bug { .. }) => {
+                tracing::error!(%id, error = fault.chain(), "a stored request cannot be read");
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+}
+
+/// Why a request is refused whose identity is another payment's, in the operator's words.
+fn taken() -> Reason {
+    Reason::new("IdentidadUsada", "another payment exists under this idCorrelacion")
 }
 
 #[async_trait]

@@ -215,8 +215,7 @@ impl ReadModel {
         } else {
             None
         };
-        let pagos = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok((pagos, next))
+        Ok((rows.iter().filter_map(readable).collect(), next))
     }
 
     /// Takes the payments that are due to be asked about, by moving their next time on: another replica's claim of
@@ -230,7 +229,7 @@ impl ReadModel {
              WHERE ended = 0 AND (proxima_ms <= $1 OR proxima_ms > $1 + $3) AND id_correlacion IN (
                  SELECT id_correlacion FROM pagos
                      WHERE ended = 0 AND (proxima_ms <= $1 OR proxima_ms > $1 + $3) ORDER BY proxima_ms LIMIT $4)
-             RETURNING estado",
+             RETURNING estado, id_correlacion",
         )
         .bind(now_ms())
         .bind(self.silence_ms)
@@ -239,8 +238,17 @@ impl ReadModel {
         .fetch_all(&self.pool)
         .await
         .map_err(sql::fault("claim silent payments"))?;
-        rows.iter().map(read).collect()
+        Ok(rows.iter().filter_map(readable).collect())
     }
+}
+
+/// The payment of one row among others. One that cannot be read, since a newer version stored it, does not silence them.
+fn readable(row: &AnyRow) -> Option<Pago> {
+    let unreadable = |fault: &Fault| {
+        let id: String = row.try_get("id_correlacion").unwrap_or_default();
+        tracing::error!(id, error = fault.chain(), "a stored payment cannot be read");
+    };
+    read(row).inspect_err(unreadable).ok()
 }
 
 fn read(row: &AnyRow) -> Result<Pago, Fault> {

@@ -16,9 +16,18 @@ use crate::Pace;
 /// The task and those who listen to it.
 pub(crate) struct Tail {
     eventos: Eventos,
-    sender: Sender<Arc<Evento>>,
+    sender: Sender<Live>,
     stop: CancellationToken,
     pace: Pace,
+}
+
+/// What the task hands to everybody.
+#[derive(Debug, Clone)]
+enum Live {
+    /// The next event.
+    Evento(Arc<Evento>),
+    /// What comes next does not follow what came before.
+    Gap,
 }
 
 /// What a follower gets.
@@ -36,7 +45,7 @@ pub(crate) enum Followed {
 /// One reader of the events, at its own pace.
 struct Follower {
     tail: Arc<Tail>,
-    live: Receiver<Arc<Evento>>,
+    live: Receiver<Live>,
     interest: Interest,
     /// Everything up to this number was delivered, is pending, or is not for this reader.
     last: i64,
@@ -106,24 +115,59 @@ impl Tail {
 
     async fn read(self: Arc<Self>, mut last: i64, changed: Arc<Notify>) {
         loop {
-            match self.eventos.after(last, &Interest::default(), PAGE).await {
-                Ok(page) if page.is_empty() => {
+            match self.read_on(last).await {
+                Ok(read) if read == last => {
                     // Either an event was stored here or it is time to look; which one does not matter.
                     let _ = tokio::time::timeout(self.pace.poll, changed.notified()).await;
                 }
-                Ok(page) => {
-                    for evento in page {
-                        last = evento.numero;
-                        // Nobody listening is no failure.
-                        let _ = self.sender.send(evento);
-                    }
-                }
+                Ok(read) => last = read,
                 Err(fault) => {
                     tracing::warn!(error = fault.chain(), "unable to read events now");
                     tokio::time::sleep(self.pace.poll).await;
                 }
             }
         }
+    }
+
+    /// Hands on what comes after `last`, and answers up to where that is.
+    ///
+    /// Numbers have no gaps, and the last one is kept the longest: it is read once more, so that what is missing shows without
+    /// a second question at each look.
+    async fn read_on(&self, last: i64) -> Result<i64, Fault> {
+        let page = self
+            .eventos
+            .after(last.saturating_sub(1), &Interest::default(), PAGE)
+            .await?;
+        let Some(first) = page.first().map(|evento| evento.numero) else {
+            return self.go_back(last).await;
+        };
+        if first > last.saturating_add(1) {
+            tracing::warn!(last, first, "events were pruned before they were read here");
+            self.hand_on(Live::Gap);
+        }
+        let mut read = last;
+        for evento in page.into_iter().filter(|evento| evento.numero > last) {
+            read = evento.numero;
+            self.hand_on(Live::Evento(evento));
+        }
+        Ok(read)
+    }
+
+    /// Not even the last event is there. Either none is kept, or an older copy of the database has taken the place of the one
+    /// that was read: then its numbers are given out again.
+    async fn go_back(&self, last: i64) -> Result<i64, Fault> {
+        let newest = self.eventos.extent().await?.newest;
+        if newest >= last {
+            return Ok(last);
+        }
+        tracing::warn!(last, newest, "the database is older than what was read from it");
+        self.hand_on(Live::Gap);
+        Ok(newest)
+    }
+
+    fn hand_on(&self, live: Live) {
+        // Nobody listening is no failure.
+        let _ = self.sender.send(live);
     }
 
     async fn prune(self: Arc<Self>) {
@@ -159,14 +203,15 @@ impl Follower {
                 }
             }
             match self.live.recv().await {
-                Ok(evento) if evento.numero <= self.last => {}
-                Ok(evento) => {
+                Ok(Live::Evento(evento)) if evento.numero <= self.last => {}
+                Ok(Live::Evento(evento)) => {
                     self.last = evento.numero;
                     if self.interest.is_in(&evento) {
                         return Some(Followed::Evento(evento));
                     }
                 }
-                Err(RecvError::Lagged(_)) => self.behind = true,
+                // The table says whether this reader misses anything.
+                Ok(Live::Gap) | Err(RecvError::Lagged(_)) => self.behind = true,
                 Err(RecvError::Closed) => return None,
             }
         }

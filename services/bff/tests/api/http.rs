@@ -182,6 +182,43 @@ async fn a_get_executes_queries_only() {
 }
 
 #[tokio::test]
+async fn one_request_makes_one_payment() {
+    let bff = Bff::start().await;
+    let pay =
+        |monto: u8| format!(r#"realizarPago(pago: {{medioPago: "PSE", idCliente: "c", monto: {monto}}}) {{ codigo }}"#);
+    let (first, second) = (pay(1), pay(2));
+    for query in [
+        format!("mutation {{ a: {first} b: {second} }}"),
+        format!("mutation {{ a: {first} b: {first} }}"),
+        format!("mutation {{ ...F ... on Mutation {{ b: {second} }} }} fragment F on Mutation {{ a: {first} }}"),
+        format!("query Q {{ __typename }} mutation M {{ {first} ...F }} fragment F on Mutation {{ b: {second} }}"),
+    ] {
+        let body = json!({"query": query, "operationName": query.contains("query").then_some("M")}).to_string();
+        let request = Request::post("/v1")
+            .header("content-type", "application/json")
+            .header("idempotency-key", "k-1");
+        let answer = bff.call(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (
+                StatusCode::BAD_REQUEST,
+                "envíe una mutación por petición: cada pago es una petición, con su propia Idempotency-Key"
+            ),
+            "{query}"
+        );
+    }
+    let stored = async || -> i64 {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes");
+        count.fetch_one(&bff.database.pool).await.unwrap()
+    };
+    assert_eq!(stored().await, 0);
+    // What the library itself answers is no mutation.
+    let answer = bff.graphql(&format!("mutation {{ __typename {first} }}")).await;
+    assert_eq!(answer["data"]["realizarPago"]["codigo"], 203, "{answer}");
+    assert_eq!(stored().await, 1);
+}
+
+#[tokio::test]
 async fn a_browser_gets_a_page_that_loads_nothing_from_elsewhere() {
     let bff = Bff::start().await;
     let answer = bff.get("/v1").await;

@@ -206,6 +206,65 @@ async fn a_refused_request_is_shown_with_its_reason() {
     );
 }
 
+/// How the one request at this door stands, and why.
+async fn request(bff: &Bff) -> (String, String) {
+    sqlx::query_as("SELECT estado, motivo FROM solicitudes")
+        .fetch_one(&bff.database.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_that_could_not_be_shown_closes_no_request() {
+    let bff = Bff::start().await;
+    let id_correlacion = bff.pay("c-1").await;
+    let reason = Reason::new("SolicitudInvalida", "no puede ser");
+    let refused = Message::SolicitudRechazada { id_correlacion, reason };
+    bff.database.execute("ALTER TABLE eventos RENAME TO apartados").await;
+    assert_eq!(bff.deliver(&refused).await, "RETRY");
+    assert_eq!(request(&bff).await.0, "abierta", "so it is asked about again");
+    bff.database.execute("ALTER TABLE apartados RENAME TO eventos").await;
+    assert_eq!(bff.deliver(&refused).await, "SUCCESS");
+    assert_eq!(request(&bff).await.0, "rechazada");
+    assert_eq!(events(&bff).await, 1);
+}
+
+#[tokio::test]
+async fn a_request_whose_key_another_door_used_first_is_refused_also_where_that_payment_ends_before_it_is() {
+    let bff = Bff::start().await;
+    let pay = "mutation { realizarPago(pago: {medioPago: \"PSE\", idCliente: \"c-1\", monto: 25}) { idCorrelacion } }";
+    let answer = bff.graphql_with(pay, &Value::Null, Some("k-1")).await;
+    let id = answer["data"]["realizarPago"]["idCorrelacion"].as_str().unwrap();
+    // With the same key, for 24.10 and by card.
+    bff.tell(&running(id, 2)).await;
+    bff.tell(&completed(id, 6)).await;
+    let refused = ("rechazada".to_owned(), "IdentidadUsada".to_owned());
+    assert_eq!(request(&bff).await, refused);
+    assert_eq!(acknowledged(&bff), [(id.to_owned(), 6)]);
+    // The operator's own answer to the request.
+    let message = Message::SolicitudRechazada {
+        id_correlacion: IdCorrelacion::parse(id).unwrap(),
+        reason: Reason::new("IdentidadUsada", "another payment exists under this idCorrelacion"),
+    };
+    assert_eq!(bff.deliver(&message).await, "SUCCESS");
+    assert_eq!(request(&bff).await, refused);
+    let told: Vec<(String,)> = sqlx::query_as("SELECT datos FROM eventos ORDER BY numero")
+        .fetch_all(&bff.database.pool)
+        .await
+        .unwrap();
+    let told: Vec<Value> = told
+        .iter()
+        .map(|(datos,)| serde_json::from_str(datos).unwrap())
+        .collect();
+    let phases: Vec<_> = told.iter().map(|pago| pago["phase"].as_str().unwrap()).collect();
+    assert_eq!(phases, ["Rechazado", "Running", "Completed"]);
+    let why = "ya existe otro pago con este idCorrelacion";
+    assert_eq!(
+        (&told[0]["reason"]["mensaje"], &told[0]["solicitud"]["monto"]),
+        (&json!(why), &json!("25.00"))
+    );
+}
+
 #[tokio::test]
 async fn a_refusal_of_what_never_came_through_this_door_goes_to_the_dead_letters() {
     let bff = Bff::start().await;
@@ -285,6 +344,32 @@ async fn payments_are_listed_newest_first_a_page_at_a_time() {
         .graphql_with(query, &json!({"c": "c-2", "cursor": null}), None)
         .await;
     assert_eq!(none["data"]["pagos"], json!({"pagos": [], "cursor": null}));
+}
+
+#[tokio::test]
+async fn a_payment_that_cannot_be_read_is_left_out_of_its_page_and_the_next_one_follows() {
+    let bff = Bff::start().await;
+    for n in 1..=3 {
+        bff.tell(&running(&format!("p-{n}"), 1)).await;
+    }
+    bff.database
+        .execute("UPDATE pagos SET estado = '{}' WHERE id_correlacion = 'p-2'")
+        .await;
+    let query = "query($cursor: String) { pagos(limite: 2, cursor: $cursor) { pagos { idCorrelacion } cursor } }";
+    let (mut seen, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let answer = bff.graphql_with(query, &json!({ "cursor": cursor }), None).await;
+        let page = &answer["data"]["pagos"];
+        seen.push(page["pagos"].clone());
+        cursor = page["cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(
+        seen,
+        [json!([{"idCorrelacion": "p-3"}]), json!([{"idCorrelacion": "p-1"}])]
+    );
 }
 
 #[tokio::test]

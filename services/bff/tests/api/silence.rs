@@ -89,6 +89,18 @@ async fn a_payment_whose_request_is_open_is_left_to_the_intake() {
 }
 
 #[tokio::test]
+async fn a_payment_that_cannot_be_read_keeps_no_other_from_being_asked_about() {
+    let bff = Bff::at(watchful()).await;
+    bff.tell(&running("p-1", 1)).await;
+    bff.tell(&running("p-2", 1)).await;
+    bff.database
+        .execute("UPDATE pagos SET estado = '{}' WHERE id_correlacion = 'p-1'")
+        .await;
+    fall_silent(&bff).await;
+    assert_eq!(question(&bff).await, ["p-2"]);
+}
+
+#[tokio::test]
 async fn a_question_that_could_not_be_sent_is_asked_again() {
     let bff = Bff::at(watchful()).await;
     bff.tell(&running("p-1", 1)).await;

@@ -63,6 +63,12 @@ async fn a_client_that_comes_back_misses_nothing_and_sees_nothing_twice() {
         [event(452, "p-1", 452)],
         "a browser that reconnects repeats its address"
     );
+    let mut no_header = bff.stream("/stream?ultimo=451", Some("")).await;
+    assert_eq!(
+        news(&mut no_header, 1).await,
+        [event(452, "p-1", 452)],
+        "an empty header says nothing"
+    );
     let mut from_the_start = bff.stream("/stream", Some("0")).await;
     assert_eq!(news(&mut from_the_start, 1).await, [event(1, "p-1", 1)]);
 }
@@ -173,6 +179,58 @@ async fn what_is_pruned_while_a_client_catches_up_is_not_missing_unnoticed() {
     let prune = bff.database.execute("DELETE FROM eventos WHERE numero <= 5");
     let (first, (), ()) = futures::future::join3(next(&mut stream), prune, async { drop(held) }).await;
     assert!(first.event == "Reinicio" || first.id == "3", "{first:?}");
+}
+
+#[tokio::test]
+async fn what_is_pruned_before_this_replica_reads_it_is_not_missing_unnoticed() {
+    let bff = Bff::start().await;
+    let mut all = bff.stream("/stream", None).await;
+    let mut one = bff.stream("/stream?idCorrelacion=p-1", None).await;
+    // As it looks to who comes back to the database when all that is over.
+    let mut transaction = bff.database.pool.begin().await.unwrap();
+    for numero in 1..=9_i64 {
+        let stored = sqlx::query(
+            "INSERT INTO eventos (numero, id_correlacion, id_cliente, datos, creado_ms) VALUES ($1, 'p-1', 'c-1', '{}', 0)",
+        );
+        stored.bind(numero).execute(&mut *transaction).await.unwrap();
+    }
+    for statement in [
+        "UPDATE contador SET n = 9 WHERE id = 1",
+        "DELETE FROM eventos WHERE numero <= 5",
+    ] {
+        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    for stream in [&mut all, &mut one] {
+        let reset = next(stream).await;
+        assert_eq!((reset.event.as_str(), reset.id.as_str()), ("Reinicio", "9"));
+    }
+    bff.tell(&running("p-1", 10)).await;
+    for stream in [&mut all, &mut one] {
+        assert_eq!(news(stream, 1).await, [event(10, "p-1", 10)]);
+    }
+}
+
+#[tokio::test]
+async fn an_older_database_resets_the_streams_and_is_followed_from_where_it_is() {
+    let bff = Bff::start().await;
+    let mut stream = bff.stream("/stream", None).await;
+    for n in 1..=9 {
+        bff.tell(&running("p-1", n)).await;
+    }
+    news(&mut stream, 9).await;
+    let mut transaction = bff.database.pool.begin().await.unwrap();
+    for statement in [
+        "UPDATE contador SET n = 5 WHERE id = 1",
+        "DELETE FROM eventos WHERE numero > 5",
+    ] {
+        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let reset = next(&mut stream).await;
+    assert_eq!((reset.event.as_str(), reset.id.as_str()), ("Reinicio", "5"));
+    bff.tell(&running("p-1", 10)).await;
+    assert_eq!(news(&mut stream, 1).await, [event(6, "p-1", 10)]);
 }
 
 #[tokio::test]

@@ -143,10 +143,10 @@ impl Bff {
         answer.json()
     }
 
-    /// Asks for a payment; its identity.
+    /// Asks for a payment, the one that [`running_of`] tells of; its identity.
     pub(crate) async fn pay(&self, id_cliente: &str) -> IdCorrelacion {
         let query = "mutation($c: String!) {
-            realizarPago(pago: {medioPago: \"PSE\", idCliente: $c, monto: 24}) { idCorrelacion } }";
+            realizarPago(pago: {medioPago: \"TarjetaCredito\", idCliente: $c, monto: 24.1}) { idCorrelacion } }";
         let answer = self.graphql_with(query, &json!({"c": id_cliente}), None).await;
         let id = answer["data"]["realizarPago"]["idCorrelacion"].as_str().unwrap();
         IdCorrelacion::parse(id).unwrap()

@@ -31,6 +31,10 @@ pub struct Reintentos {
 /// How many invoices are read at a time.
 const BATCH: i64 = 100;
 
+/// How long before the declined payment was asked for a client may have paid and is left alone, in days: who pays twice
+/// within a day meant one payment. Nor does a clock that leaps have anybody charged.
+const MARGEN_DIAS: i64 = 1;
+
 // === impl Enlaces ===
 
 impl Enlaces {
@@ -67,7 +71,8 @@ impl Enlaces {
     }
 
     /// Whether `id`, a retry of `primera`, would be one payment too many: the client has paid since `primera` was asked
-    /// for, or another payment of theirs is under way or waits at this door. Two at once could both be taken.
+    /// for or just before, or another payment of theirs is under way or waits at this door. Two at once could both be
+    /// taken.
     pub(crate) async fn has_paid_or_is_paying(
         &self,
         id: &IdCorrelacion,
@@ -83,7 +88,7 @@ impl Enlaces {
         .bind(id_cliente.as_str())
         .bind(id.as_str())
         // A period begins when the invoice is confirmed.
-        .bind(PERIODO_DIAS * MS_PER_DAY)
+        .bind((PERIODO_DIAS - MARGEN_DIAS) * MS_PER_DAY)
         .bind(primera.as_str())
         .fetch_one(&self.0)
         .await

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gestion_clientes::Reconstruccion;
+use gestion_clientes::domain::instante::Instante;
 use seedwork::App;
 use seedwork_runtime::sidecar::{Event, Invoked, MemorySidecar, SidecarError, Stored};
 use seedwork_runtime::sql::Pool;
-use seedwork_runtime::{Expect, Sidecar};
+use seedwork_runtime::{Expect, Sidecar, now_ms};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -68,7 +69,7 @@ async fn damaged_tables_are_rebuilt_the_same() {
         &[
             "UPDATE clientes SET nombre = 'x', correo = '', fecha_creacion = 7, version = 99, esperada = 0, anunciado = 1",
         ][..],
-        &["UPDATE clientes SET version = 0, esperada = 99"],
+        &["UPDATE clientes SET version = 0, esperada = 0"],
         &[
             "UPDATE facturas SET estado = 'PAGO_ENVIADO', periodo_fin = 0, monto = 1, cancelada = 0, motivo = '', version = 99",
         ],
@@ -94,6 +95,26 @@ async fn damaged_tables_are_rebuilt_the_same() {
     }
     rebuild(&service).await;
     assert_eq!(both(&service).await, before, "what is right stays as it is");
+}
+
+#[tokio::test]
+async fn what_is_announced_stays_so_until_it_is_given_up() {
+    let service = lived().await;
+    let before = both(&service).await;
+    damage(
+        &service,
+        &["UPDATE clientes SET nombre = 'x', version = 99, esperada = 100"],
+    )
+    .await;
+    rebuild(&service).await;
+    let pending = cells(
+        &service,
+        "SELECT COUNT(*) FROM clientes WHERE nombre <> 'x' AND version < esperada",
+    );
+    assert_eq!(pending.await, [["2"]]);
+    let later = Instante::from_ms(now_ms() + 61_000);
+    assert_eq!(service.app.clientes.settle_pending(later).await.unwrap(), 2);
+    assert_eq!(both(&service).await, before);
 }
 
 #[tokio::test]

@@ -190,10 +190,10 @@ async fn a_hard_decline_of_a_retry_is_the_last_attempt() {
 async fn who_has_paid_since_or_is_paying_is_left_alone() {
     let service = service().await;
     let ana = service.ana().await;
-    // Paid before the declined payment was asked for: that is another period.
+    // Paid well before the declined payment was asked for: that is another period.
     service.command(CREAR, "p-0", &ana).await;
     service.command(CONFIRMAR, "p-0", &ana).await;
-    sqlx::query("UPDATE facturas SET periodo_fin = periodo_fin - 1000 WHERE id = 'p-0'")
+    sqlx::query("UPDATE facturas SET periodo_fin = periodo_fin - 172800000 WHERE id = 'p-0'")
         .execute(&service.pool)
         .await
         .unwrap();
@@ -211,6 +211,21 @@ async fn who_has_paid_since_or_is_paying_is_left_alone() {
         Outcome::Done,
         "nor in step 1"
     );
+}
+
+#[tokio::test]
+async fn who_paid_just_before_is_left_alone() {
+    let service = service().await;
+    let ana = service.ana().await;
+    service.command(CREAR, "p-0", &ana).await;
+    service.command(CONFIRMAR, "p-0", &ana).await;
+    // An hour before, so that it does not matter how quickly the two follow each other here.
+    sqlx::query("UPDATE facturas SET periodo_fin = periodo_fin - 3600000")
+        .execute(&service.pool)
+        .await
+        .unwrap();
+    declined(&service, "p-1", &ana, SOFT).await;
+    assert_eq!(after(&service, 1).await, [""; 0]);
 }
 
 #[tokio::test]

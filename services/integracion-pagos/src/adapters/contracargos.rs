@@ -1,8 +1,8 @@
 //! Chargebacks: stored before they are answered, told to the operator until it acknowledges.
 //!
 //! The row comes first, then the payment's document, then the answer. So SQL knows of every chargeback that a document
-//! may hold, and whatever dies on the way is settled by the worker: a row whose document holds the chargeback is
-//! published, one whose document does not was never answered and is removed.
+//! may hold, and whatever dies on the way is settled by the worker: a row whose document holds the chargeback is shown
+//! and published, one whose document does not was never answered and is removed.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -168,7 +168,7 @@ impl Contracargos {
             traceparent: _,
             guardado,
         } = due;
-        if !guardado && self.pago(&id).await?.is_none_or(|pago| pago.contracargo.is_none()) {
+        if !guardado && !self.mostrar(&id).await? {
             // Nobody was told that this one is stored.
             sqlx::query("DELETE FROM contracargos WHERE id = $1 AND guardado = 0")
                 .bind(id.as_str())
@@ -182,6 +182,18 @@ impl Contracargos {
             motivo,
         });
         seedwork_runtime::send(self.sidecar.as_ref(), App::IntegracionPagos, App::Operator, &message).await
+    }
+
+    /// Shows a chargeback that the payment's document holds, and warns of it: whoever wrote it there may have died before
+    /// they did. False when the document holds none.
+    async fn mostrar(&self, id: &IdCorrelacion) -> Result<bool, Fault> {
+        let Documento { version, agregado, .. } = self.participation.document(id).await?.value.unwrap_or_default();
+        let Some(pago) = agregado.filter(|pago| pago.contracargo.is_some()) else {
+            return Ok(false);
+        };
+        self.participation.participant().project(id, &pago, version).await?;
+        advertir(&pago);
+        Ok(true)
     }
 
     /// Takes due rows for this replica by moving their next time on, from one second up to a minute.

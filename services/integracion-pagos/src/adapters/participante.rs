@@ -51,17 +51,21 @@ impl Pagos {
         (self.reloj)()
     }
 
+    /// Now, and how long the gateway's keys live.
+    pub(crate) fn instante(&self) -> Instante {
+        Instante {
+            ahora_ms: self.ahora_ms(),
+            vigencia_ms: self.vigencia_ms,
+        }
+    }
+
     fn decidir(
         &self,
         pago: &Pago,
         sentido: Direction,
         contestacion: Option<Contestacion>,
     ) -> Result<Movimiento, Fault> {
-        let instante = Instante {
-            ahora_ms: self.ahora_ms(),
-            vigencia_ms: self.vigencia_ms,
-        };
-        pago.avanzar(sentido, contestacion, instante)
+        pago.avanzar(sentido, contestacion, self.instante())
             .map_err(|error| Fault::bug(format!("failed to decide about {}", pago.id_correlacion), error))
     }
 

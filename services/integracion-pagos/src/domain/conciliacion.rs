@@ -263,8 +263,11 @@ fn otro_estado(nuestro: &Nuestro, cuenta: &Cuenta) -> bool {
     let abierta = cuenta.promesas_abiertas > 0;
     match nuestro.asiento {
         Asiento::EnCurso => false,
-        // Money that a chargeback, or a refund by hand, took back may show as either.
-        Asiento::Cobrado(_) if nuestro.contracargo => !cobrado || abierta,
+        // Money that a chargeback, or a refund by hand, took back may show as either; as both, the client has it twice.
+        Asiento::Cobrado(_) if nuestro.contracargo => {
+            let twice = cuenta.contracargada && cuenta.devuelto >= cuenta.cobrado();
+            !cobrado || abierta || twice
+        }
         Asiento::Cobrado(_) => !cobrado || abierta || cuenta.devuelto > 0 || cuenta.contracargada,
         // Given back and charged back: the client has it twice.
         Asiento::Devuelto(_) => {
@@ -337,6 +340,11 @@ mod tests {
         for devuelto in [0, 2_400] {
             assert_eq!(nombres(Some(&charged_back), Some(&cuenta(&[2_400], devuelto))), []);
         }
+        let disputed = Cuenta {
+            contracargada: true,
+            ..cuenta(&[2_400], 0)
+        };
+        assert_eq!(nombres(Some(&charged_back), Some(&disputed)), []);
     }
 
     #[test]
@@ -370,7 +378,7 @@ mod tests {
             (Some(taken), Some(cuenta(&[2_400], 100)), OtroEstado),
             (Some(taken), Some(disputed), OtroEstado),
             (Some(back), Some(cuenta(&[2_400], 2_300)), OtroEstado),
-            (Some(back), Some(twice), OtroEstado),
+            (Some(back), Some(twice.clone()), OtroEstado),
             (Some(Asiento::SinCobro), Some(cuenta(&[2_400], 2_400)), OtroEstado),
             (Some(Asiento::SinCobro), Some(open), OtroEstado),
             (Some(taken), Some(cuenta(&[2_400, 2_400], 0)), CapturadoDosVeces),
@@ -389,5 +397,11 @@ mod tests {
                 "{asiento:?} {cuenta:?}"
             );
         }
+        let charged_back = Nuestro {
+            contracargo: true,
+            ..nuestro(taken)
+        };
+        let found = nombres(Some(&charged_back), Some(&twice));
+        assert_eq!(found, [OtroEstado], "given back by hand, and charged back");
     }
 }

@@ -191,6 +191,10 @@ impl Pago {
 
             // Refund: of what was taken, which may not be what was asked for.
             (Undo, Capturado(cobro), None) => self.devolver(cobro.clone(), instante),
+            // Whether ours was done can't be asked any more, and need not be: the money is back by another way.
+            (Undo, ReembolsoPedido(cobro), None) if contracargado && self.clave_vencida(instante) => {
+                self.cumplir(Capturado(cobro.clone()))
+            }
             (Undo, ReembolsoPedido(cobro), None) => self.llamar(Llamada::reembolsar(cobro), instante),
             (Undo, ReembolsoPedido(cobro), Some(Reembolsada(reembolso))) => {
                 self.cumplir(Reembolsado(cobro.clone(), reembolso))
@@ -232,6 +236,11 @@ impl Pago {
         self
     }
 
+    /// Whether the gateway may have forgotten the key of the call that `estado` waits for.
+    pub fn clave_vencida(&self, instante: Instante) -> bool {
+        instante.ahora_ms.saturating_sub(self.llamada_ms) >= instante.vigencia_ms
+    }
+
     /// Why a payment of which another amount was taken is refused; `None` when it was the right one.
     pub fn monto_distinto(&self, cobro: &Cobro) -> Option<Reason> {
         let mensaje = format!(
@@ -257,7 +266,7 @@ impl Pago {
 
     /// Calls, unless the gateway may have forgotten the key: then the repeat could be a second payment.
     fn llamar(&self, llamada: Llamada, instante: Instante) -> Movimiento {
-        if instante.ahora_ms.saturating_sub(self.llamada_ms) < instante.vigencia_ms {
+        if !self.clave_vencida(instante) {
             return Movimiento::Llamar(llamada);
         }
         let operacion = llamada.operacion();

@@ -86,7 +86,10 @@ impl Pago {
     /// Where it stands, for people.
     pub fn visible(&self) -> EstadoVisible {
         match &self.estado {
-            EstadoPago::Capturado(_) if self.contracargo.is_some() => EstadoVisible::Contracargado,
+            // Also where our own refund was refused: the undo has nothing left to do but to end.
+            EstadoPago::Capturado(_) | EstadoPago::ReembolsoRechazado(..) if self.contracargo.is_some() => {
+                EstadoVisible::Contracargado
+            }
             // Money was taken, but not what was asked for: it is on its way back.
             EstadoPago::Capturado(cobro) if cobro.dinero != self.dinero => EstadoVisible::EnProceso,
             EstadoPago::Capturado(_) => EstadoVisible::Confirmado,

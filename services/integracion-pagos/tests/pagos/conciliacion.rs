@@ -1,6 +1,7 @@
 //! The reconciliation: what is planted is found by name, and clean books have no difference.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -8,9 +9,9 @@ use axum::http::request::Builder;
 use axum::http::{Request, StatusCode};
 use integracion_pagos::adapters::conciliacion::{Conciliacion, Plan};
 use integracion_pagos::domain::Operacion;
-use seedwork_runtime::Sidecar;
 use seedwork_runtime::leader::Leader;
 use seedwork_runtime::participant::laws::eventually;
+use seedwork_runtime::{Sidecar, now_ms};
 use serde_json::Value;
 
 use crate::servicio::{Answer, DO, Servicio, UNDO, id, order};
@@ -304,4 +305,101 @@ async fn a_comparison_that_died_is_shown_as_failed_by_the_next() {
     .unwrap();
     reconcile(&servicio).await;
     assert_eq!(servicio.get("/conciliacion/dead").await.body["estado"], "FALLIDA");
+}
+
+#[tokio::test]
+async fn a_key_whose_comparison_died_hears_that_it_failed_once_nobody_is_at_it() {
+    let servicio = clean().await;
+    let first = begin(&servicio, Some("k")).await;
+    ended(&servicio, &first).await;
+    let other = Leader::new(servicio.sidecar.clone(), "conciliacion", Duration::from_secs(60));
+    eventually("the first one to leave", || async {
+        other.try_lead().await.then_some(())
+    })
+    .await;
+    // As a process leaves it that dies: the lease outlives it for a while.
+    sqlx::query("UPDATE conciliaciones SET estado = 'EN_CURSO', terminada = 0")
+        .execute(&servicio.pool)
+        .await
+        .unwrap();
+    assert_eq!(ask(&servicio, Some("k")).await.body["estado"], "EN_CURSO");
+    other.resign().await;
+    let again = eventually("its end", || async {
+        let again = ask(&servicio, Some("k")).await;
+        (again.body["estado"] == "FALLIDA").then_some(again)
+    })
+    .await;
+    assert_eq!(
+        (again.status, &again.body["id"]),
+        (StatusCode::ACCEPTED, &first.body["id"])
+    );
+    // And the turn is free again.
+    assert_eq!(differences(&reconcile(&servicio).await), []);
+}
+
+#[tokio::test]
+async fn a_report_outlives_a_database_that_is_away_for_a_moment() {
+    let servicio = clean().await;
+    servicio.pasarela.plantar(&id("paid"), Capturar, 2_400);
+    let held = servicio.pasarela.retener_cuentas();
+    let begun = begin(&servicio, None).await;
+    held.llego().await;
+    sqlx::query("CREATE TRIGGER away BEFORE UPDATE ON conciliaciones BEGIN SELECT RAISE(ABORT, 'away'); END")
+        .execute(&servicio.pool)
+        .await
+        .unwrap();
+    held.seguir();
+    // Far longer than the comparison of these books takes, and shorter than the pause before the next try.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let path = begun.headers["location"].to_str().unwrap();
+    assert_eq!(servicio.get(path).await.body["estado"], "EN_CURSO");
+    sqlx::query("DROP TRIGGER away").execute(&servicio.pool).await.unwrap();
+    let found = differences(&ended(&servicio, &begun).await);
+    assert_eq!(found, [("CapturadoDosVeces".to_owned(), "paid".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_comparison_that_a_clock_put_into_the_future_holds_none_up_and_brings_none_on() {
+    let servicio = clean().await;
+    let plan = Plan {
+        cada: Duration::from_secs(86_400),
+        ..ALL_OF_IT
+    };
+    let daily = replica(&servicio, plan);
+    daily.si_es_hora().await.unwrap();
+    sqlx::query("UPDATE conciliaciones SET empezada = empezada + 864000000")
+        .execute(&servicio.pool)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        daily.si_es_hora().await.unwrap();
+        assert_eq!(daily.informes().ultimos(50).await.unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_the_gateway_dates_before_the_window_is_found_there() {
+    const HOUR_MS: i64 = 3_600_000;
+    const MINUTE_MS: i64 = 60_000;
+    let servicio = Servicio::new().await;
+    let edge = now_ms() - HOUR_MS;
+    servicio.ahora.store(edge + MINUTE_MS, Ordering::SeqCst);
+    servicio.pasarela.fechar(edge - MINUTE_MS);
+    servicio.settle(&order(DO, "p-1", "24.00")).await;
+    // Not by the clock of the day, which says that it moved just now.
+    sqlx::query("UPDATE pagos SET actualizado = creado")
+        .execute(&servicio.pool)
+        .await
+        .unwrap();
+    let plan = Plan {
+        ventana: Duration::from_secs(3_600),
+        margen: Duration::from_secs(600),
+        ..ALL_OF_IT
+    };
+    let report = replica(&servicio, plan).conciliar().await.unwrap();
+    assert_eq!(
+        (report.pagos, report.cuentas, report.en_movimiento, report.diferencias),
+        (1, 1, 0, 0),
+        "{report:?}"
+    );
 }

@@ -108,23 +108,25 @@ async fn a_process_that_dies_between_row_and_answer_leaves_nothing_unsettled() {
         if stored {
             charge_back(&servicio, name).await;
         }
-        // As the dead process left it; its time has come.
-        sqlx::query("DELETE FROM contracargos WHERE id = $1")
-            .bind(name)
-            .execute(&servicio.pool)
-            .await
-            .unwrap();
-        sqlx::query("INSERT INTO contracargos (id, motivo, proximo) VALUES ($1, 'Fraude', 0)")
-            .bind(name)
-            .execute(&servicio.pool)
-            .await
-            .unwrap();
+        // As the dead process left it: what people see is of before. Its time has come.
+        for statement in [
+            "DELETE FROM contracargos WHERE id = $1",
+            "UPDATE pagos SET estado = 'CONFIRMADO', contracargo = '', version = version - 1 WHERE id = $1",
+            "INSERT INTO contracargos (id, motivo, proximo) VALUES ($1, 'Fraude', 0)",
+        ] {
+            sqlx::query(statement).bind(name).execute(&servicio.pool).await.unwrap();
+        }
     }
     eventually("the row without a document to go", || async {
         row(&servicio, &id("without")).await.is_none().then_some(())
     })
     .await;
     assert_eq!(servicio.told().await.0, id("with"));
+    eventually("people to see it", || async {
+        let seen = servicio.get("/pagos/with").await.body;
+        (seen["estado"] == "CONTRACARGADO" && seen["contracargo"] == "Fraude").then_some(())
+    })
+    .await;
     assert!(servicio.pago(&id("without")).await.contracargo.is_none());
 }
 

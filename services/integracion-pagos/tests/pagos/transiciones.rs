@@ -241,6 +241,27 @@ fn past_the_life_of_the_keys_nothing_is_called() {
         "ReembolsoImposible",
         "this much is known"
     );
+    let ordered = EstadoPago::ReembolsoPedido(cobro("24"));
+    assert_eq!(waits(Direction::Undo, ordered), "RequiereConciliacion");
+}
+
+#[test]
+fn a_refund_past_the_life_of_its_key_ends_when_the_money_is_back_by_another_way() {
+    let ordered = pago(EstadoPago::ReembolsoPedido(cobro("24")), true);
+    let undo = |ahora_ms| {
+        ordered
+            .avanzar(Direction::Undo, None, Instante { ahora_ms, ..AHORA })
+            .unwrap()
+    };
+    let calls = undo(CREADO + 59_999);
+    assert!(
+        matches!(calls, Movimiento::Llamar(_)),
+        "until then the repeat finds out: {calls:?}"
+    );
+    let Movimiento::Terminar(ended, Outcome::Done) = undo(CREADO + 60_000) else {
+        panic!("it can neither be repeated nor has to be");
+    };
+    assert_eq!(ended.estado, EstadoPago::Capturado(cobro("24")));
 }
 
 #[test]
@@ -309,7 +330,7 @@ fn a_payment_shows_where_it_stands() {
         "ReembolsoPedido 23.00 USD: EN_PROCESO - -",
         "ReembolsoPedido 23.00 USD + contracargo: EN_PROCESO - -",
         "ReembolsoRechazado: EN_PROCESO ReembolsoImposible -",
-        "ReembolsoRechazado + contracargo: EN_PROCESO ReembolsoImposible -",
+        "ReembolsoRechazado + contracargo: CONTRACARGADO ReembolsoImposible -",
         "Reembolsado: REEMBOLSADO - -",
         "Reembolsado + contracargo: REEMBOLSADO - ContracargoSobreReembolso",
     ];

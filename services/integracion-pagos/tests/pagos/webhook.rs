@@ -9,7 +9,7 @@ use seedwork_runtime::now_ms;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::servicio::{Answer, DO, Servicio, UNDO, WEBHOOK_SECRET, id, order};
+use crate::servicio::{Answer, DO, Servicio, UNDO, VIGENCIA_MS, WEBHOOK_SECRET, id, order};
 
 use Operacion::{Autorizar, Capturar, Reembolsar};
 
@@ -58,6 +58,14 @@ async fn charge(servicio: &Servicio, payment: &str, refunded: bool) -> Value {
 
 async fn paid(servicio: &Servicio, payment: &str) {
     assert_eq!(servicio.settle(&order(DO, payment, "24.00")).await, Outcome::Done);
+}
+
+/// The names of the notices about a payment.
+async fn notices(servicio: &Servicio, payment: &str) -> Vec<String> {
+    let seen = servicio.get(&format!("/pagos/{payment}")).await.body;
+    let told = seen["avisos"].as_array().into_iter().flatten();
+    told.map(|notice| notice["nombre"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 async fn count(servicio: &Servicio, table: &str) -> usize {
@@ -193,7 +201,7 @@ async fn a_refund_of_ours_is_no_news_and_one_in_part_is_for_a_person() {
     );
     assert_eq!(servicio.movimientos(&id("ours")).last(), Some(&(Reembolsar, 2_400)));
     // It was accepted, and failed later.
-    let failed = json!({"id": "re_1", "object": "refund", "charge": seen["cargo"], "status": "failed"});
+    let failed = json!({"id": seen["reembolso"], "object": "refund", "charge": seen["cargo"], "status": "failed"});
     assert_eq!(tell(&servicio, "evt_2", "refund.failed", &failed).await, StatusCode::OK);
     assert_eq!(
         servicio.get("/pagos/ours").await.body["avisos"][0]["nombre"],
@@ -294,4 +302,112 @@ async fn a_dispute_that_was_won_is_for_a_person() {
     let seen = servicio.get("/pagos/p-1").await.body;
     assert_eq!(seen["estado"], "CONTRACARGADO", "what was reversed stays reversed");
     assert_eq!(seen["avisos"][0]["nombre"], "ContracargoGanado");
+}
+
+#[tokio::test]
+async fn what_moves_on_another_charge_of_a_payment_is_for_a_person_and_leaves_its_own() {
+    let servicio = Servicio::new().await;
+    paid(&servicio, "p-1").await;
+    assert_eq!(servicio.deliver(&order(DO, "asked", "24.12")).await, None);
+    let charge = |payment: &str, intent: Value| {
+        json!({"id": "ch_9", "object": "charge", "payment_intent": intent, "refunded": true,
+               "metadata": {"idCorrelacion": payment}})
+    };
+    let dispute = json!({"id": "dp_9", "object": "dispute", "charge": "ch_9", "payment_intent": "pi_9",
+                         "reason": "fraudulent", "status": "needs_response", "metadata": {"idCorrelacion": "p-1"}});
+    for (number, (tipo, object)) in [
+        ("charge.refunded", charge("p-1", json!("pi_9"))),
+        ("charge.dispute.created", dispute),
+        // A charge that was made without an intent.
+        ("charge.refunded", charge("p-1", Value::Null)),
+        // Of this one only the promise is known.
+        ("charge.refunded", charge("asked", json!("pi_9"))),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let event = format!("evt_{number}");
+        assert_eq!(tell(&servicio, &event, tipo, &object).await, StatusCode::OK, "{object}");
+    }
+    assert_eq!(notices(&servicio, "p-1").await, ["MovimientoDeOtroCargo"; 3]);
+    assert_eq!(notices(&servicio, "asked").await, ["MovimientoDeOtroCargo"]);
+    assert_eq!(servicio.get("/pagos/p-1").await.body["estado"], "CONFIRMADO");
+    assert_eq!(count(&servicio, "contracargos").await, 0);
+}
+
+#[tokio::test]
+async fn a_refund_that_fails_is_the_one_that_its_id_or_its_key_names() {
+    let servicio = Servicio::new().await;
+    paid(&servicio, "p-1").await;
+    servicio.settle(&order(UNDO, "p-1", "24.00")).await;
+    let seen = servicio.get("/pagos/p-1").await.body;
+    let by_hand = json!("re_9");
+    for (number, (refund, metadata, told)) in [
+        (&by_hand, Value::Null, 0),
+        (&by_hand, json!({"clave": "p-2/reembolsar"}), 0),
+        (&by_hand, json!({"clave": "p-1/reembolsar"}), 1),
+        (&seen["reembolso"], Value::Null, 2),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let failed = json!({"id": refund, "object": "refund", "charge": seen["cargo"], "metadata": metadata});
+        let event = format!("evt_{number}");
+        assert_eq!(tell(&servicio, &event, "refund.failed", &failed).await, StatusCode::OK);
+        assert_eq!(
+            notices(&servicio, "p-1").await,
+            vec!["ReembolsoFallido"; told],
+            "{failed}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_dispute_of_what_was_given_back_by_hand_is_for_a_person() {
+    let servicio = Servicio::new().await;
+    paid(&servicio, "p-1").await;
+    let (all, dispute) = (charge(&servicio, "p-1", true).await, dispute(&servicio, "p-1").await);
+    assert_eq!(tell(&servicio, "evt_1", "charge.refunded", &all).await, StatusCode::OK);
+    assert_eq!(notices(&servicio, "p-1").await, Vec::<String>::new());
+    assert_eq!(
+        tell(&servicio, "evt_2", "charge.dispute.created", &dispute).await,
+        StatusCode::OK
+    );
+    assert_eq!(notices(&servicio, "p-1").await, ["ContracargoSobreReembolso"]);
+    // A dispute alone is told once, however many events it has.
+    paid(&servicio, "p-2").await;
+    let dispute = self::dispute(&servicio, "p-2").await;
+    for (event, tipo) in [
+        ("evt_3", "charge.dispute.created"),
+        ("evt_4", "charge.dispute.funds_withdrawn"),
+    ] {
+        assert_eq!(tell(&servicio, event, tipo, &dispute).await, StatusCode::OK);
+    }
+    assert_eq!(notices(&servicio, "p-2").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_refund_by_hand_ends_an_undo_whose_own_refund_can_no_longer_be_repeated() {
+    let servicio = Servicio::new().await;
+    let undo = order(UNDO, "p-1", "24.16");
+    assert_eq!(servicio.settle(&order(DO, "p-1", "24.16")).await, Outcome::Done);
+    assert!(
+        matches!(servicio.deliver(&undo).await, Some(Outcome::Failed(_))),
+        "the refund is lost"
+    );
+    let all = charge(&servicio, "p-1", true).await;
+    assert_eq!(tell(&servicio, "evt_1", "charge.refunded", &all).await, StatusCode::OK);
+    let known = servicio.pago(&id("p-1")).await.contracargo;
+    assert_eq!(known, None, "it may be ours, which the repeat finds out");
+
+    servicio.pass(VIGENCIA_MS);
+    let calls = servicio.pasarela.llamadas();
+    let Some(Outcome::Failed(reason)) = servicio.deliver(&undo).await else {
+        panic!("nobody knows what became of the refund")
+    };
+    assert_eq!(reason.motivo, "RequiereConciliacion");
+    assert_eq!(tell(&servicio, "evt_2", "charge.refunded", &all).await, StatusCode::OK);
+    assert_eq!(servicio.settle(&undo).await, Outcome::Done);
+    assert_eq!(servicio.pasarela.llamadas(), calls, "nothing is asked of the gateway");
+    assert_eq!(servicio.get("/pagos/p-1").await.body["estado"], "CONTRACARGADO");
 }

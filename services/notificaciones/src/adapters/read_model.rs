@@ -102,7 +102,8 @@ impl ReadModel {
     }
 
     /// Shows a notification of a payment as it is at `version` of the payment's document, and ends the turn of whoever
-    /// delivered it: what came of that is recorded. Safe to repeat; an older version changes nothing.
+    /// delivered it if it stands elsewhere now: what came of that is recorded. A version that another command of the
+    /// payment wrote ends nobody's turn. Safe to repeat; an older version changes nothing.
     pub async fn proyectar(
         &self,
         pago: &IdCorrelacion,
@@ -126,7 +127,9 @@ impl ReadModel {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)
              ON CONFLICT (id) DO UPDATE SET medio = excluded.medio, valor = excluded.valor, estado = excluded.estado,
              id_cliente = excluded.id_cliente, fecha_actualizacion = excluded.fecha_actualizacion,
-             version = excluded.version, turno = 0
+             version = excluded.version,
+             turno = CASE WHEN notificaciones.estado = excluded.estado AND notificaciones.medio = excluded.medio
+                 THEN notificaciones.turno ELSE 0 END
              WHERE notificaciones.version < excluded.version",
         )
         .bind(id.to_string())
@@ -147,7 +150,8 @@ impl ReadModel {
 
     /// Takes the delivery of a payment's notification for this process, from `ahora` until `hasta`, in milliseconds
     /// since the epoch; false while another has it. A turn that reaches further than clocks may differ was taken before
-    /// one was set back, and is over. Where there is no row there is nothing to take, and nobody is held up.
+    /// one was set back, and is over. Without a row it is nobody's to take: two replicas meet at the row alone, and each
+    /// try puts it in place first.
     pub async fn tomar_turno(&self, id: &Uuid, ahora: i64, hasta: i64) -> Result<bool, Fault> {
         let far = hasta.saturating_add(hasta.saturating_sub(ahora));
         let taken = sqlx::query("UPDATE notificaciones SET turno = $1 WHERE id = $2 AND (turno <= $3 OR turno > $4)")
@@ -158,7 +162,7 @@ impl ReadModel {
             .execute(&self.pool)
             .await
             .map_err(sql::fault("take the delivery of a notification"))?;
-        Ok(taken.rows_affected() > 0 || self.fila(id).await?.is_none())
+        Ok(taken.rows_affected() > 0)
     }
 
     /// Ends a turn that was taken until `hasta`, unless it is over and another's.
@@ -255,15 +259,18 @@ impl ReadModel {
         Ok(())
     }
 
-    /// Takes a pending row for this process until `hasta`; false when another has it.
-    pub async fn reclamar(&self, pendiente: &Pendiente, hasta: i64) -> Result<bool, Fault> {
-        let taken = sqlx::query("UPDATE notificaciones SET pendiente = $1 WHERE id = $2 AND pendiente = $3")
-            .bind(hasta)
-            .bind(pendiente.notificacion.id.to_string())
-            .bind(pendiente.revisar)
-            .execute(&self.pool)
-            .await
-            .map_err(sql::fault("take a pending notification"))?;
+    /// Takes a pending row for this process until `hasta`, its delivery to be tried until `plazo`; false when another
+    /// has it.
+    pub async fn reclamar(&self, pendiente: &Pendiente, hasta: i64, plazo: i64) -> Result<bool, Fault> {
+        let taken =
+            sqlx::query("UPDATE notificaciones SET pendiente = $1, plazo = $2 WHERE id = $3 AND pendiente = $4")
+                .bind(hasta)
+                .bind(plazo)
+                .bind(pendiente.notificacion.id.to_string())
+                .bind(pendiente.revisar)
+                .execute(&self.pool)
+                .await
+                .map_err(sql::fault("take a pending notification"))?;
         Ok(taken.rows_affected() > 0)
     }
 
@@ -278,12 +285,14 @@ impl ReadModel {
         Ok(())
     }
 
-    /// At most `limite` notifications that were not settled when it was time to look, longest due first.
-    pub async fn pendientes(&self, ahora: i64, limite: u32) -> Result<Vec<Pendiente>, Fault> {
+    /// At most `limite` notifications that were not settled when it was time to look, longest due first. One that is
+    /// due later than `lejos` was put off before the clock was set back, and is due.
+    pub async fn pendientes(&self, ahora: i64, lejos: i64, limite: u32) -> Result<Vec<Pendiente>, Fault> {
         let rows = sqlx::query(select!(
-            "WHERE pendiente > 0 AND pendiente <= $1 ORDER BY pendiente, id LIMIT $2"
+            "WHERE pendiente > 0 AND (pendiente <= $1 OR pendiente > $2) ORDER BY pendiente, id LIMIT $3"
         ))
         .bind(ahora)
+        .bind(lejos)
         .bind(i64::from(limite))
         .fetch_all(&self.pool)
         .await

@@ -63,6 +63,10 @@ const AGAIN_MS: i64 = 15_000;
 /// The longest wait before a delivery is tried again, in milliseconds. It grows with the age of the notification.
 const AGAIN_MOST_MS: i64 = 900_000;
 
+/// No row is put off for longer than half of this, in milliseconds. One that is due later was put off before the wall
+/// clock was set back.
+const FAR_MS: i64 = 2 * AGAIN_MOST_MS;
+
 /// How long a delivery is tried, in milliseconds: a day.
 const PLAZO_MS: i64 = 86_400_000;
 
@@ -158,7 +162,8 @@ impl Registro {
 
     /// Settles what is due; returns how many were. Rows that cannot be settled wait their turn, and are told of.
     pub async fn barrer(self: &Arc<Self>, ahora: i64) -> Result<usize, Fault> {
-        let mut pendientes = self.read_model.pendientes(ahora, BATCH).await?.into_iter();
+        let lejos = ahora.saturating_add(FAR_MS);
+        let mut pendientes = self.read_model.pendientes(ahora, lejos, BATCH).await?.into_iter();
         let mut at_work = JoinSet::new();
         let mut settled = 0;
         let mut failed = None;
@@ -193,9 +198,11 @@ impl Registro {
         } = pendiente;
         // The batch may be older than the lease.
         let ahora = ahora.max(seedwork_runtime::now_ms());
+        // What was accepted before the clock was set back has a day from now, not the clock's leap besides.
+        let plazo = (*plazo).min(ahora.saturating_add(PLAZO_MS));
         if !self
             .read_model
-            .reclamar(pendiente, ahora.saturating_add(LEASE_MS))
+            .reclamar(pendiente, ahora.saturating_add(LEASE_MS), plazo)
             .await?
         {
             return Ok(false);
@@ -205,11 +212,11 @@ impl Registro {
             Estado::Aceptada { .. }
             | Estado::Preparada { .. }
             | Estado::Entregada { .. }
-            | Estado::Rechazada { .. } => self.entregas.llevar(notificacion, ahora >= *plazo).await,
+            | Estado::Rechazada { .. } => self.entregas.llevar(notificacion, ahora >= plazo).await,
         };
         if !matches!(settled, Ok(true)) {
             let age = PLAZO_MS.saturating_sub(plazo.saturating_sub(ahora));
-            let pause = if *plazo == 0 {
+            let pause = if plazo == 0 {
                 AGAIN_MS
             } else {
                 (age / 2).clamp(AGAIN_MS, AGAIN_MOST_MS)

@@ -195,6 +195,27 @@ async fn of_two_sweeps_at_once_one_delivers() {
 }
 
 #[tokio::test]
+async fn what_was_accepted_before_the_clock_was_set_back_is_due_now_and_tried_for_a_day() {
+    let arnes = Arnes::new().await;
+    arnes
+        .sidecar
+        .serve_page(AppId::GestionClientes, CLIENTE, 503, &json!({}));
+    let ids = [pedir(&arnes, "sms").await, pedir(&arnes, "correo").await];
+    sqlx::query("UPDATE notificaciones SET pendiente = pendiente + 18000000, plazo = plazo + 18000000")
+        .execute(&arnes.pool)
+        .await
+        .unwrap();
+    for (asked, what) in [(2, "each is looked at"), (0, "and waits its turn like any other")] {
+        assert_eq!(barrer(&arnes, 0).await, 0);
+        assert_eq!(arnes.sidecar.take_asked().len(), asked, "{what}");
+    }
+    assert_eq!(barrer(&arnes, DAY_MS + 3_600_000).await, 2);
+    for id in ids {
+        assert_eq!(leer(&arnes, &id).await["estado"], "RECHAZADA");
+    }
+}
+
+#[tokio::test]
 async fn a_reminder_tells_invoice_amount_and_due_date() {
     let arnes = Arnes::new().await;
     let body = json!({

@@ -104,7 +104,7 @@ async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept(
     let arnes = Arnes::new().await;
     let medio = "medio debe ser uno de correo, sms, push";
     let long = format!(r#"{{"tipo":"{}","medio":"sms","valor":"v"}}"#, "x".repeat(65));
-    let table: [(&str, &[&str]); 17] = [
+    let table: [(&str, &[&str]); 21] = [
         (r#"{"tipo":"t","medio":"fax","valor":"v"}"#, &[medio]),
         (r#"{"tipo":"t","medio":"SMS","valor":"v"}"#, &[medio]),
         (r#"{"tipo":"t","valor":"v"}"#, &[medio]),
@@ -158,6 +158,23 @@ async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept(
             r#"{"tipo":"ALERTA","medio":"sms","valor":"v","factura":{"id":"f","monto":1,"moneda":"USD","vence":"2026-12-31"}}"#,
             &["factura solo va con tipo RECORDATORIO"],
         ),
+        // What an invoice says stands for `valor`: of one that is broken that is all there is to mend.
+        (
+            r#"{"tipo":"RECORDATORIO","medio":"sms","idCliente":"c-1","factura":{"id":"f","monto":1,"moneda":"USD","vence":"hoy"}}"#,
+            &["factura.vence debe ser una fecha, como 2026-12-31"],
+        ),
+        (
+            r#"{"tipo":"RECORDATORIO","medio":"sms","idCliente":"c-1","factura":7}"#,
+            &["factura debe ser un objeto"],
+        ),
+        (
+            r#"{"tipo":"t","medio":"sms","valor":"v","valor":"w"}"#,
+            &["valor debe aparecer una sola vez"],
+        ),
+        (
+            r#"{"tipo":"RECORDATORIO","medio":"sms","factura":{"id":"f","monto":1,"moneda":"USD","vence":"2026-12-31","monto":2}}"#,
+            &["factura.monto debe aparecer una sola vez"],
+        ),
     ];
     for (body, sentences) in table {
         for path in [CREAR, COMANDO] {
@@ -175,6 +192,17 @@ async fn bad_input_is_refused_with_a_sentence_for_each_rule_and_nothing_is_kept(
         let answer = arnes.post(CREAR, body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
         assert!(!answer.body["error"].as_str().unwrap().is_empty(), "{body}");
+    }
+    // An answer is no longer than a few sentences, whatever was sent.
+    let unknown: Vec<_> = (0..7_000).map(|n| format!(r#""{n:x}":0"#)).collect();
+    let unknown = unknown.join(",");
+    for body in [
+        format!(r#"{{"medio":"sms",{unknown}}}"#),
+        format!(r#"{{"medio":"sms","factura":{{{unknown}}}}}"#),
+    ] {
+        let answer = arnes.post(CREAR, &body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        assert_eq!(answer.body["errors"].as_array().unwrap().len(), 16);
     }
     assert_eq!(arnes.get(CREAR).await.body, json!([]));
 }
@@ -470,10 +498,17 @@ async fn a_key_stands_for_one_request_of_one_caller() {
         StatusCode::ACCEPTED
     );
     assert_eq!(ids(&arnes.get(CREAR).await).len(), 4);
-    let long = "k".repeat(256);
-    for bad in ["", long.as_str(), "ñ"] {
-        let answer = arnes.post_with(CREAR, &[("idempotency-key", bad)], BUENA).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+    let (long, length) = ("k".repeat(256), "Idempotency-Key debe tener de 1 a 255 caracteres");
+    let ascii = "Idempotency-Key solo puede tener caracteres ASCII imprimibles";
+    for (bad, sentence) in [("", length), (long.as_str(), length), ("clave-ñ", ascii)] {
+        for path in [CREAR, COMANDO] {
+            let answer = arnes.post_with(path, &[("idempotency-key", bad)], BUENA).await;
+            assert_eq!(
+                (answer.status, &answer.body["errors"]),
+                (StatusCode::BAD_REQUEST, &json!([sentence])),
+                "{bad}"
+            );
+        }
     }
 }
 

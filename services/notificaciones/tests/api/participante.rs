@@ -11,6 +11,7 @@ use notificaciones::domain::{Cual, Estado, Medio, Mensaje, Notificacion};
 use seedwork::contrato::Contracargo;
 use seedwork::{Action, App as AppId, IdCorrelacion, Message, Outcome, Reason, Step};
 use seedwork_runtime::Auth;
+use seedwork_runtime::participant::Standing;
 use seedwork_runtime::participant::laws::{Laws, comando, eventually, reply_to};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -383,6 +384,59 @@ async fn while_one_replica_sends_a_mail_the_repeat_in_another_sends_none() {
 }
 
 #[tokio::test]
+async fn a_mail_whose_row_is_gone_is_sent_by_one_replica_all_the_same() {
+    for action in [DO, Action::AvisarReversion] {
+        let arnes = Arnes::new().await;
+        let orden = comando(action, "p-1");
+        arnes.mensajeria.caer(1);
+        arnes.run(&orden).await;
+        sqlx::query("DELETE FROM notificaciones")
+            .execute(&arnes.pool)
+            .await
+            .unwrap();
+        let lenta = Arc::new(Lenta::default());
+        let llamadas = || lenta.llamadas.load(Ordering::SeqCst);
+        let replica = || App::new(arnes.puerta.clone(), arnes.pool.clone(), lenta.clone());
+        let (una, otra) = (replica(), replica());
+        una.participation.receive(orden.clone()).await.unwrap();
+        eventually("the mail on its way", || async { (llamadas() == 1).then_some(()) }).await;
+        otra.participation.run(&orden).await.unwrap();
+        assert_eq!(llamadas(), 1, "{action:?}");
+        arnes.sidecar.take_messages();
+        lenta.sigue.notify_one();
+        let reply = eventually("the answer", || async {
+            reply_to(&arnes.sidecar.take_messages(), action)
+        })
+        .await;
+        assert_eq!((reply.outcome, llamadas()), (Outcome::Done, 1), "{action:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_answered_is_kept_though_another_command_wrote_the_payment_meanwhile() {
+    let lenta = Arc::new(Lenta::default());
+    let arnes = Arnes::with(Auth::none(), Some(lenta.clone())).await;
+    let otra = App::new(arnes.puerta.clone(), arnes.pool.clone(), lenta.clone());
+    let llamadas = || lenta.llamadas.load(Ordering::SeqCst);
+    let aviso = comando(Action::AvisarReversion, "p-1");
+    arnes.app.participation.receive(aviso.clone()).await.unwrap();
+    eventually("the mail on its way", || async { (llamadas() == 1).then_some(()) }).await;
+    assert_eq!(arnes.run(&comando(UNDO, "p-1")).await, Some(Outcome::Done));
+    otra.participation.run(&aviso).await.unwrap();
+    assert_eq!(llamadas(), 1, "whose turn it is does not change by it");
+    arnes.sidecar.take_messages();
+    lenta.sigue.notify_one();
+    let reply = eventually("the answer", || async {
+        reply_to(&arnes.sidecar.take_messages(), aviso.action)
+    })
+    .await;
+    assert_eq!((reply.outcome, llamadas()), (Outcome::Done, 1));
+    assert_eq!(arnes.fila("p-1", Cual::Reversion).await.unwrap().estado, "ENTREGADA");
+    let undone = arnes.document("p-1").await.standing(UNDO);
+    assert_eq!(undone, Standing::Answered(Outcome::Done), "the other's is kept, too");
+}
+
+#[tokio::test]
 async fn a_turn_to_deliver_ends_with_its_process_and_with_a_clock_that_is_set_back() {
     let arnes = Arnes::new().await;
     arnes.mensajeria.caer(1);
@@ -405,7 +459,7 @@ async fn a_turn_to_deliver_ends_with_its_process_and_with_a_clock_that_is_set_ba
     assert!(!take(id, back).await);
     read_model.soltar_turno(&id, back + 1_000).await.unwrap();
     assert!(take(id, back).await);
-    assert!(take(Uuid::nil(), now).await, "where there is no row nobody is held up");
+    assert!(!take(Uuid::nil(), now).await, "without a row it is nobody's to take");
 }
 
 fn event(message: &Message) -> String {

@@ -15,7 +15,7 @@ use async_graphql::parser::types::{
 pub(crate) struct Operation {
     /// Its kind.
     pub(crate) kind: OperationType,
-    /// How many fields it has at its root: how many changes a mutation makes.
+    /// How many fields it has at its root, without what every schema has (`__typename`): how many changes a mutation makes.
     pub(crate) fields: u32,
 }
 
@@ -102,6 +102,7 @@ fn fields(document: &ExecutableDocument, set: &SelectionSet) -> u32 {
                 return fields; // refused by `measure`
             }
             match &selection.node {
+                Selection::Field(field) if field.node.name.node.as_str().starts_with("__") => {}
                 Selection::Field(_) => fields += 1,
                 selection @ (Selection::FragmentSpread(_) | Selection::InlineFragment(_)) => {
                     todo.extend(within(document, selection));
@@ -200,5 +201,7 @@ mod tests {
         assert_eq!(known(Some("M")), Some((OperationType::Mutation, 4)));
         assert_eq!(known(None), None);
         assert_eq!(known(Some("X")), None);
+        let one = parse_query("mutation { __typename ...F } fragment F on Mutation { t: __typename a }").unwrap();
+        assert_eq!(operation(&one, None).map(|operation| operation.fields), Some(1));
     }
 }

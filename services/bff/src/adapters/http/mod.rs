@@ -224,7 +224,8 @@ fn refuse_other_sites(caller: &Caller, headers: &HeaderMap) -> Result<(), Proble
     request_body = Operacion,
     responses(
         (status = 200, description = "The answer, errors included", body = Respuesta),
-        (status = 400, description = "Not a GraphQL request; the body is a sentence", body = String, content_type = "text/plain"),
+        (status = 400, description = "Not a GraphQL request, or one of several mutations; the body is a sentence", body = String,
+         content_type = "text/plain"),
         (status = 413, description = "The body is too large", body = String, content_type = "text/plain"),
         (status = 415, description = "The body is not JSON", body = String, content_type = "text/plain"),
         TooManyRequests,
@@ -245,8 +246,11 @@ async fn by_post(
     let body = body.map_err(|_| BadRequest::TooLarge)?;
     let request = requests::by_post(&headers, &body)?.data(quien.clone());
     let judged = door.executor.judge(request)?;
-    if let Some(changes) = judged.changes() {
-        door.limits.write(&usage, changes)?;
+    match judged.changes() {
+        None => {}
+        Some(0 | 1) => door.limits.write(&usage, 1)?,
+        // If one fails there is no data, and so nothing of what the others did; nor is one key enough for two payments.
+        Some(_) => return Err(BadRequest::Mutations.into()),
     }
     let span = server_span("POST", judged.kind(), telemetry::traceparent_in(&headers));
     Ok(Json(door.executor.execute(judged).instrument(span).await).into_response())

@@ -23,6 +23,8 @@ pub(super) enum BadRequest {
     Variables,
     #[error("envíe una operación por petición: no se atienden en lote")]
     Batch,
+    #[error("envíe una mutación por petición: cada pago es una petición, con su propia Idempotency-Key")]
+    Mutations,
     #[error("{0} are not allowed when using GET")]
     NotByGet(&'static str),
     #[error("Unsupported Media Type")]
@@ -138,6 +140,7 @@ impl IntoResponse for BadRequest {
             | Self::NoQuery
             | Self::Variables
             | Self::Batch
+            | Self::Mutations
             | Self::NotByGet(_)
             | Self::IdempotencyKey
             | Self::Subprotocol => StatusCode::BAD_REQUEST,

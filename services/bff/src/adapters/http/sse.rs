@@ -72,7 +72,8 @@ pub(super) async fn stream(
     let header = headers
         .get("last-event-id")
         .map(|value| value.to_str().unwrap_or("?").to_owned());
-    let resume = header.or(ultimo).filter(|text| !text.is_empty());
+    let says = |text: &String| !text.is_empty();
+    let resume = header.filter(says).or(ultimo.filter(says));
     // What is no number is a number that was never given out: both get a reset.
     let after = resume.map(|text| text.parse().unwrap_or(i64::MAX));
     let mut place = door.limits.place()?;

@@ -59,6 +59,18 @@ impl Documento {
         self.clave == Some(clave) || self.cliente.id.as_str() == clave.hyphenated().to_string()
     }
 
+    /// Whether it is `other`: the same version, and the same in all that a change makes.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let Self {
+            version,
+            cliente,
+            contrasena,
+            alta: _,
+            clave: _,
+        } = other;
+        self.version == *version && self.cliente == *cliente && self.contrasena == *contrasena
+    }
+
     /// The next version; without a password the old one stays.
     pub(super) fn con(&self, cliente: Cliente, contrasena: Option<Huella>) -> Self {
         Self {

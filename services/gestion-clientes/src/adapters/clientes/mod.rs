@@ -16,7 +16,7 @@ use seedwork_runtime::Sidecar;
 use seedwork_runtime::intake::Keys;
 use seedwork_runtime::serve::StartupError;
 use seedwork_runtime::sidecar::load;
-use seedwork_runtime::sql::Pool;
+use seedwork_runtime::sql::{self, Pool};
 
 use super::ahora;
 use super::contrasena::Hasher;
@@ -108,10 +108,8 @@ impl Clientes {
 
     /// Settles, at `ahora`, the pending rows that no request is working on any more; returns how many it looked at.
     pub async fn settle_pending(&self, ahora: Instante) -> Result<usize, Fault> {
-        let pending = self
-            .tabla
-            .pending(Instante::from_ms(ahora.ms() - YOUNG_MS), BATCH)
-            .await?;
+        let [antes, lejos] = [-YOUNG_MS, sql::FAR_MS].map(|ms| Instante::from_ms(ahora.ms().saturating_add(ms)));
+        let pending = self.tabla.pending(antes, lejos, BATCH).await?;
         for pendiente in &pending {
             if let Err(fault) = self.settle(pendiente, ahora).await {
                 let id = &pendiente.id;
@@ -161,16 +159,17 @@ impl Clientes {
             anunciado,
             esperada,
         } = pendiente;
+        // One that was announced before the clock was set back is as old as nobody knows, and is kept until that comes.
         let given_up = ahora.ms() - anunciado.ms() > GIVEN_UP_MS;
         match load::<Documento>(self.sidecar.as_ref(), &key(id)).await?.value {
             Some(Documento { version, cliente, .. }) => {
                 self.tabla.project(&cliente, version).await?;
                 if given_up && version < *esperada {
-                    self.tabla.abandon(id, *esperada).await?;
+                    self.tabla.abandon(pendiente).await?;
                 }
                 Ok(())
             }
-            None if given_up => self.tabla.forget(id).await,
+            None if given_up => self.tabla.forget(pendiente).await,
             None => Ok(()),
         }
     }

@@ -50,12 +50,12 @@ impl Tabla {
     }
 
     /// Notes that `version` of a document is about to be written: before the document, the row must stand and be
-    /// pending.
+    /// pending. The same version again, for a write that was left and is tried anew, has its whole time once more.
     pub(super) async fn announce(&self, id: &IdCliente, version: i64, ahora: Instante) -> Result<(), Fault> {
         sqlx::query(
             "INSERT INTO clientes (id, anunciado, esperada) VALUES ($1, $2, $3)
              ON CONFLICT (id) DO UPDATE SET anunciado = excluded.anunciado, esperada = excluded.esperada
-             WHERE clientes.esperada < excluded.esperada",
+             WHERE clientes.esperada <= excluded.esperada",
         )
         .bind(id.as_str())
         .bind(ahora.ms())
@@ -114,7 +114,8 @@ impl Tabla {
         row.as_ref().map(|row| number(row, "version")).transpose()
     }
 
-    /// Writes a row anew, back to an older version too, if it still has the version `seen`; whether it had.
+    /// Writes a row anew, back to an older version too, if it still has the version `seen`; whether it had. A write that
+    /// is announced meanwhile stays announced.
     pub(super) async fn restore(&self, cliente: &Cliente, version: i64, seen: i64) -> Result<bool, Fault> {
         let Cliente {
             id,
@@ -129,7 +130,9 @@ impl Tabla {
         } = datos;
         let done = sqlx::query(
             "UPDATE clientes SET nombre = $1, apellidos = $2, correo = $3, fecha_creacion = $4,
-                 fecha_actualizacion = $5, anunciado = $6, version = $7, esperada = $8
+                 fecha_actualizacion = $5, version = $7,
+                 anunciado = CASE WHEN esperada > $8 THEN anunciado ELSE $6 END,
+                 esperada = CASE WHEN esperada > $8 THEN esperada ELSE $8 END
              WHERE id = $9 AND version = $10",
         )
         .bind(nombre)
@@ -148,34 +151,40 @@ impl Tabla {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Gives an announced write up: its document was not written and will not be.
-    pub(super) async fn abandon(&self, id: &IdCliente, esperada: i64) -> Result<(), Fault> {
-        sqlx::query("UPDATE clientes SET esperada = version WHERE id = $1 AND esperada = $2")
-            .bind(id.as_str())
-            .bind(esperada)
+    /// Gives an announced write up: its document was not written and will not be. One that was announced again since it
+    /// was judged is another's.
+    pub(super) async fn abandon(&self, judged: &Pendiente) -> Result<(), Fault> {
+        sqlx::query("UPDATE clientes SET esperada = version WHERE id = $1 AND esperada = $2 AND anunciado = $3")
+            .bind(judged.id.as_str())
+            .bind(judged.esperada)
+            .bind(judged.anunciado.ms())
             .execute(&self.0)
             .await
             .map_err(sql::fault("give up an announced write"))?;
         Ok(())
     }
 
-    /// Removes a row whose document never came to be.
-    pub(super) async fn forget(&self, id: &IdCliente) -> Result<(), Fault> {
-        sqlx::query("DELETE FROM clientes WHERE id = $1 AND version = 0")
-            .bind(id.as_str())
+    /// Removes a row whose document never came to be, unless it was announced again since it was judged.
+    pub(super) async fn forget(&self, judged: &Pendiente) -> Result<(), Fault> {
+        sqlx::query("DELETE FROM clientes WHERE id = $1 AND version = 0 AND anunciado = $2")
+            .bind(judged.id.as_str())
+            .bind(judged.anunciado.ms())
             .execute(&self.0)
             .await
             .map_err(sql::fault("remove an announced client"))?;
         Ok(())
     }
 
-    /// Rows announced before `antes` and still pending, oldest first.
-    pub(super) async fn pending(&self, antes: Instante, most: i64) -> Result<Vec<Pendiente>, Fault> {
+    /// Rows announced before `antes` and still pending, oldest first. One that was announced after `lejos` was so before
+    /// the clock was set back.
+    pub(super) async fn pending(&self, antes: Instante, lejos: Instante, most: i64) -> Result<Vec<Pendiente>, Fault> {
         let rows = sqlx::query(
             "SELECT id, anunciado, esperada FROM clientes
-             WHERE (version = 0 OR version < esperada) AND anunciado <= $1 ORDER BY anunciado LIMIT $2",
+             WHERE (version = 0 OR version < esperada) AND (anunciado <= $1 OR anunciado > $2)
+             ORDER BY anunciado LIMIT $3",
         )
         .bind(antes.ms())
+        .bind(lejos.ms())
         .bind(most)
         .fetch_all(&self.0)
         .await

@@ -4,14 +4,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use seedwork::{Fault, IdCliente};
-use seedwork_runtime::problem::{Json, Problem};
+use seedwork_runtime::problem::{Json, Problem, idempotency_key};
 use seedwork_runtime::spec::{BadRequest, Conflict, NotFound, PreconditionFailed, Unprocessable};
 use seedwork_runtime::{Caller, Secret};
 
 use super::campos::Campos;
 use super::condicion::{condicion, etag};
 use super::cuerpos::{CLIENTE_CAMBIO, CLIENTE_NUEVO, ClienteCambio, ClienteNuevo};
-use super::parametros::{Id, Pagina, clave};
+use super::parametros::{Id, Pagina};
 use super::vista::{Aceptado, ClienteVista};
 use super::{Services, people_only};
 use crate::adapters::clientes::{ClienteVisto, Identidad, Rechazo};
@@ -225,7 +225,7 @@ async fn register(
         // A client's own is known by its id.
         Caller::Anyone | Caller::App(_) | Caller::Cliente { .. } => String::new(),
     };
-    let clave = clave(headers, &scope)?;
+    let clave = idempotency_key(headers, &scope)?;
     let identidad = match (caller, clave) {
         (Caller::Cliente { id, .. }, clave) => Identidad::Propia { id: id.clone(), clave },
         (Caller::Anyone | Caller::Operador { .. } | Caller::App(_), Some(clave)) => Identidad::Clave(clave),

@@ -7,12 +7,12 @@ use seedwork::solicitud::SolicitudError;
 use seedwork::{Action, Fault, IdCliente, IdCorrelacion, Outcome, Reason, SolicitudPago, Step};
 use seedwork_runtime::Caller;
 use seedwork_runtime::intake::{EstadoSolicitud, IdempotencyKey, Registro};
-use seedwork_runtime::problem::{Json, Problem};
+use seedwork_runtime::problem::{Json, Problem, idempotency_key};
 use seedwork_runtime::spec::{BadRequest, KeyInUse, NotFound, Unprocessable};
 
 use super::campos::Campos;
 use super::cuerpos::{PAGO_NUEVO, PagoNuevo};
-use super::parametros::{Id, Pagina, clave, reused};
+use super::parametros::{Id, Pagina, reused};
 use super::vista::{Aceptado, FacturaVista, PagoVista};
 use super::{Services, people_only};
 use crate::domain::cliente::CampoError;
@@ -154,7 +154,7 @@ async fn accept(
     let solicitud = read_solicitud(services, campos).map_err(Problem::rejected)?;
     caller.require(&solicitud.id_cliente)?;
     let scope = caller.scope(&solicitud.id_cliente);
-    let key = clave(headers, &scope)?;
+    let key = idempotency_key(headers, &scope)?;
     let _held = services.intake.hold(key)?;
     // Made at another door, or with kubectl: the operator would refuse this one, where nobody looks for it.
     if let Some(key) = key

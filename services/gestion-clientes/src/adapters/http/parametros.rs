@@ -1,11 +1,10 @@
 //! What a caller puts in the address.
 
 use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use seedwork::Fault;
-use seedwork_runtime::intake::IdempotencyKey;
 use seedwork_runtime::problem::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -109,19 +108,6 @@ impl Pagina {
         let body = found.iter().map(vista).collect::<Result<Vec<_>, _>>()?;
         Ok((next.map(axum::response::AppendHeaders), axum::Json(body)).into_response())
     }
-}
-
-/// The `Idempotency-Key` of a request, within `scope`.
-pub(super) fn clave<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option<IdempotencyKey<'a>>, Fault> {
-    let key = headers.get("idempotency-key").map(|value| {
-        let text = value.to_str().map_err(|_| {
-            Fault::Rejected(vec![
-                "Idempotency-Key solo puede tener caracteres ASCII imprimibles".to_owned(),
-            ])
-        });
-        text.and_then(|key| IdempotencyKey::parse(scope, key))
-    });
-    key.transpose()
 }
 
 /// A conflict about a key is the caller's mistake, not a race: 422.

@@ -120,8 +120,9 @@ impl Informes {
         for (numero, (referencia, hallazgo)) in hallazgos.iter().take(DIFERENCIAS_MAX).enumerate() {
             let Hallazgo { nombre, aqui, pasarela } = hallazgo;
             sqlx::query(
+                // A try whose commit was not answered may have stored them.
                 "INSERT INTO diferencias (conciliacion, numero, nombre, referencia, aqui, pasarela)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (conciliacion, numero) DO NOTHING",
             )
             .bind(&informe.id)
             .bind(i64::try_from(numero).unwrap_or(i64::MAX))
@@ -162,10 +163,12 @@ impl Informes {
         transaction.commit().await
     }
 
-    /// Ends what a process that died left running. Only the leader may say so: nobody else runs one then.
+    /// Ends what was left running: its process died, or could not store its end. Only the leader may say so: nobody else
+    /// runs one then.
     pub(super) async fn dar_por_fallidas(&self, ahora: i64) -> Result<(), Fault> {
         sqlx::query(
-            "UPDATE conciliaciones SET estado = 'FALLIDA', terminada = $1, detalle = 'The process that ran it died'
+            "UPDATE conciliaciones SET estado = 'FALLIDA', terminada = $1,
+                 detalle = 'Its process died, or could not store its end'
              WHERE estado = 'EN_CURSO'",
         )
         .bind(ahora)
@@ -175,12 +178,13 @@ impl Informes {
         Ok(())
     }
 
-    /// When the last ones began.
-    pub(super) async fn ultimas(&self) -> Result<Ultimas, Fault> {
+    /// When the last ones began, of those that began by `hasta`.
+    pub(super) async fn ultimas(&self, hasta: i64) -> Result<Ultimas, Fault> {
         let row = sqlx::query(
             "SELECT MAX(empezada) AS empezada, MAX(CASE WHEN estado = 'TERMINADA' THEN empezada END) AS terminada
-                 FROM conciliaciones",
+                 FROM conciliaciones WHERE empezada <= $1",
         )
+        .bind(hasta)
         .fetch_one(&self.0)
         .await
         .map_err(sql::fault("look for the last reconciliation"))?;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use seedwork::{Fault, IdCorrelacion, SolicitudPago};
 use seedwork_runtime::leader::Leader;
 use seedwork_runtime::participant::Participation;
-use seedwork_runtime::sql::Pool;
+use seedwork_runtime::sql::{self, Pool};
 use seedwork_runtime::{Sidecar, now_ms};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -80,6 +80,9 @@ struct Recuento {
     hallazgos: Vec<(String, Hallazgo)>,
 }
 
+/// A report whose comparison runs.
+const EN_CURSO: &str = "EN_CURSO";
+
 /// How long a leader may be silent: far longer than a page takes.
 const LEASE: Duration = Duration::from_secs(300);
 
@@ -88,6 +91,9 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// The pause after a comparison that failed, at most.
 const TRAS_FALLO: Duration = Duration::from_secs(3_600);
+
+/// The pauses between the tries to store how a comparison ended: with what each try may take, far shorter than the lease.
+const PAUSAS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 /// How many rows are read at once.
 const PAGINA: i64 = 500;
@@ -131,12 +137,32 @@ impl Conciliacion {
             None => seedwork_runtime::new_id().to_string(),
         };
         if let Some((informe, _)) = self.informes.leer(&id).await? {
-            return Ok(informe);
+            return Ok(self.al_dia(informe).await?);
         }
         let begun = self.empezar(id).await?;
         let (this, informe) = (Arc::clone(self), begun.informe.clone());
         tokio::spawn(async move { this.llevar_a_cabo(begun).await });
         Ok(informe)
+    }
+
+    /// A stored report as it stands. One that nobody is at any more is ended first: its key would be told that it runs
+    /// until another one begins.
+    async fn al_dia(&self, informe: Informe) -> Result<Informe, Fault> {
+        if informe.estado != EN_CURSO {
+            return Ok(informe);
+        }
+        // Held to the end, or one that begins here meanwhile would be taken for one that was left.
+        let Ok(_turno) = self.turno.try_lock() else {
+            return Ok(informe);
+        };
+        if !self.leader.try_lead().await {
+            return Ok(informe);
+        }
+        let ended = self.informes.dar_por_fallidas(now_ms()).await;
+        self.leader.resign().await;
+        ended?;
+        let stored = self.informes.leer(&informe.id).await?;
+        Ok(stored.map_or(informe, |(stored, _)| stored))
     }
 
     /// Compares now and waits for the report.
@@ -160,7 +186,7 @@ impl Conciliacion {
             self.informes.dar_por_fallidas(ahora).await?;
             let informe = Informe {
                 id,
-                estado: "EN_CURSO".to_owned(),
+                estado: EN_CURSO.to_owned(),
                 pasarela: self.participation.participant().pasarela().nombre().as_str().to_owned(),
                 desde: ahora.saturating_sub(millis(self.plan.ventana)),
                 empezada: ahora,
@@ -217,22 +243,32 @@ impl Conciliacion {
                 Vec::new()
             }
         };
-        if let Err(fault) = self.informes.terminar(&informe, &hallazgos).await {
-            tracing::warn!(
-                informe = informe.id,
-                error = fault.chain(),
-                "unable to store a reconciliation's report"
-            );
-        }
+        self.terminar(&informe, &hallazgos).await;
         self.leader.resign().await;
         // Not before: the next one's lease would be given away.
         drop(turno);
         informe
     }
 
+    /// Stores how a comparison ended. A database that is away for a moment does not cost what was found.
+    async fn terminar(&self, informe: &Informe, hallazgos: &[(String, Hallazgo)]) {
+        let mut pausas = PAUSAS.into_iter();
+        while let Err(fault) = self.informes.terminar(informe, hallazgos).await {
+            tracing::warn!(
+                informe = informe.id,
+                error = fault.chain(),
+                "unable to store a reconciliation's report"
+            );
+            let Some(pausa) = pausas.next() else { return };
+            tokio::time::sleep(pausa).await;
+        }
+    }
+
     async fn comparar_todo(&self, informe: &Informe) -> Result<Recuento, Fault> {
         // The gateway first: what moves after this was read is recent, and left out.
-        let mut cuentas = self.leer_cuentas(informe.desde).await?;
+        // From earlier on than our rows: it dates by a clock of its own, and what it left out would be missed here.
+        let desde = informe.desde.saturating_sub(millis(self.plan.margen));
+        let mut cuentas = self.leer_cuentas(desde).await?;
         let reciente = informe.empezada.saturating_sub(millis(self.plan.margen));
         let mut recuento = Recuento {
             cuentas: i64::try_from(cuentas.len()).unwrap_or(i64::MAX),
@@ -332,8 +368,10 @@ impl Conciliacion {
     /// Compares when the last comparison is long enough ago and nobody else does. After one that failed, or died, there is a
     /// pause: it may fail again, and its questions are taken from what the gateway allows for payments.
     pub async fn si_es_hora(&self) -> Result<(), Fault> {
-        let Ultimas { empezada, terminada } = self.informes.ultimas().await?;
         let ahora = now_ms();
+        // What begins later than clocks may differ was written before this one was set back, and puts nothing off.
+        let hasta = ahora.saturating_add(sql::FAR_MS);
+        let Ultimas { empezada, terminada } = self.informes.ultimas(hasta).await?;
         let ago = |then: Option<i64>, wait| then.is_none_or(|then| ahora.saturating_sub(then) >= millis(wait));
         if !ago(terminada, self.plan.cada) || !ago(empezada, self.plan.cada.min(TRAS_FALLO)) {
             return Ok(());

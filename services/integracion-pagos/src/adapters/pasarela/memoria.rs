@@ -39,6 +39,8 @@ struct Libro {
     movimientos: Vec<(IdCorrelacion, Operacion, i64)>,
     llamadas: u32,
     ids: u32,
+    /// When everything in the books moved, in milliseconds since the epoch: the double has no clock.
+    movida_ms: i64,
     retener: Option<(Operacion, Arc<Retencion>)>,
     retener_cuentas: Option<Arc<Retencion>>,
 }
@@ -136,6 +138,11 @@ impl PasarelaMemoria {
     /// Takes all that happened to a payment out of the books.
     pub fn borrar(&self, id: &IdCorrelacion) {
         self.libro().movimientos.retain(|(referencia, ..)| referencia != id);
+    }
+
+    /// Dates the books: all that is in them moved at this moment, in milliseconds since the epoch.
+    pub fn fechar(&self, movida_ms: i64) {
+        self.libro().movida_ms = movida_ms;
     }
 
     /// How many calls have been made in all, repeats included.
@@ -407,18 +414,25 @@ impl Pasarela for PasarelaMemoria {
         Respuesta::Hecho(reembolso)
     }
 
-    /// One reference a page, so that turning pages is exercised. The double has no clock: everything moved at 0, and
-    /// all its books are in USD.
-    async fn cuentas(&self, _: i64, cursor: Option<&str>) -> Result<Pagina, Fault> {
+    /// One reference a page, so that turning pages is exercised. Everything moved at one moment, 0 unless told, and all
+    /// its books are in USD.
+    async fn cuentas(&self, desde_ms: i64, cursor: Option<&str>) -> Result<Pagina, Fault> {
         let retencion = self.libro().retener_cuentas.take();
         if let Some(retencion) = retencion {
             retencion.retener().await;
         }
         let mut cuentas: BTreeMap<String, Cuenta> = BTreeMap::new();
-        for (id, operacion, minor) in &self.libro().movimientos {
+        let libro = self.libro();
+        if libro.movida_ms < desde_ms {
+            return Ok(Pagina {
+                cuentas: Vec::new(),
+                siguiente: None,
+            });
+        }
+        for (id, operacion, minor) in &libro.movimientos {
             let cuenta = cuentas
                 .entry(id.to_string())
-                .or_insert_with(|| Cuenta::vacia(id.as_str(), 0));
+                .or_insert_with(|| Cuenta::vacia(id.as_str(), libro.movida_ms));
             match operacion {
                 Operacion::Autorizar => cuenta.promesas_abiertas += 1,
                 Operacion::Capturar => {

@@ -4,7 +4,7 @@ use seedwork::Moneda;
 use serde::Deserialize;
 
 use crate::adapters::pasarela::stripe::importe;
-use crate::adapters::pasarela::stripe::wire::{METADATA_ID, Metadata};
+use crate::adapters::pasarela::stripe::wire::{METADATA_CLAVE, METADATA_ID, Metadata};
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,12 @@ pub(crate) enum Noticia {
     ContracargoGanado { de: Ligas },
     /// Money was given back: by us, or by hand.
     Devolucion { de: Ligas, todo: bool },
-    /// A refund that was accepted did not arrive.
-    DevolucionFallida { de: Ligas },
+    /// A refund that was accepted did not arrive: its id, and the key that a refund of ours carries.
+    DevolucionFallida {
+        de: Ligas,
+        reembolso: Option<String>,
+        clave: Option<String>,
+    },
     /// Not for us.
     Nada,
 }
@@ -118,7 +122,7 @@ impl Noticia {
             Self::Contracargo { de, .. }
             | Self::ContracargoGanado { de }
             | Self::Devolucion { de, .. }
-            | Self::DevolucionFallida { de } => Some(de),
+            | Self::DevolucionFallida { de, .. } => Some(de),
             Self::Nada => None,
         }
     }
@@ -141,14 +145,18 @@ impl ObjetoWire {
             amount,
             currency,
         } = self;
+        let mut metadata = metadata.unwrap_or_default();
+        let clave = metadata.remove(METADATA_CLAVE);
+        let charge = charge.map(LigaWire::id);
+        let (cargo, reembolso) = match object.as_deref() {
+            Some("charge") => (id, None),
+            Some("refund") => (charge, id),
+            Some(_) | None => (charge, None),
+        };
         let de = Ligas {
-            id: metadata.and_then(|mut metadata| metadata.remove(METADATA_ID)),
+            id: metadata.remove(METADATA_ID),
             intento: payment_intent.map(LigaWire::id),
-            cargo: if object.as_deref() == Some("charge") {
-                id
-            } else {
-                charge.map(LigaWire::id)
-            },
+            cargo,
         };
         let status = status.unwrap_or_default();
         match tipo {
@@ -178,7 +186,7 @@ impl ObjetoWire {
                 de,
                 todo: refunded == Some(true),
             },
-            "refund.failed" => Noticia::DevolucionFallida { de },
+            "refund.failed" => Noticia::DevolucionFallida { de, reembolso, clave },
             _ => Noticia::Nada,
         }
     }
@@ -255,6 +263,21 @@ mod tests {
         for (captured, news) in [(json!(false), false), (json!(true), true), (Value::Null, true)] {
             charge["captured"] = captured;
             assert_eq!(noticia("charge.refunded", &charge) != Noticia::Nada, news, "{charge}");
+        }
+    }
+
+    #[test]
+    fn a_refund_that_failed_names_its_charge_itself_and_the_key_of_ours() {
+        let refund =
+            |metadata: Value| json!({"id": "re_1", "object": "refund", "charge": "ch_1", "metadata": metadata});
+        let ours = json!({"idCorrelacion": "p-1", "clave": "p-1/reembolsar"});
+        for (metadata, id, clave) in [(ours, Some("p-1"), Some("p-1/reembolsar")), (Value::Null, None, None)] {
+            let expected = Noticia::DevolucionFallida {
+                de: ligas(id, None, Some("ch_1")),
+                reembolso: Some("re_1".to_owned()),
+                clave: clave.map(str::to_owned),
+            };
+            assert_eq!(noticia("refund.failed", &refund(metadata)), expected);
         }
     }
 

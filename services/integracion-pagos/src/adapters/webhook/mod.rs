@@ -14,7 +14,7 @@ mod fuzz;
 
 use std::sync::Arc;
 
-use seedwork::{Fault, IdCorrelacion};
+use seedwork::{Fault, IdCorrelacion, Moneda};
 use seedwork_runtime::participant::Participation;
 use seedwork_runtime::sql::{self, Pool};
 use seedwork_runtime::{Secret, now_ms};
@@ -23,7 +23,7 @@ use sqlx::Row as _;
 use super::contracargos::Contracargos;
 use super::participante::Pagos;
 use super::pasarela::PasarelaStripe;
-use crate::domain::{EstadoPago, Pago};
+use crate::domain::{EstadoPago, IdAutorizacion, IdReembolso, Operacion, Pago};
 use evento::{Evento, Ligas, Noticia};
 use firma::{FirmaInvalida, verificar};
 
@@ -63,10 +63,17 @@ pub(crate) enum NombreAviso {
     ContracargoGanado,
     /// The bank took back less than was taken: the payment is reversed as a whole, and the rest is here.
     ContracargoParcial,
+    /// The bank takes back what a person had given back: the client may get it twice.
+    ContracargoSobreReembolso,
+    /// Money moved on another charge that carries this payment's identity: a second one, made by hand.
+    MovimientoDeOtroCargo,
 }
 
 /// For how long an event's id is kept, in milliseconds: far longer than a signature holds, and than Stripe repeats.
 const MEMORIA_MS: i64 = 90 * 24 * 3_600 * 1_000;
+
+/// The words of the chargeback that a refund by hand counts as.
+const REEMBOLSO_A_MANO: &str = "Reembolso hecho a mano en Stripe";
 
 // === impl Webhook ===
 
@@ -124,24 +131,15 @@ impl Webhook {
         };
         let id = &pago.id_correlacion;
         tracing::info!(%id, evento = evento.id, tipo = evento.tipo, "a webhook about a payment");
+        // The payment's own money is where it was: to reverse it would lose the sale and leave the other charge.
+        if es_de_otro_cargo(&pago, de) {
+            return self.avisar(evento, id, NombreAviso::MovimientoDeOtroCargo).await;
+        }
         match &evento.noticia {
-            Noticia::Contracargo { motivo, monto, .. } => {
-                self.contracargos.recibir(id, motivo).await?;
-                let cobrado = pago.estado.cobro().map_or(pago.dinero, |cobro| cobro.dinero);
-                match monto {
-                    Some((minor, moneda)) if *moneda != cobrado.moneda() || *minor < cobrado.minor() => {
-                        self.avisar(evento, id, NombreAviso::ContracargoParcial).await
-                    }
-                    Some(_) | None => Ok(()),
-                }
-            }
+            Noticia::Contracargo { motivo, monto, .. } => self.contracargado(evento, &pago, motivo, *monto).await,
             Noticia::Devolucion { todo, .. } => self.devuelto(evento, &pago, *todo).await,
-            // Also while the answer to ours is not known: asked again, Stripe repeats that it was accepted.
-            Noticia::DevolucionFallida { .. }
-                if matches!(
-                    pago.estado,
-                    EstadoPago::Reembolsado(..) | EstadoPago::ReembolsoPedido(_)
-                ) =>
+            Noticia::DevolucionFallida { reembolso, clave, .. }
+                if es_su_reembolso(&pago, reembolso.as_deref(), clave.as_deref()) =>
             {
                 self.avisar(evento, id, NombreAviso::ReembolsoFallido).await
             }
@@ -151,15 +149,42 @@ impl Webhook {
         }
     }
 
+    /// The bank took money back. What a person had given back is reversed already, and stays so; but the money may be
+    /// leaving a second time, which nobody else would tell.
+    async fn contracargado(
+        &self,
+        evento: &Evento,
+        pago: &Pago,
+        motivo: &str,
+        monto: Option<(i64, Moneda)>,
+    ) -> Result<(), Fault> {
+        let id = &pago.id_correlacion;
+        self.contracargos.recibir(id, motivo).await?;
+        let known = pago.contracargo.as_ref();
+        if known.is_some_and(|known| known.motivo == REEMBOLSO_A_MANO) {
+            return self.avisar(evento, id, NombreAviso::ContracargoSobreReembolso).await;
+        }
+        let cobrado = pago.estado.cobro().map_or(pago.dinero, |cobro| cobro.dinero);
+        match monto {
+            Some((minor, moneda)) if moneda != cobrado.moneda() || minor < cobrado.minor() => {
+                self.avisar(evento, id, NombreAviso::ContracargoParcial).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Money was given back: by us, which is known, or by hand. All of it by hand counts as a chargeback: the money is
     /// with the client, the saga must turn round, and nothing may be refunded a second time.
     async fn devuelto(&self, evento: &Evento, pago: &Pago, todo: bool) -> Result<(), Fault> {
         let id = &pago.id_correlacion;
+        let vencida = pago.clave_vencida(self.participation.participant().instante());
         match &pago.estado {
+            // The call can't be repeated any more, so nothing else would end the undo; whoever gave it, it is back.
+            EstadoPago::ReembolsoPedido(_) if todo && vencida => self.contracargos.recibir(id, REEMBOLSO_A_MANO).await,
             // Ours, or found out to be ours by repeating the call.
             EstadoPago::ReembolsoPedido(_) | EstadoPago::Reembolsado(..) => Ok(()),
             EstadoPago::Capturado(_) | EstadoPago::ReembolsoRechazado(..) | EstadoPago::CapturaPedida(_) if todo => {
-                self.contracargos.recibir(id, "Reembolso hecho a mano en Stripe").await
+                self.contracargos.recibir(id, REEMBOLSO_A_MANO).await
             }
             EstadoPago::Capturado(_) | EstadoPago::ReembolsoRechazado(..) | EstadoPago::CapturaPedida(_) => {
                 self.avisar(evento, id, NombreAviso::ReembolsoParcialEnPasarela).await
@@ -246,16 +271,43 @@ impl Webhook {
     }
 }
 
+/// Whether an event names a promise or a charge that is not the payment's, as far as the payment knows its own.
+fn es_de_otro_cargo(pago: &Pago, de: &Ligas) -> bool {
+    let Ligas { id: _, intento, cargo } = de;
+    let promesa = pago.estado.autorizacion().map(IdAutorizacion::as_str);
+    let cobrado = pago.estado.cobro().map(|cobro| cobro.cargo.as_str());
+    let named = [promesa.zip(intento.as_deref()), cobrado.zip(cargo.as_deref())];
+    named.into_iter().flatten().any(|(suyo, nombrado)| suyo != nombrado)
+}
+
+/// Whether a refund is the one that gave a payment back, or may be it: what can be compared, its id or its key, decides.
+/// Also while the answer to ours is not known: asked again, Stripe repeats that it was accepted.
+fn es_su_reembolso(pago: &Pago, reembolso: Option<&str>, clave: Option<&str>) -> bool {
+    if !matches!(
+        pago.estado,
+        EstadoPago::Reembolsado(..) | EstadoPago::ReembolsoPedido(_)
+    ) {
+        return false;
+    }
+    let suyo = pago.estado.reembolso().map(IdReembolso::as_str);
+    let por_id = suyo.zip(reembolso).map(|(suyo, reembolso)| suyo == reembolso);
+    let por_clave = clave.map(|clave| clave == Operacion::Reembolsar.clave(&pago.id_correlacion));
+    let compared = [por_id, por_clave];
+    compared.contains(&Some(true)) || compared == [None, None]
+}
+
 // === impl NombreAviso ===
 
 impl NombreAviso {
     /// Every name.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::ReembolsoParcialEnPasarela,
         Self::ReembolsoSinCobro,
         Self::ReembolsoFallido,
         Self::ContracargoGanado,
         Self::ContracargoParcial,
+        Self::ContracargoSobreReembolso,
+        Self::MovimientoDeOtroCargo,
     ];
 
     /// Its name on the wire.
@@ -266,6 +318,8 @@ impl NombreAviso {
             Self::ReembolsoFallido => "ReembolsoFallido",
             Self::ContracargoGanado => "ContracargoGanado",
             Self::ContracargoParcial => "ContracargoParcial",
+            Self::ContracargoSobreReembolso => "ContracargoSobreReembolso",
+            Self::MovimientoDeOtroCargo => "MovimientoDeOtroCargo",
         }
     }
 }

@@ -6,14 +6,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use seedwork::{App, Fault, IdCliente};
 use seedwork_runtime::Caller;
-use seedwork_runtime::intake::IdempotencyKey;
-use seedwork_runtime::problem::{Json, Problem};
+use seedwork_runtime::members::Members;
+use seedwork_runtime::problem::{Json, Problem, idempotency_key};
 use seedwork_runtime::spec::{BadRequest, KeyInUse, NotFound, Unprocessable};
 use uuid::Uuid;
 
 use super::Recursos;
 use super::cuerpos::NuevaEntrada;
-use super::entrada::{self, Campos};
+use super::entrada;
 use super::pagina::{self, Parametros};
 use super::vista::{Aceptada, Vista};
 use crate::adapters::read_model::Fila;
@@ -40,12 +40,13 @@ pub(super) async fn crear(
     State(recursos): State<Recursos>,
     caller: Caller,
     headers: HeaderMap,
-    Json(cuerpo): Json<Campos>,
+    Json(cuerpo): Json<Members>,
 ) -> Result<Response, Problem> {
     may_make(&caller)?;
     let nueva = entrada::leer(&cuerpo)?;
     let scope = scope(&caller, &nueva)?;
-    let recibo = recursos.registro.guardar(nueva, clave(&headers, &scope)?).await?;
+    let clave = idempotency_key(&headers, &scope)?;
+    let recibo = recursos.registro.guardar(nueva, clave).await?;
     let vista = match recibo {
         Recibo::Nueva(notificacion) => Vista::from(*notificacion),
         Recibo::Repetida(fila) => Vista::from(*fila),
@@ -74,12 +75,13 @@ pub(super) async fn comando(
     State(recursos): State<Recursos>,
     caller: Caller,
     headers: HeaderMap,
-    Json(cuerpo): Json<Campos>,
+    Json(cuerpo): Json<Members>,
 ) -> Result<Response, Problem> {
     may_make(&caller)?;
     let nueva = entrada::leer(&cuerpo)?;
     let scope = scope(&caller, &nueva)?;
-    let recibo = recursos.registro.aceptar(nueva, clave(&headers, &scope)?).await?;
+    let clave = idempotency_key(&headers, &scope)?;
+    let recibo = recursos.registro.aceptar(nueva, clave).await?;
     let id = match recibo {
         Recibo::Nueva(notificacion) => notificacion.id.to_string(),
         Recibo::Repetida(fila) => fila.id,
@@ -212,12 +214,4 @@ fn may_make(caller: &Caller) -> Result<(), Problem> {
 fn scope(caller: &Caller, nueva: &Nueva) -> Result<String, Fault> {
     let nobody = IdCliente::parse("-").map_err(|error| Fault::bug("failed to name nobody", error))?;
     Ok(caller.scope(nueva.id_cliente().unwrap_or(&nobody)))
-}
-
-fn clave<'a>(headers: &'a HeaderMap, scope: &'a str) -> Result<Option<IdempotencyKey<'a>>, Fault> {
-    // What is no text is no key: the empty one has its sentence.
-    let key = headers
-        .get("idempotency-key")
-        .map(|value| value.to_str().unwrap_or_default());
-    key.map(|key| IdempotencyKey::parse(scope, key)).transpose()
 }
