@@ -251,14 +251,34 @@ chart-lint: ## The chart: lint, every variant rendered, its README up to date
 	  'integracionPagos.pasarela=stripe|stripe.secretName is needed' 'integracionPagos.pasarela=paypal|integracionPagos.pasarela' \
 	  'notificaciones.smtp.url=smtps://m.example.com|smtp.remitente is needed' 'notificaciones.smtp.url=mail:25|notificaciones.smtp.url' \
 	  'redis.maxMemory=much|redis.maxMemory' 'jaeger.goMemLimit=700Mi|jaeger.goMemLimit' 'broker.component=kafka|set redis.enabled=false' \
+	  'postgresql.maxConnections=249|postgresql.maxConnections is 249, and 250' \
+	  'defaults.autoscaling.enabled=true,defaults.autoscaling.maxReplicas=5|postgresql.maxConnections' \
 	  'gestionClientes.reintentos.dias={31}|gestionClientes.reintentos.dias' 'gestionClientes.recordatorios.cada=often|gestionClientes.recordatorios.cada' 'bff.graphiql=maybe|bff.graphiql' \
 	  'bff.limits.ratePerSecond=-1|bff.limits.ratePerSecond'; \
 	do values=$${refused%|*} word=$${refused#*|}; \
 	  if helm template pagos $(CHART) $(RENDER) --set "$$values" >/dev/null 2>$(TARGET)/chart-lint.log; then echo "error: the chart takes $$values"; exit 1; fi; \
 	  grep -q "$$word" $(TARGET)/chart-lint.log || { echo "$$values is refused, but not for its $$word:"; cat $(TARGET)/chart-lint.log; exit 1; }; done
+	@# Values, in how many lines they must show, and in which.
+	@for shown in 'defaults.autoscaling.enabled=true,defaults.autoscaling.minReplicas=3|5|^  replicas: 3$$' 'bff.replicas=3|1|^  replicas: 3$$' \
+	  'defaults.topologySpread=true|5|^          matchLabelKeys: \[pod-template-hash\]$$' \
+	  'defaults.nodeSelector.disk=ssd|11|^ *disk: ssd$$' 'operator.nodeSelector.disk=ssd|2|^ *disk: ssd$$' 'bff.nodeSelector.disk=ssd|1|^ *disk: ssd$$' \
+	  'defaults.tolerations[0].key=pagos|11|^ *- key: pagos$$' 'defaults.priorityClassName=high|11|^ *priorityClassName: high$$' \
+	  'defaults.affinity.nodeAffinity.n=1,defaults.affinity.podAntiAffinity.p=1|11|^ *nodeAffinity:$$' \
+	  'defaults.affinity.nodeAffinity.n=1,defaults.affinity.podAntiAffinity.p=1|5|^ *podAntiAffinity:$$' \
+	  'monitoring.rules=true,operator.maxLive=100|1|>= 0.9 \* 100$$' 'monitoring.rules=true|7|^ *- alert: '; \
+	do values=$${shown%%|*} rest=$${shown#*|}; count=$$(helm template pagos $(CHART) $(RENDER) --set "$$values" 2>$(TARGET)/chart-lint.log | grep -c "$${rest#*|}"); \
+	  [ "$$count" = "$${rest%%|*}" ] || { cat $(TARGET)/chart-lint.log; echo "error: with $$values $$count lines are $${rest#*|}, and not $${rest%%|*}"; exit 1; }; done
+	@for alert in $$(sed -n 's/^ *- alert: //p' $(CHART)/templates/monitoring/prometheus.yaml); \
+	do grep -q "^| \`$$alert\` |" docs/operate.md || { echo "error: docs/operate.md has no remedy for $$alert"; exit 1; }; done
+	@# What leaves symbolic links out brings no part of dapr-components/.
+	@rm -rf $(TARGET)/chart-unlinked && cp -rP $(CHART) $(TARGET)/chart-unlinked && rm $(TARGET)/chart-unlinked/files/dapr-components
+	@if helm template pagos $(TARGET)/chart-unlinked $(RENDER) --set redis.enabled=false,broker.component=none,store.component=none >/dev/null 2>$(TARGET)/chart-lint.log \
+	  || ! grep -q 'The chart has no files/dapr-components/local/resiliency.yaml' $(TARGET)/chart-lint.log; \
+	  then cat $(TARGET)/chart-lint.log; echo 'error: a chart without its Resiliency is not refused for that'; exit 1; fi
 	@if helm template pagos $(CHART) --kube-version 1.34.0 >/dev/null 2>$(TARGET)/chart-lint.log || ! grep -q 'Dapr is not installed' $(TARGET)/chart-lint.log; \
 	  then echo 'error: a cluster without Dapr is not refused for that'; exit 1; fi
-	@$(MAKE) --no-print-directory --silent chart-readme README=$(TARGET)/chart-readme.md
+	@# As in a fresh clone, where nothing is built yet.
+	@rm -rf $(TARGET)/chart-fresh; $(MAKE) --no-print-directory --silent chart-readme TARGET=$(TARGET)/chart-fresh README=$(TARGET)/chart-readme.md
 	@diff $(CHART)/README.md $(TARGET)/chart-readme.md || { echo 'error: run make chart-readme'; exit 1; }
 	@echo "the chart is fine"
 
@@ -270,7 +290,8 @@ chart-validate: ## Every manifest fits the types of Kubernetes 1.31 to 1.34 and 
 	dapr=$$(cd $(TARGET) && go list -mod=mod -m -f '{{.Dir}}' github.com/dapr/dapr) || exit; \
 	for version in $(KUBERNETES_VERSIONS); do \
 	  schemas=$$(go mod download -json k8s.io/kubernetes@$$version | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/api/openapi-spec/v3; \
-	  for values in defaults.replicas=2 defaults.autoscaling.enabled=true,ingress.enabled=true redis.enabled=false,broker.component=rabbitmq \
+	  for values in defaults.replicas=2 redis.enabled=false,broker.component=rabbitmq \
+	    'defaults.autoscaling.enabled=true,ingress.enabled=true,defaults.nodeSelector.disk=ssd,defaults.tolerations[0].key=pagos,defaults.priorityClassName=high' \
 	    redis.enabled=false,broker.component=mqtt '$(JWT),$(SMTP),networkPolicy.dnsTo[0].ipBlock.cidr=169.254.20.10/32'; do \
 	    { helm template pagos $(CHART) $(RENDER) --set $$values >$(TARGET)/manifests.yaml 2>$(TARGET)/chart-validate.log \
 	      || { cat $(TARGET)/chart-validate.log; false; }; } \
@@ -280,7 +301,7 @@ chart-validate: ## Every manifest fits the types of Kubernetes 1.31 to 1.34 and 
 
 README = $(CHART)/README.md
 chart-readme: ## Write the table of values into the chart's README
-	@mkdir -p $(dir $(README))
+	@mkdir -p $(TARGET) $(dir $(README))
 	@{ sed '/^<!-- values/q' $(CHART)/README.md; echo; echo '| value | default | what |'; echo '|---|---|---|'; \
 	  awk -f $(CHART)/values-table.awk $(CHART)/values.yaml; } >$(TARGET)/chart-readme.new
 	@mv $(TARGET)/chart-readme.new $(README)

@@ -13,6 +13,41 @@ operator: {key: operator, port: 8080}
 {{- mergeOverwrite (deepCopy $root.Values.defaults) (deepCopy (index $root.Values (index . 1))) | toYaml -}}
 {{- end }}
 
+{{/* Where a pod may run, and whom it may push aside. Takes settings. */}}
+{{- define "pagos.placement" -}}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The same of a pod without replicas: it goes to the same nodes, and keeps away from nobody. On a small cluster there might be
+no node left for it. */}}
+{{- define "pagos.placementOfOne" -}}
+{{- include "pagos.placement" (set (omit . "affinity") "affinity" (pick (.affinity | default dict) "nodeAffinity")) -}}
+{{- end }}
+
+{{/* How many pods an application has while an autoscaler decides: as many as there are, so that an upgrade takes none of them away.
+Left out, it would be one when autoscaling is turned on: what a manifest no longer says gets its default.
+Takes (root, app, its settings of autoscaling). */}}
+{{- define "pagos.scaled" -}}
+{{- $root := index . 0 -}}
+{{- $autoscaling := index . 2 -}}
+{{- $live := lookup "apps/v1" "Deployment" $root.Release.Namespace (index . 1) | default dict -}}
+{{- min $autoscaling.maxReplicas (max $autoscaling.minReplicas (dig "spec" "replicas" 0 $live)) -}}
+{{- end }}
+
 {{/* Labels of a thing. Takes (root, component). */}}
 {{- define "pagos.labels" -}}
 {{- $root := index . 0 -}}

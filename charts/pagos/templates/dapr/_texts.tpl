@@ -11,21 +11,24 @@ auth:
   secretStore: kubernetes
 {{- end }}
 
+{{/* A file of dapr-components/, which must be there: without Resiliency all would start, and a message that fails once be given
+up. Takes (root, its path). */}}
+{{- define "pagos.daprFile" -}}
+{{- $file := printf "files/dapr-components/%s" (index . 1) -}}
+{{- (index . 0).Files.Get $file | required (printf "\n\nThe chart has no %s. files/dapr-components is a symbolic link, and whatever fetched the chart left it out: use a package, since helm package follows it.\n" $file) -}}
+{{- end }}
+
 {{- define "pagos.daprTexts" -}}
 {{- if ne .Values.broker.component "none" }}
-{{- $file := printf "files/dapr-components/%s/pubsub.yaml" .Values.broker.component }}
-{{- $text := .Files.Get $file | required (printf "broker.component %q: the chart has no %s" .Values.broker.component $file) }}
-{{ include "pagos.daprComponent" (list $text "broker") }}
+{{ include "pagos.daprComponent" (list (include "pagos.daprFile" (list . (printf "%s/pubsub.yaml" .Values.broker.component))) "broker") }}
 {{- with .Files.Get (printf "files/dapr-components/%s/subscriptions.yaml" .Values.broker.component) }}
 ---
 {{ . }}
 {{- end }}
 {{- end }}
 {{- if ne .Values.store.component "none" }}
-{{- $file := printf "files/dapr-components/%s/statestore.yaml" .Values.store.component }}
-{{- $text := .Files.Get $file | required (printf "store.component %q: the chart has no %s" .Values.store.component $file) }}
-{{ include "pagos.daprComponent" (list $text "statestore") }}
+{{ include "pagos.daprComponent" (list (include "pagos.daprFile" (list . (printf "%s/statestore.yaml" .Values.store.component))) "statestore") }}
 {{- end }}
 ---
-{{ .Files.Get "files/dapr-components/local/resiliency.yaml" }}
+{{ include "pagos.daprFile" (list . "local/resiliency.yaml") }}
 {{- end }}
