@@ -173,17 +173,20 @@ impl<P: Participant> Participation<P> {
 
     /// The next move for a command that is open.
     ///
-    /// What was decided on this very aggregate, and lost the race of its write to another command, is not decided again:
-    /// an answer from outside may be given once. An aggregate that has changed is decided on anew; and of a step whose
-    /// tombstone was written meanwhile the command is open no more.
+    /// Where that calls the outside, whose answer may be given once, what was decided on this very aggregate and lost the
+    /// race of its write to another command is not decided again. An aggregate that has changed is decided on anew; and of
+    /// a step whose tombstone was written meanwhile the command is open no more.
     async fn decide(
         &self,
         comando: &Comando,
         documento: &Documento<P::Aggregate>,
         so_far: &mut SoFar<P::Aggregate>,
     ) -> Result<Move<P::Aggregate>, Fault> {
+        if !P::CALLS_OUTSIDE {
+            return self.participant.advance(documento.agregado.as_ref(), comando).await;
+        }
         // What is recorded is shown before the outside is called: who recorded it may have died in between.
-        if P::CALLS_OUTSIDE && documento.version > so_far.shown {
+        if documento.version > so_far.shown {
             self.project(comando, documento).await?;
             so_far.shown = documento.version;
         }

@@ -308,6 +308,23 @@ async fn a_comparison_that_died_is_shown_as_failed_by_the_next() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_none_is_told_its_rule_and_begins_nothing() {
+    let servicio = clean().await;
+    for (key, sentence) in [
+        ("", "Idempotency-Key debe tener de 1 a 255 caracteres"),
+        (
+            "clave-ñ",
+            "Idempotency-Key solo puede tener caracteres ASCII imprimibles",
+        ),
+    ] {
+        let refused = ask(&servicio, Some(key)).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+        assert_eq!(refused.body["error"], sentence);
+    }
+    assert_eq!(servicio.get(DOOR).await.body["conciliaciones"], serde_json::json!([]));
+}
+
+#[tokio::test]
 async fn a_key_whose_comparison_died_hears_that_it_failed_once_nobody_is_at_it() {
     let servicio = clean().await;
     let first = begin(&servicio, Some("k")).await;

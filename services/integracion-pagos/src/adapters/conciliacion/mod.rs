@@ -16,6 +16,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use seedwork::{Fault, IdCorrelacion, SolicitudPago};
+use seedwork_runtime::intake::IdempotencyKey;
 use seedwork_runtime::leader::Leader;
 use seedwork_runtime::participant::Participation;
 use seedwork_runtime::sql::{self, Pool};
@@ -131,9 +132,11 @@ impl Conciliacion {
     ///
     /// # Errors
     /// [`NoEmpezada::EnCurso`] while another one runs.
-    pub async fn pedir(self: &Arc<Self>, clave: Option<(&str, &str)>) -> Result<Informe, NoEmpezada> {
+    pub async fn pedir(self: &Arc<Self>, clave: Option<IdempotencyKey<'_>>) -> Result<Informe, NoEmpezada> {
         let id = match clave {
-            Some((scope, key)) => SolicitudPago::keyed_id(&format!("conciliacion\n{scope}"), key).to_string(),
+            Some(IdempotencyKey { scope, key }) => {
+                SolicitudPago::keyed_id(&format!("conciliacion\n{scope}"), key).to_string()
+            }
             None => seedwork_runtime::new_id().to_string(),
         };
         if let Some((informe, _)) = self.informes.leer(&id).await? {

@@ -6,8 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use seedwork::{Fault, IdCliente};
 use seedwork_runtime::Caller;
-use seedwork_runtime::intake::IdempotencyKey;
-use seedwork_runtime::problem::Problem;
+use seedwork_runtime::problem::{Problem, idempotency_key};
 use seedwork_runtime::spec::{BadRequest, Conflict, NotFound};
 
 use super::vista::{AvisoVista, Conciliaciones, InformeVista};
@@ -36,19 +35,10 @@ pub(super) async fn conciliar(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     operators_only(&caller)?;
-    let key = headers
-        .get("idempotency-key")
-        .map(|value| value.to_str().unwrap_or_default());
     // It is for no client; the name only stands where one would.
     let nobody = IdCliente::parse("-").map_err(|error| Fault::bug("failed to name nobody", error))?;
     let scope = caller.scope(&nobody);
-    if let Some(key) = key {
-        IdempotencyKey::parse(&scope, key)?;
-    }
-    let informe = services
-        .conciliacion
-        .pedir(key.map(|key| (scope.as_str(), key)))
-        .await?;
+    let informe = services.conciliacion.pedir(idempotency_key(&headers, &scope)?).await?;
     let location = format!("/conciliacion/{}", informe.id);
     let headers = AppendHeaders([(header::LOCATION, location)]);
     Ok((StatusCode::ACCEPTED, headers, axum::Json(InformeVista::new(informe))).into_response())
