@@ -59,26 +59,9 @@ pub(crate) struct Args {
     /// Write the report, as Markdown
     #[arg(long)]
     pub(crate) report: Option<PathBuf>,
-    /// Write the figures as JSON
-    #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
     /// Leave the system's folder behind even if all is well
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Prove that the verdict can be bad: before it, do what must never happen
-    #[arg(long, value_enum)]
-    pub(crate) plant: Option<Plant>,
-}
-
-/// Something that must never happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Plant {
-    /// The gateway takes money that nobody asked for.
-    Charge,
-    /// The gateway takes the money of a completed payment a second time.
-    SecondCharge,
-    /// A request that was accepted is forgotten: as if its saga had never been.
-    LostRequest,
 }
 
 /// Not for people.

@@ -12,7 +12,7 @@ use seedwork::{IdCorrelacion, SolicitudPago};
 use serde::Serialize;
 
 use crate::clock::{Clock, Millis};
-use crate::{Outcome, text};
+use crate::{Outcome, about, text};
 
 /// A payment that was asked for.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ struct Inner {
 }
 
 /// How the book stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Count {
     /// Payments asked for.
     pub(crate) asked: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Busy<'a>(&'a Book);
 impl Book {
     /// An empty one, written to this file.
     pub(crate) fn new(clock: Clock, file: &Path) -> Outcome<Self> {
-        let file = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let file = File::create(file).map_err(about(file))?;
         Ok(Self {
             clock,
             inner: Mutex::new(Inner {
@@ -115,8 +115,8 @@ impl Book {
         let number = inner.tries.len();
         inner.write(number, &request);
         inner.tries.push(request);
-        match inner.by_id.get(id).copied() {
-            Some(place) => inner.payments[place].tries += 1,
+        match inner.payment(id) {
+            Some(payment) => payment.tries += 1,
             None => {
                 let place = inner.payments.len();
                 inner.by_id.insert(id.clone(), place);
@@ -182,16 +182,15 @@ impl Book {
     pub(crate) fn deed(&self, id: &IdCorrelacion, what: impl Into<String>) {
         let at = self.clock.now();
         let mut inner = self.lock();
-        if let Some(place) = inner.by_id.get(id).copied() {
-            inner.payments[place].deeds.push((at, what.into()));
+        if let Some(payment) = inner.payment(id) {
+            payment.deeds.push((at, what.into()));
         }
     }
 
     /// A person holds a payment, or did.
     pub(crate) fn holds(&self, id: &IdCorrelacion) {
-        let mut inner = self.lock();
-        if let Some(place) = inner.by_id.get(id).copied() {
-            inner.payments[place].held = true;
+        if let Some(payment) = self.lock().payment(id) {
+            payment.held = true;
         }
     }
 
@@ -229,8 +228,7 @@ impl Book {
 
     /// One payment.
     pub(crate) fn find(&self, id: &IdCorrelacion) -> Option<Payment> {
-        let inner = self.lock();
-        inner.by_id.get(id).map(|place| inner.payments[*place].clone())
+        self.lock().payment(id).cloned()
     }
 
     /// Every try, for the verdict.
@@ -246,6 +244,11 @@ impl Book {
 // === impl Inner ===
 
 impl Inner {
+    fn payment(&mut self, id: &IdCorrelacion) -> Option<&mut Payment> {
+        let place = *self.by_id.get(id)?;
+        self.payments.get_mut(place)
+    }
+
     fn write(&mut self, n: usize, request: &Request) {
         let line = serde_json::to_string(&Line { n, request }).map_err(text);
         // No buffer: the line is the kernel's before the request is sent.

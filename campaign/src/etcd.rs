@@ -1,6 +1,7 @@
 //! etcd's own history of the payments. The API server's watch begins anew when the server does and then shows only what is
 //! there; etcd keeps every version, so nothing is missed while a part is down.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
@@ -126,20 +127,15 @@ impl Etcd {
         let answer = self.ask("/v3/kv/range", &request).await?;
         let count = number(&answer["count"]).unwrap_or(0);
         let revision = number(&answer["header"]["revision"]).ok_or_else(|| format!("etcd answers {answer}"))?;
-        Ok((u64::try_from(count).unwrap_or(0), revision))
+        Ok((count, revision))
     }
 
     /// Its size now.
     pub(crate) async fn size(&self) -> Outcome<Size> {
         let answer = self.ask("/v3/maintenance/status", &json!({})).await?;
-        let size = |field: &str| {
-            number(&answer[field])
-                .and_then(|size| u64::try_from(size).ok())
-                .unwrap_or(0)
-        };
         Ok(Size {
-            file: size("dbSize"),
-            in_use: size("dbSizeInUse"),
+            file: number(&answer["dbSize"]).unwrap_or(0),
+            in_use: number(&answer["dbSizeInUse"]).unwrap_or(0),
         })
     }
 
@@ -165,8 +161,8 @@ impl Etcd {
 }
 
 /// 64-bit numbers are texts in its JSON.
-fn number(value: &Value) -> Option<i64> {
-    value.as_str().and_then(|number| number.parse().ok()).or(value.as_i64())
+fn number<N: FromStr>(value: &Value) -> Option<N> {
+    value.to_string().trim_matches('"').parse().ok()
 }
 
 /// The first key after all that begin with a prefix.

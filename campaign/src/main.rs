@@ -1,5 +1,5 @@
 //! `campaign`: load, faults and proof. A system of its own as processes; clients at every door; a nemesis that kills, freezes,
-//! restarts and cuts wires; then rest, and a verdict.
+//! restarts and cuts wires; then rest, and a verdict: one after the other in `phases`.
 //!
 //! ```text
 //! load/ ─ requests ─▶ doors … operator ─▶ PaymentSaga ─▶ etcd ─ every version ─▶ recorder ─▶ checker
@@ -12,21 +12,27 @@
 mod args;
 mod book;
 mod clock;
+mod ends;
 mod etcd;
 mod load;
+mod machine;
 mod nemesis;
 mod out;
+mod phases;
 mod proxy;
 mod recorder;
 mod redis;
 mod report;
 mod rest;
 mod run;
+mod scene;
 mod system;
 mod tables;
 mod verdict;
+mod watch;
 mod wires;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -64,4 +70,9 @@ fn main() -> ExitCode {
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+/// An error with the file that it is about.
+fn about(file: &Path) -> impl Fn(std::io::Error) -> String {
+    move |error| format!("{}: {error}", file.display())
 }

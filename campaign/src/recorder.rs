@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 
 use crate::clock::{Clock, Millis};
 use crate::etcd::{Etcd, SAGAS};
-use crate::{Outcome, text};
+use crate::{Outcome, about, text};
 
 /// News that a slow listener may be behind before it misses some.
 const NEWS: usize = 16 * 1024;
@@ -111,7 +111,7 @@ impl Recorder {
     /// Records from now on into this file, for as long as the process lives.
     pub(crate) async fn start(etcd: Etcd, clock: Clock, file: &Path) -> Outcome<Arc<Self>> {
         let (_, revision) = etcd.count(SAGAS).await?;
-        let file = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let file = File::create(file).map_err(about(file))?;
         let recorder = Arc::new(Self::after(revision));
         let recording = Arc::clone(&recorder);
         tokio::spawn(async move {

@@ -1,22 +1,20 @@
-//! The figures, as people and programs read them.
+//! The figures, as people read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use checker::{Check, Verdict};
-use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::book::Count;
 use crate::clock::{Millis, millis, show};
 use crate::nemesis::{Fault, Kind, Outage, Phase, Recovery};
 use crate::out::thousands;
 use crate::redis::Stream;
-use crate::verdict::some_of_each;
+use crate::verdict::{Gathered, some_of_each};
 
 /// Memory of one process in the run, in KiB.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Memory {
     /// When it had warmed up: half a minute after the start, or at the first look.
     pub(crate) begin: u64,
@@ -53,6 +51,7 @@ const AIM_P50: Millis = 5_000;
 const AIM_P99: Millis = 15_000;
 
 /// Everything a report says.
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Report {
     pub(crate) command: String,
     pub(crate) machine: String,
@@ -79,9 +78,7 @@ pub(crate) struct Report {
     pub(crate) rested: Option<Millis>,
     pub(crate) idle_seconds: u64,
     pub(crate) waiting_most: u64,
-    pub(crate) etcd_file: u64,
-    pub(crate) etcd_in_use: u64,
-    pub(crate) streams: Vec<Stream>,
+    pub(crate) gathered: Gathered,
     pub(crate) verdict: Verdict,
     /// What is wrong beside the verdict's violations.
     pub(crate) more: Vec<String>,
@@ -176,30 +173,6 @@ impl Report {
         )
     }
 
-    /// For programs.
-    pub(crate) fn json(&self) -> Value {
-        let kills = self.after_kills();
-        json!({
-            "command": self.command,
-            "machine": self.machine,
-            "seed": self.seed,
-            "milliseconds": self.took,
-            "payments": self.count,
-            "versions": self.versions,
-            "faults": Kind::ALL.map(|kind| json!({"kind": kind, "count": self.of_kind(kind)})),
-            "recovery": {"p50_ms": at(&kills, 50), "p99_ms": at(&kills, 99), "each": self.recoveries},
-            "outage": self.outage,
-            "ends": self.ends,
-            "to_end": {"p50_ms": at(&self.took_to_end, 50), "p99_ms": at(&self.took_to_end, 99)},
-            "rested_ms": self.rested,
-            "memory_kib": self.memory,
-            "etcd": {"file": self.etcd_file, "in_use": self.etcd_in_use},
-            "streams": self.streams,
-            "stalled": self.verdict.stalled,
-            "violations": self.wrong(),
-        })
-    }
-
     /// For people.
     pub(crate) fn markdown(&self) -> String {
         let mut text = String::new();
@@ -208,7 +181,6 @@ impl Report {
     }
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
-        let minutes = |millis: Millis| format!("{} min {:02} s", millis / 60_000, millis / 1000 % 60);
         writeln!(text, "# Campaign\n")?;
         writeln!(
             text,
@@ -218,56 +190,47 @@ impl Report {
              gateway's ledger, the archive and the tables of the services.\n"
         )?;
         writeln!(text, "```\n{}\n```\n", self.summary())?;
-        writeln!(text, "| | |\n|---|---|")?;
-        writeln!(text, "| command | `{}` |", self.command)?;
-        writeln!(text, "| seed | {} |", self.seed)?;
-        writeln!(text, "| machine | {} |", self.machine)?;
-        writeln!(
-            text,
-            "| until the last fault | {}, {} in all |",
-            minutes(self.faulty),
-            minutes(self.took)
-        )?;
-        let Count {
-            asked,
-            accepted,
-            tries,
-            busy: _,
-        } = self.count;
-        writeln!(
-            text,
-            "| load | open loop, {} a second; {} payments asked for, {} accepted, {} requests sent |",
-            self.rate,
-            thousands(asked),
-            thousands(accepted),
-            thousands(tries)
-        )?;
-        writeln!(
-            text,
-            "| held back | {:.0} s in all, while too many payments were open |",
-            secs(self.held_back)
-        )?;
-        writeln!(
-            text,
-            "| from request to end | p50 {}, p99 {}, the longest {} (faults and slow gateways included) |",
-            seconds(at(&self.took_to_end, 50)),
-            seconds(at(&self.took_to_end, 99)),
-            seconds(at(&self.took_to_end, 100))
-        )?;
-        writeln!(
-            text,
-            "| rest | {} after the last fault |",
-            self.rested.map_or("not reached".to_owned(), |took| format!(
-                "all ended, every queue empty {}",
-                seconds(Some(took))
-            ))
-        )?;
+        self.in_short(text)?;
         self.verdicts(text)?;
         self.ends(text)?;
         self.faults(text)?;
         self.recovery(text)?;
         self.outage(text)?;
         self.sizes(text)
+    }
+
+    fn in_short(&self, text: &mut String) -> std::fmt::Result {
+        let minutes = |millis: Millis| format!("{} min {:02} s", millis / 60_000, millis / 1000 % 60);
+        let (faulty, in_all) = (minutes(self.faulty), minutes(self.took));
+        let Count {
+            asked,
+            accepted,
+            tries,
+            busy: _,
+        } = self.count;
+        let [asked, accepted, tries] = [asked, accepted, tries].map(thousands);
+        let [half, most, longest] = [50, 99, 100].map(|hundredths| seconds(at(&self.took_to_end, hundredths)));
+        let rest = match self.rested {
+            Some(_) => format!("all ended, every queue empty {}", seconds(self.rested)),
+            None => "not reached".to_owned(),
+        };
+        writeln!(
+            text,
+            "| | |\n|---|---|\n\
+             | command | `{}` |\n\
+             | seed | {} |\n\
+             | machine | {} |\n\
+             | until the last fault | {faulty}, {in_all} in all |\n\
+             | load | open loop, {} a second; {asked} payments asked for, {accepted} accepted, {tries} requests sent |\n\
+             | held back | {:.0} s in all, while too many payments were open |\n\
+             | from request to end | p50 {half}, p99 {most}, the longest {longest} (faults and slow gateways included) |\n\
+             | rest | {rest} after the last fault |",
+            self.command,
+            self.seed,
+            self.machine,
+            self.rate,
+            secs(self.held_back)
+        )
     }
 
     fn verdicts(&self, text: &mut String) -> std::fmt::Result {
@@ -287,11 +250,8 @@ impl Report {
         writeln!(text, "\n| check | judged |\n|---|---:|")?;
         for check in Check::ALL {
             let judged = self.verdict.judged(check);
-            writeln!(
-                text,
-                "| {check} | {} |",
-                judged.map_or("not judged".to_owned(), thousands)
-            )?;
+            let judged = judged.map_or("not judged".to_owned(), thousands);
+            writeln!(text, "| {check} | {judged} |")?;
         }
         writeln!(
             text,
@@ -314,16 +274,14 @@ impl Report {
     }
 
     fn faults(&self, text: &mut String) -> std::fmt::Result {
+        let in_phase = |phase: Phase| self.faults.iter().filter(|fault| fault.phase == phase).count();
         writeln!(text, "\n## Faults\n")?;
         writeln!(
             text,
             "{} in the storm, where they overlap, {} one at a time. A freeze or a partition lasts 0.2 to 12 s. A partition \
              refuses connections, swallows everything (and delivers it late), loses the answers, or makes everything late.\n",
-            self.faults.iter().filter(|fault| fault.phase == Phase::Storm).count(),
-            self.faults
-                .iter()
-                .filter(|fault| fault.phase == Phase::Recovery)
-                .count(),
+            in_phase(Phase::Storm),
+            in_phase(Phase::Recovery),
         )?;
         let names: Vec<&str> = Kind::ALL.into_iter().map(Kind::name).collect();
         writeln!(text, "| target | {} | all |", names.join(" | "))?;
@@ -333,15 +291,11 @@ impl Report {
             *targets.entry(&fault.target).or_default().entry(fault.kind).or_default() += 1;
         }
         for (target, kinds) in &targets {
-            let counts: Vec<String> = Kind::ALL.map(|kind| cell(kinds.get(&kind).copied())).to_vec();
-            writeln!(
-                text,
-                "| {target} | {} | {} |",
-                counts.join(" | "),
-                kinds.values().sum::<usize>()
-            )?;
+            let counts = Kind::ALL.map(|kind| kinds.get(&kind).map(ToString::to_string).unwrap_or_default());
+            let all: usize = kinds.values().sum();
+            writeln!(text, "| {target} | {} | {all} |", counts.join(" | "))?;
         }
-        let all: Vec<String> = Kind::ALL.map(|kind| self.of_kind(kind).to_string()).to_vec();
+        let all = Kind::ALL.map(|kind| self.of_kind(kind).to_string());
         writeln!(text, "| all | {} | {} |", all.join(" | "), self.faults.len())
     }
 
@@ -366,25 +320,17 @@ impl Report {
         parts.sort_unstable();
         parts.dedup();
         let row = |name: &str, such: &dyn Fn(&Recovery) -> bool| {
-            let kills = self.after(|recovery| recovery.kind == Kind::Kill && such(recovery));
-            let restarts = self.after(|recovery| recovery.kind == Kind::Restart && such(recovery));
-            let freezes = self.after(|recovery| recovery.kind == Kind::Freeze && such(recovery));
+            let after = |kind: Kind| {
+                let took = self.after(|recovery| recovery.kind == kind && such(recovery));
+                let (half, longest) = (seconds(at(&took, 50)), seconds(at(&took, 100)));
+                format!("{} | {half} | {longest}", took.len())
+            };
             let killed = self.recoveries.iter().filter(|one| one.kind == Kind::Kill && such(one));
             let mut ready: Vec<Millis> = killed.filter_map(|one| one.ready).collect();
             ready.sort_unstable();
-            format!(
-                "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-                kills.len(),
-                seconds(at(&kills, 50)),
-                seconds(at(&kills, 100)),
-                seconds(at(&ready, 50)),
-                restarts.len(),
-                seconds(at(&restarts, 50)),
-                seconds(at(&restarts, 100)),
-                freezes.len(),
-                seconds(at(&freezes, 50)),
-                seconds(at(&freezes, 100)),
-            )
+            let (kills, restarts, freezes) = (after(Kind::Kill), after(Kind::Restart), after(Kind::Freeze));
+            let ready = seconds(at(&ready, 50));
+            format!("| {name} | {kills} | {ready} | {restarts} | {freezes} |")
         };
         for part in parts {
             writeln!(text, "{}", row(part, &|recovery| recovery.part == part))?;
@@ -441,8 +387,8 @@ impl Report {
             "\nMost requests that waited at the doors: {}. etcd at the end: {} MiB in use, {} MiB on disk. Nothing was written to \
              `paymentsagas` or Events in {} s after rest, or it is among the violations.\n",
             self.waiting_most,
-            mib(self.etcd_in_use),
-            mib(self.etcd_file),
+            mib(self.gathered.etcd.in_use),
+            mib(self.gathered.etcd.file),
             self.idle_seconds
         )?;
         writeln!(
@@ -454,7 +400,7 @@ impl Report {
             length,
             pending,
             dead,
-        } in &self.streams
+        } in &self.gathered.streams
         {
             writeln!(text, "| {app} | {length} | {pending} | {dead} |")?;
         }
@@ -483,10 +429,6 @@ fn against(figure: Option<Millis>, aim: Millis) -> String {
     format!("{} (aim: at most {} s, {met})", seconds(figure), aim / 1000)
 }
 
-fn cell(count: Option<usize>) -> String {
-    count.map_or(String::new(), |count| count.to_string())
-}
-
 /// A percentile of sorted figures.
 fn at(sorted: &[Millis], hundredths: usize) -> Option<Millis> {
     // The smallest that so many hundredths are not above.
@@ -512,36 +454,10 @@ mod tests {
 
     fn report(plan: Plan, faults: Vec<Fault>, recoveries: Vec<Recovery>) -> Report {
         Report {
-            command: String::new(),
-            machine: String::new(),
-            seed: 7,
-            took: 0,
-            faulty: 0,
-            rate: 4.0,
-            held_back: 0,
-            count: Count {
-                asked: 0,
-                accepted: 0,
-                tries: 0,
-                busy: 0,
-            },
-            versions: 0,
             plan,
             faults,
             recoveries,
-            recovery_open: 150,
-            outage: None,
-            memory: BTreeMap::new(),
-            ends: BTreeMap::new(),
-            took_to_end: Vec::new(),
-            rested: None,
-            idle_seconds: 10,
-            waiting_most: 0,
-            etcd_file: 0,
-            etcd_in_use: 0,
-            streams: Vec::new(),
-            verdict: Verdict::default(),
-            more: Vec::new(),
+            ..Report::default()
         }
     }
 

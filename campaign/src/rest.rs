@@ -1,6 +1,5 @@
 //! After the last fault: everything accepted ends, every queue empties, and then nothing is written any more.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use checker::Writes;
@@ -8,14 +7,10 @@ use local::wait::until;
 use seedwork::{IdCorrelacion, Phase};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::book::{Book, Payment};
-use crate::clock::{Clock, Millis};
-use crate::etcd::{EVENTS, Etcd, SAGAS};
-use crate::out::Screen;
-use crate::recorder::Recorder;
-use crate::redis;
-use crate::system::System;
-use crate::tables::Tables;
+use crate::clock::Millis;
+use crate::ends::Open;
+use crate::etcd::{EVENTS, SAGAS};
+use crate::scene::Scene;
 use crate::{Outcome, text};
 
 /// How long the operator may take to see a payment that a person made and holds.
@@ -23,68 +18,14 @@ const SEEN: Duration = Duration::from_secs(30);
 /// It has done what there was to do about it when nothing was written for so long.
 const QUIET: Millis = 2_000;
 
-/// Counts the payments that have not ended, without asking about those that have.
-pub(crate) struct Open {
-    known: usize,
-    open: Vec<Payment>,
-    ended: usize,
-}
+// === impl Scene ===
 
-// === impl Open ===
-
-impl Open {
-    pub(crate) fn new() -> Self {
-        Self {
-            known: 0,
-            open: Vec::new(),
-            ended: 0,
-        }
-    }
-
-    /// Looks again.
-    pub(crate) fn look(&mut self, book: &Book, recorder: &Recorder) {
-        let new = book.since(self.known);
-        self.known += new.len();
-        self.open.extend(new);
-        let before = self.open.len();
-        self.open.retain(|payment| !has_ended(recorder, payment));
-        self.ended += before - self.open.len();
-    }
-
-    /// How many have ended.
-    pub(crate) fn ended(&self) -> usize {
-        self.ended
-    }
-
-    /// Those that have not.
-    pub(crate) fn open(&self) -> &[Payment] {
-        &self.open
-    }
-}
-
-/// A chargeback may open it again; that is waited for on its own.
-fn has_ended(recorder: &Recorder, payment: &Payment) -> bool {
-    let phase = recorder.last(&payment.id).and_then(|version| version.phase);
-    matches!(phase, Some(Phase::Completed | Phase::Compensated))
-}
-
-/// What is looked at.
-pub(crate) struct Sight<'a> {
-    pub(crate) clock: Clock,
-    pub(crate) system: &'a System,
-    pub(crate) book: &'a Book,
-    pub(crate) recorder: &'a Arc<Recorder>,
-    pub(crate) tables: &'a Tables,
-    pub(crate) etcd: &'a Etcd,
-    pub(crate) redis_password: &'a str,
-}
-
-impl Sight<'_> {
+impl Scene {
     /// Waits until all has come to rest. The error says what had not.
-    pub(crate) async fn rest(&self, patience: Duration, screen: &Screen) -> Outcome {
+    pub(crate) async fn rest(&self, patience: Duration) -> Outcome {
         let rested = until("rest", patience, async || {
             let left = self.left().await;
-            screen.waiting(&left);
+            self.screen.waiting(&left);
             // Looking costs something, too.
             sleep(Duration::from_millis(300)).await;
             if left.is_empty() { Ok(()) } else { Err(left) }
@@ -98,47 +39,31 @@ impl Sight<'_> {
         if let Err(why) = self.system.until_ready(Duration::ZERO).await {
             left.push(why);
         }
+        // First: whoever is done by now has written down what the rest is asked about.
         let busy = self.book.count().busy;
-        note(&mut left, Ok(count(busy)), "requests and deeds under way");
-        let mut open = Open::new();
-        open.look(self.book, self.recorder);
-        note(&mut left, Ok(count(open.open().len())), "payments that have not ended");
+        let mut open = Open::default();
+        open.look(&self.book, &self.recorder);
         let turned = self
             .book
             .contracargos()
             .into_iter()
             .filter(|id| self.recorder.last(id).and_then(|version| version.phase) != Some(Phase::Compensated));
-        note(
-            &mut left,
-            Ok(count(turned.count())),
-            "payments charged back and not undone",
-        );
-        note(
-            &mut left,
-            self.tables.open_requests().await,
-            "open requests at the doors",
-        );
-        note(
-            &mut left,
-            self.tables.unconfirmed_ends().await,
-            "ends that the BFF has not confirmed",
-        );
-        note(
-            &mut left,
-            self.tables.open_chargebacks().await,
-            "chargebacks that are not acknowledged",
-        );
-        note(
-            &mut left,
-            self.tables.pending_notifications().await,
-            "notifications to settle",
-        );
+        for (what, how_many) in [
+            ("requests and deeds under way", busy),
+            ("payments that have not ended", open.count()),
+            ("payments charged back and not undone", turned.count()),
+        ] {
+            note(&mut left, what, Ok(count(how_many)));
+        }
+        for (what, how_many) in self.tables.left().await {
+            note(&mut left, what, how_many);
+        }
         let keys = self.etcd.count(SAGAS).await.map(|(keys, _)| keys);
-        note(&mut left, keys, "resources in etcd");
-        let streams = redis::streams(self.system.ports.redis(), self.redis_password).await;
+        note(&mut left, "resources in etcd", keys);
+        let streams = self.redis.streams().await;
         // Not those that nobody has read: Redis counts them from numbers that its own kill puts out of step.
         let pending = streams.map(|streams| streams.iter().map(|stream| stream.pending).sum());
-        note(&mut left, pending, "messages delivered and not acknowledged");
+        note(&mut left, "messages delivered and not acknowledged", pending);
         left.join(", ")
     }
 
@@ -182,7 +107,7 @@ impl Sight<'_> {
     }
 }
 
-fn note(left: &mut Vec<String>, how_many: Outcome<u64>, what: &str) {
+fn note(left: &mut Vec<String>, what: &str, how_many: Outcome<u64>) {
     match how_many {
         Ok(0) => {}
         Ok(how_many) => left.push(format!("{how_many} {what}")),

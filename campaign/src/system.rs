@@ -16,7 +16,7 @@ use nix::sys::signal::Signal;
 
 use crate::args::Args;
 use crate::wires::{Wires, rewire};
-use crate::{Outcome, text};
+use crate::{Outcome, about, text};
 
 /// The running system.
 pub(crate) struct System {
@@ -57,6 +57,12 @@ impl System {
             ports,
             wires,
         })
+    }
+
+    /// A secret of its own.
+    pub(crate) fn credential(&self, name: &str) -> Outcome<String> {
+        let file = self.layout.credentials().join(name);
+        std::fs::read_to_string(&file).map_err(about(&file))
     }
 
     /// How every part is.

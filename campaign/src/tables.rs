@@ -50,27 +50,24 @@ impl Tables {
         Ok(count(&self.bff, open).await? + count(&self.gestion_clientes, open).await?)
     }
 
-    /// Ends that the BFF has not confirmed.
-    pub(crate) async fn unconfirmed_ends(&self) -> Outcome<u64> {
-        count(&self.operator, "SELECT COUNT(*) FROM archivo WHERE acusado = 0").await
-    }
-
-    /// Chargebacks that the operator has not acknowledged.
-    pub(crate) async fn open_chargebacks(&self) -> Outcome<u64> {
-        count(
-            &self.integracion_pagos,
-            "SELECT COUNT(*) FROM contracargos WHERE atendido = 0",
-        )
-        .await
-    }
-
-    /// Notifications whose document is not known to be stored.
-    pub(crate) async fn pending_notifications(&self) -> Outcome<u64> {
-        count(
-            &self.notificaciones,
-            "SELECT COUNT(*) FROM notificaciones WHERE pendiente > 0",
-        )
-        .await
+    /// How much is not done yet, by what that is.
+    pub(crate) async fn left(&self) -> [(&'static str, Outcome<u64>); 4] {
+        // An end is confirmed by the BFF, a chargeback by the operator; the document of a notification is stored.
+        let ends = "SELECT COUNT(*) FROM archivo WHERE acusado = 0";
+        let chargebacks = "SELECT COUNT(*) FROM contracargos WHERE atendido = 0";
+        let notifications = "SELECT COUNT(*) FROM notificaciones WHERE pendiente > 0";
+        [
+            ("open requests at the doors", self.open_requests().await),
+            ("ends that the BFF has not confirmed", count(&self.operator, ends).await),
+            (
+                "chargebacks that are not acknowledged",
+                count(&self.integracion_pagos, chargebacks).await,
+            ),
+            (
+                "notifications to settle",
+                count(&self.notificaciones, notifications).await,
+            ),
+        ]
     }
 
     /// The gateway's ledger.

@@ -5,25 +5,25 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::sync::Arc;
 
-use checker::{Bound, Check, Door, Evidence, Level, Request, Scanner, TipoMovimiento, Verdict, Writes, judge};
+use checker::{Bound, Check, Evidence, Level, Scanner, Verdict, Writes, judge};
 use local::layout;
 use seedwork::IdCorrelacion;
-use serde_json::json;
 
-use crate::args::Plant;
-use crate::book::Book;
+use crate::book::Payment;
 use crate::clock::{Millis, show};
+use crate::etcd::Size;
 use crate::load::Load;
 use crate::nemesis::Fault;
-use crate::recorder::{Entry, Recorder, Version};
+use crate::recorder::{Entry, Version};
 use crate::redis::Stream;
+use crate::scene::Scene;
 use crate::system::{System, chained};
 use crate::tables::Tables;
 use crate::{Outcome, text};
 
 /// Everything that was gathered after the run, beside what the tables hold.
+#[derive(Default)]
 pub(crate) struct Gathered {
     /// When the last fault was over.
     pub(crate) calm_since: Millis,
@@ -33,33 +33,11 @@ pub(crate) struct Gathered {
     pub(crate) idle: Vec<Writes>,
     /// Resources that are still in etcd.
     pub(crate) keys: u64,
-    /// Bytes that etcd has in use.
-    pub(crate) etcd_in_use: u64,
+    /// How large etcd is.
+    pub(crate) etcd: Size,
     /// The broker's streams.
     pub(crate) streams: Vec<Stream>,
 }
-
-/// What all of it must have been judged on, or the verdict is worth nothing.
-/// Not [`Check::Effects`]: that participants act once and in order is judged in the simulation, which sees each act.
-const DEMANDED: [Check; 17] = [
-    Check::Requests,
-    Check::Ends,
-    Check::Bound,
-    Check::History,
-    Check::Ledger,
-    Check::Money,
-    Check::Amounts,
-    Check::Invoices,
-    Check::Plans,
-    Check::Payments,
-    Check::Notifications,
-    Check::Messages,
-    Check::Screens,
-    Check::Archive,
-    Check::Secrets,
-    Check::Idle,
-    Check::Baseline,
-];
 
 /// etcd may be as large as this.
 const ETCD_AT_MOST: u64 = 200 * 1024 * 1024;
@@ -67,15 +45,14 @@ const ETCD_AT_MOST: u64 = 200 * 1024 * 1024;
 const STREAM_AT_MOST: u64 = 11_000;
 
 /// Judges the run.
-pub(crate) async fn verdict(
-    system: &System,
-    load: &Load,
-    book: &Book,
-    recorder: &Arc<Recorder>,
-    tables: &Tables,
-    gathered: &Gathered,
-    planted: Option<Plant>,
-) -> Outcome<(Verdict, Vec<String>)> {
+pub(crate) async fn verdict(scene: &Scene, load: &Load, gathered: &Gathered) -> Outcome<(Verdict, Vec<String>)> {
+    let Scene {
+        system,
+        tables,
+        recorder,
+        book,
+        ..
+    } = scene;
     let mut more = Vec::new();
     let mut scanner = scanner(system)?;
     for part in system.parts()? {
@@ -125,15 +102,12 @@ pub(crate) async fn verdict(
         idle: Some(gathered.idle.clone()),
         baseline: Some(baseline(tables, gathered).await?),
     };
-    let evidence = match planted {
-        Some(Plant::LostRequest) => with_a_lost_request(evidence),
-        Some(Plant::Charge | Plant::SecondCharge) | None => evidence,
-    };
     let verdict = judge(&evidence);
     more.extend(book.all_wrong());
-    if let Err(why) = verdict.demands(&DEMANDED) {
-        more.push(why);
-    }
+    // A verdict that judged nothing of one of these is worth nothing. That participants act once and in order is judged in the
+    // simulation, which sees each act.
+    let demanded = Check::ALL.into_iter().filter(|check| *check != Check::Effects);
+    more.extend(verdict.demands(&Vec::from_iter(demanded)).err());
     if !verdict.money_conserved() {
         more.push(format!(
             "the gateway holds {}, the sagas say {}",
@@ -150,20 +124,14 @@ async fn baseline(tables: &Tables, gathered: &Gathered) -> Outcome<Vec<Level>> {
         after,
         allowed: 0,
     };
-    let mut levels = vec![
-        none_left("resources in etcd", gathered.keys),
-        none_left("open requests at the doors", tables.open_requests().await?),
-        none_left("ends that the BFF has not confirmed", tables.unconfirmed_ends().await?),
-        none_left(
-            "chargebacks that are not acknowledged",
-            tables.open_chargebacks().await?,
-        ),
-        none_left("notifications to settle", tables.pending_notifications().await?),
-        Level {
-            allowed: ETCD_AT_MOST,
-            ..none_left("bytes of etcd in use", gathered.etcd_in_use)
-        },
-    ];
+    let mut levels = vec![none_left("resources in etcd", gathered.keys)];
+    for (what, left) in tables.left().await {
+        levels.push(none_left(what, left?));
+    }
+    levels.push(Level {
+        allowed: ETCD_AT_MOST,
+        ..none_left("bytes of etcd in use", gathered.etcd.in_use)
+    });
     for stream in &gathered.streams {
         let app = &stream.app;
         levels.push(none_left(
@@ -180,14 +148,10 @@ async fn baseline(tables: &Tables, gathered: &Gathered) -> Outcome<Vec<Level>> {
 
 /// The passwords of this system: they may stand nowhere.
 fn scanner(system: &System) -> Outcome<Scanner> {
-    let file = |name: &str| {
-        let path = system.layout.credentials().join(name);
-        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
-    };
     Ok(Scanner::new([
-        ("the broker's password", file("redis-password")?),
-        ("the sidecars' token", file("dapr-api-token")?),
-        ("the applications' token", file("app-api-token")?),
+        ("the broker's password", system.credential("redis-password")?),
+        ("the sidecars' token", system.credential("dapr-api-token")?),
+        ("the applications' token", system.credential("app-api-token")?),
         ("the password of the clients", local::world::CONTRASENA.to_owned()),
     ]))
 }
@@ -207,41 +171,6 @@ fn scan(scanner: &mut Scanner, what: &str, path: &Path) -> Outcome {
             return Ok(());
         }
     }
-}
-
-/// Does what must never happen: in the real gateway, by its own doors, or to what was gathered.
-pub(crate) async fn plant(plant: Plant, system: &System, tables: &Tables) -> Outcome {
-    let referencia = match plant {
-        Plant::LostRequest => return Ok(()),
-        Plant::Charge => "planted".to_owned(),
-        Plant::SecondCharge => {
-            let lines = tables.movimientos().await?;
-            let mut captures = lines.into_iter().filter(|line| line.tipo == TipoMovimiento::Captura);
-            captures.next().ok_or("nothing was ever captured")?.referencia
-        }
-    };
-    let post = async |path: &str, body: serde_json::Value, key: &str| {
-        let url = system.world.pasarela(path);
-        let (status, answer) = system.world.post(&url, &body, Some(key)).await.map_err(chained)?;
-        match (status, answer["id"].as_str()) {
-            (201, Some(id)) => Ok(id.to_owned()),
-            _ => Err(format!("{path} answers {status} {answer}")),
-        }
-    };
-    let asked = json!({"referencia": referencia, "monto": 500, "moneda": "USD", "medioPago": "PSE"});
-    let id = post("/autorizaciones", asked, "planted/a").await?;
-    let path = format!("/autorizaciones/{id}/captura");
-    post(&path, json!({"monto": 500}), "planted/c").await.map(drop)
-}
-
-/// The evidence with a request in it that was accepted and forgotten.
-fn with_a_lost_request(mut evidence: Evidence) -> Evidence {
-    let solicitud = evidence.requests.first().map(|request| request.solicitud.clone());
-    if let (Some(solicitud), Ok(id)) = (solicitud, IdCorrelacion::parse("planted")) {
-        let key = Some("planted".to_owned());
-        evidence.requests.push(Request::accepted(id, Door::Bff, solicitud, key));
-    }
-    evidence
 }
 
 /// Ten sentences of each kind at most, and how many more there are.
@@ -270,31 +199,29 @@ pub(crate) fn some_of_each(sentences: &[String]) -> Vec<String> {
 }
 
 /// All that is known of the payments that a sentence names: what was asked, each version, the faults around.
-pub(crate) fn stories(sentences: &[String], book: &Book, recorder: &Recorder, faults: &[Fault]) -> String {
+pub(crate) fn stories(sentences: &[String], scene: &Scene, faults: &[Fault]) -> String {
     let mut told = BTreeSet::new();
     let mut text = String::new();
     for sentence in sentences {
         let words = sentence.split(|c: char| c.is_whitespace() || c == ':' || c == ',');
         for id in words.filter_map(|word| IdCorrelacion::parse(word).ok()) {
-            if book.find(&id).is_some() && told.insert(id.clone()) && told.len() <= 20 {
-                text.push_str(&story(&id, book, recorder, faults));
+            if let Some(payment) = scene.book.find(&id)
+                && told.insert(id)
+                && told.len() <= 20
+            {
+                text.push_str(&story(payment, scene, faults));
             }
         }
     }
     text
 }
 
-fn story(id: &IdCorrelacion, book: &Book, recorder: &Recorder, faults: &[Fault]) -> String {
-    let mut lines: Vec<(Millis, String)> = Vec::new();
-    if let Some(payment) = book.find(id) {
-        lines.push((
-            payment.asked_at,
-            format!("asked for at {:?}, {} tries in all", payment.door, payment.tries),
-        ));
-        lines.extend(payment.accepted_at.map(|at| (at, "accepted".to_owned())));
-        lines.extend(payment.deeds);
-    }
-    for entry in recorder.story(id) {
+fn story(payment: Payment, scene: &Scene, faults: &[Fault]) -> String {
+    let Payment { id, door, tries, .. } = payment;
+    let mut lines = vec![(payment.asked_at, format!("asked for at {door:?}, {tries} tries in all"))];
+    lines.extend(payment.accepted_at.map(|at| (at, "accepted".to_owned())));
+    lines.extend(payment.deeds);
+    for entry in scene.recorder.story(&id) {
         lines.push(match entry {
             Entry::Written(version) => (version.at, written(&version)),
             Entry::Left { at } => (at, "left the API server".to_owned()),

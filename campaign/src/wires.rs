@@ -17,17 +17,8 @@ use crate::proxy::{Mode, Wire};
 /// The hundred ports after the system's own are the wires'.
 const FIRST: u16 = 100;
 
-/// A wire by what it joins.
-pub(crate) struct Named {
-    /// `operator → kube-apiserver`.
-    pub(crate) name: String,
-    wire: Wire,
-}
-
-/// Every wire.
-pub(crate) struct Wires {
-    all: Vec<Named>,
-}
+/// Every wire, by what it joins: `operator → kube-apiserver`.
+pub(crate) struct Wires(Vec<(String, Wire)>);
 
 /// The port of ours that leads to `target`: by its place among the system's own ports, so that it can be worked out.
 fn before(ports: Ports, target: u16) -> u16 {
@@ -92,30 +83,27 @@ impl Wires {
     pub(crate) async fn open(ports: Ports) -> Outcome<Self> {
         let mut all = Vec::new();
         for (name, ends) in ends(ports) {
-            all.push(Named {
-                name,
-                wire: Wire::open(&ends).await?,
-            });
+            all.push((name, Wire::open(&ends).await?));
         }
-        Ok(Self { all })
+        Ok(Self(all))
     }
 
     /// Their names.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().map(|named| named.name.as_str())
+        self.0.iter().map(|(name, _)| name.as_str())
     }
 
     /// Changes one.
     pub(crate) fn set(&self, name: &str, mode: Mode) {
-        if let Some(named) = self.all.iter().find(|named| named.name == name) {
-            named.wire.set(mode);
+        if let Some((_, wire)) = self.0.iter().find(|(known, _)| known == name) {
+            wire.set(mode);
         }
     }
 
     /// Opens every one.
     pub(crate) fn heal(&self) {
-        for named in &self.all {
-            named.wire.set(Mode::Open);
+        for (_, wire) in &self.0 {
+            wire.set(Mode::Open);
         }
     }
 }

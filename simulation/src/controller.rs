@@ -2,7 +2,7 @@
 //! runs the real `reconcile`, one pass per resource at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use kube::Resource as _;
@@ -17,6 +17,7 @@ use seedwork::Fault;
 use tokio::time::Instant;
 
 use crate::life::Life;
+use crate::lock;
 use crate::world::Part;
 
 struct Controller {
@@ -197,7 +198,7 @@ impl Controller {
     }
 
     fn slots(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slots)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What all the worlds of a run looked at: what was judged, and what people did, must not be nothing without a word.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::time::Duration;
 
 use checker::{Check, Verdict};
 
@@ -12,8 +11,9 @@ use crate::run::Outcome;
 #[derive(Debug, Default)]
 pub struct Coverage {
     worlds: usize,
-    checks: BTreeMap<Check, usize>,
-    deeds: BTreeMap<&'static str, Deed>,
+    failed: u64,
+    /// The figures of all worlds, added up; neither stories nor violations.
+    all: Outcome,
 }
 
 /// So many worlds, or tries, of which none comes to anything are no coincidence.
@@ -24,15 +24,44 @@ const ENOUGH: usize = 50;
 impl Coverage {
     /// Counts another world.
     pub fn add(&mut self, outcome: &Outcome) {
+        let Outcome {
+            payments,
+            completed,
+            compensated,
+            deaths,
+            writes,
+            messages,
+            took,
+            judged_in,
+            checks,
+            deeds,
+            violations,
+            story: _,
+        } = outcome;
+        let all = &mut self.all;
         self.worlds += 1;
-        for (check, objects) in &outcome.checks {
-            *self.checks.entry(*check).or_default() += objects;
+        self.failed += u64::from(!violations.is_empty());
+        all.payments += payments;
+        all.completed += completed;
+        all.compensated += compensated;
+        all.deaths += deaths;
+        all.writes += writes;
+        all.messages += messages;
+        all.took += *took;
+        all.judged_in += *judged_in;
+        for (check, objects) in checks {
+            *all.checks.entry(*check).or_default() += objects;
         }
-        for (what, deed) in &outcome.deeds {
-            let all = self.deeds.entry(*what).or_default();
-            all.tried += deed.tried;
-            all.taken += deed.taken;
+        for (what, deed) in deeds {
+            let sum = all.deeds.entry(*what).or_default();
+            sum.tried += deed.tried;
+            sum.taken += deed.taken;
         }
+    }
+
+    /// How many worlds broke a promise.
+    pub fn failed(&self) -> u64 {
+        self.failed
     }
 
     /// That every check was made on something, and that what people did was taken by some payment.
@@ -47,7 +76,7 @@ impl Coverage {
                 .filter(|check| *check != Check::Secrets)
                 .collect();
             let verdict = Verdict {
-                checks: self.checks.clone(),
+                checks: self.all.checks.clone(),
                 ..Verdict::default()
             };
             let worlds = self.worlds;
@@ -55,7 +84,7 @@ impl Coverage {
                 .demands(&demanded)
                 .map_err(|why| format!("{worlds} worlds {why}"))?;
         }
-        let mut deeds = self.deeds.iter();
+        let mut deeds = self.all.deeds.iter();
         match deeds.find(|(_, deed)| deed.tried >= ENOUGH && deed.taken == 0) {
             Some((what, deed)) => Err(format!(
                 "somebody {what} a payment {} times, and none takes it",
@@ -64,21 +93,42 @@ impl Coverage {
             None => Ok(()),
         }
     }
-}
 
-impl fmt::Display for Coverage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let checks: Vec<String> = self.checks.iter().map(|(check, n)| format!("{check} {n}")).collect();
-        let deeds = self.deeds.iter();
+    /// All of it, as people read it, of a run that took so long.
+    pub fn summary(&self, real: Duration) -> String {
+        let Self { worlds, failed, all } = self;
+        let Outcome {
+            payments,
+            completed,
+            compensated,
+            deaths,
+            writes,
+            messages,
+            ..
+        } = all;
+        let per_minute = u128::try_from(*payments).unwrap_or_default() * 60_000 / real.as_millis().max(1);
+        let checks: Vec<String> = all.checks.iter().map(|(check, n)| format!("{check} {n}")).collect();
+        let deeds = all.deeds.iter();
         let deeds: Vec<String> = deeds
             .map(|(what, Deed { tried, taken })| format!("{what} {taken} of {tried}"))
             .collect();
-        write!(f, "judged: {}; somebody {}", checks.join(", "), deeds.join(", "))
+        format!(
+            "{worlds} worlds, {payments} payments ({completed} completed, {compensated} compensated), {deaths} deaths, \
+             {writes} writes, {messages} messages, {} h of virtual time in {:.1} s ({:.1} s of it the judge's), {per_minute} \
+             payments/min; violations in {failed} worlds\njudged: {}; somebody {}",
+            all.took.as_secs() / 3600,
+            real.as_secs_f64(),
+            all.judged_in.as_secs_f64(),
+            checks.join(", "),
+            deeds.join(", ")
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     /// A run of many worlds, each of which judged everything but `but`.

@@ -17,7 +17,8 @@ use seedwork_runtime::participant::Documento;
 
 use crate::model::api_server::Change;
 use crate::model::post::CLIENTS;
-use crate::sql::{Base, Value};
+use crate::plan::Spell;
+use crate::sql::Value;
 use crate::world::{Part, World};
 
 /// The counters around a while without requests.
@@ -116,15 +117,19 @@ fn asked(world: &World) -> BTreeSet<IdCorrelacion> {
 
 /// Resources that somebody applied and deleted before an operator came to them: nothing was begun, nothing held them.
 fn withdrawn(changes: &[Change]) -> BTreeSet<IdCorrelacion> {
-    let begun = |object: &PaymentSaga| object.status.is_some() || object.spec.politica.is_some();
     let name = |change: &Change| IdCorrelacion::from_resource_name(change.object.metadata.name.as_deref()?);
     let began: BTreeSet<_> = changes
         .iter()
-        .filter(|change| begun(&change.object))
+        .filter(|change| has_begun(&change.object))
         .filter_map(name)
         .collect();
     let gone = changes.iter().filter(|change| change.gone).filter_map(name);
     gone.filter(|id| !began.contains(id)).collect()
+}
+
+/// Whether an operator has come to it.
+fn has_begun(object: &PaymentSaga) -> bool {
+    object.status.is_some() || object.spec.politica.is_some()
 }
 
 fn histories(changes: &[Change]) -> Histories {
@@ -310,8 +315,7 @@ fn late(world: &World, change: &Change) {
         return;
     }
     let name = change.object.metadata.name.clone().unwrap_or_default();
-    let begun = change.object.status.is_some() || change.object.spec.politica.is_some();
-    if begun && !change.object.has_ended() {
+    if has_begun(&change.object) && !change.object.has_ended() {
         world.broken(format!("{name} went before it had ended"));
     }
 }
@@ -328,14 +332,11 @@ fn deadlines(world: &World, changes: &[Change]) {
     }
     // One that ran ahead of its record stood there for as long already as its operator stood still, or had no API
     // server, before writing it down.
-    let frozen = world.plan.freezes.iter().map(|freeze| freeze.until - freeze.from);
-    let outages = world
-        .plan
-        .outages
-        .iter()
-        .filter(|outage| outage.part == Part::ApiServer);
-    let still: Duration = frozen.chain(outages.map(|outage| outage.until - outage.from)).sum();
-    let slow = world.plan.watch_lag + world.plan.longest_pause * 2 + still;
+    let plan = &world.plan;
+    let frozen = plan.freezes.iter().map(Spell::lasts);
+    let outages = plan.outages.iter().filter(|outage| outage.of == Part::ApiServer);
+    let still: Duration = frozen.chain(outages.map(Spell::lasts)).sum();
+    let slow = plan.watch_lag + plan.longest_pause * 2 + still;
     let slow = slow.as_millis() + 3_000;
     let tolerance = i64::try_from(slow).unwrap_or(i64::MAX);
     let mut clocks: BTreeMap<&str, Clock> = BTreeMap::new();
@@ -363,7 +364,7 @@ fn deadlines(world: &World, changes: &[Change]) {
         if expired.is_some() && !clock.given_up {
             clock.given_up = true;
             let ran = at_ms - clock.since_ms - clock.suspended_ms;
-            let deadline = i64::from(world.plan.deadline_seconds) * 1_000;
+            let deadline = i64::from(plan.deadline_seconds) * 1_000;
             // One that comes back was given up in its earlier life.
             if ran + tolerance < deadline && !restored.contains(name) {
                 world.broken(format!("{name} was given up after {ran} ms, and had {deadline}"));
@@ -380,24 +381,14 @@ fn deadlines(world: &World, changes: &[Change]) {
 
 /// What the tables say at rest: requests are closed, ends are confirmed, chargebacks are known.
 fn rows(world: &World) {
-    let none = |base: &Base, what: &str, query: &str| {
-        let rows = base.look(query);
+    for (what, rows) in world.bases.undone() {
         if let Some(first) = rows.first() {
             world.broken(format!("{} {what}: {}…", rows.len(), text(first.first())));
         }
-    };
-    let bases = &world.bases;
-    let open = "SELECT id_correlacion FROM solicitudes WHERE estado = 'abierta'";
-    none(&bases.bff, "requests are still open at the BFF", open);
-    none(&bases.clientes, "requests are still open at gestión-clientes", open);
-    let unconfirmed = "SELECT id_correlacion FROM archivo WHERE acusado = 0";
-    none(&bases.operator, "ends are not confirmed", unconfirmed);
-    let untold = "SELECT id FROM contracargos WHERE atendido = 0";
-    none(&bases.pagos, "chargebacks are not attended to", untold);
+    }
     // Events are numbered without a gap, and those of one payment only go forward.
-    let events = bases
-        .bff
-        .look("SELECT numero, id_correlacion, datos FROM eventos ORDER BY numero");
+    let bff = &world.bases.bff;
+    let events = bff.look("SELECT numero, id_correlacion, datos FROM eventos ORDER BY numero");
     let mut last: BTreeMap<&str, i64> = BTreeMap::new();
     for (place, row) in events.iter().enumerate() {
         let number = number(row.first());

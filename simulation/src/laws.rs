@@ -1,13 +1,14 @@
 //! Laws that are looked at while things happen. What can be seen afterwards is the checker's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use checker::Effect;
 use integracion_pagos::domain::Operacion;
 use seedwork::{Action, App, Direction, IdCorrelacion, Step};
 use seedwork_runtime::sidecar::Event;
 
+use crate::lock;
 use crate::world::{Proc, World};
 
 /// What participants changed, in the order in which they did.
@@ -83,7 +84,7 @@ impl Effects {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -39,6 +39,13 @@ pub mod sql;
 pub mod system;
 pub mod world;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub use coverage::Coverage;
 pub use run::{Outcome, play};
 pub use system::Bases;
+
+/// What a mutex holds. Whoever panicked with it in hand is told of elsewhere.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -3,12 +3,13 @@
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
+use crate::lock;
 use crate::sql::Base;
-use crate::world::{Port, Proc, World};
+use crate::world::{Part, Proc, World};
 
 /// A process between two deaths. What a dead one still holds never runs again: its calls wait for ever.
 pub struct Life {
@@ -68,52 +69,44 @@ impl Life {
     }
 
     /// Before a call's effect. Why it fails without one, if it does.
-    pub async fn before(&self, port: Port) -> Result<(), String> {
-        self.point(port).await;
-        match self.world.fails(port) {
-            true => Err(format!("{port:?} does not answer")),
+    pub async fn before(&self, part: Part) -> Result<(), String> {
+        self.point(part).await;
+        match self.world.fails(part) {
+            true => Err(format!("{part:?} does not answer")),
             false => Ok(()),
         }
     }
 
     /// After a call's effect, where the answer may be lost. Why, if it is.
-    pub async fn answered(&self, port: Port) -> Result<(), String> {
-        self.point(port).await;
-        match self.world.loses_answer(port) {
-            true => Err(format!("{port:?} did not answer in time")),
+    pub async fn answered(&self, part: Part) -> Result<(), String> {
+        self.point(part).await;
+        match self.world.loses_answer() {
+            true => Err(format!("{part:?} did not answer in time")),
             false => Ok(()),
         }
     }
 
     /// It has a connection to a database.
     pub(crate) fn uses(&self, base: &Arc<Base>, number: u64) {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((Arc::clone(base), number));
+        lock(&self.connections).push((Arc::clone(base), number));
     }
 
     /// Ends it.
     pub(crate) fn end(&self) {
         self.dead.store(true, Ordering::Relaxed);
-        for (base, number) in self
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-        {
+        for (base, number) in lock(&self.connections).drain(..) {
             base.abandon(number);
         }
         self.died.notify_waiters();
     }
 
-    async fn point(&self, port: Port) {
+    async fn point(&self, part: Part) {
         while let Some(left) = self.world.frozen(self.proc) {
             tokio::time::sleep(left).await;
         }
         self.alive().await;
         if self.world.strikes(self.proc) {
-            self.world.note(|| format!("{} dies at {port:?}", self.proc));
+            self.world.note(|| format!("{} dies at {part:?}", self.proc));
             self.world.kill(self.proc);
             pending::<()>().await;
         }

@@ -1,7 +1,7 @@
 //! The people: those who ask for payments, and those who meddle with them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use checker::{Answer, Door, Request};
@@ -14,6 +14,7 @@ use seedwork::{Fault, IdCorrelacion, MedioPago, Moneda, Phase, SolicitudPago, St
 use seedwork_runtime::intake::IdempotencyKey;
 use tokio::time::sleep;
 
+use crate::lock;
 use crate::model::post;
 use crate::world::{Proc, World};
 
@@ -65,33 +66,23 @@ impl Log {
 
     /// How many people have not got their answer yet.
     pub fn unfinished(&self) -> usize {
-        *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The payments that were accepted.
-    pub fn accepted(&self) -> BTreeMap<IdCorrelacion, SolicitudPago> {
-        let requests = self.all();
-        let yes = requests.iter().filter_map(|request| match &request.answer {
-            Answer::Accepted(id) => Some((id.clone(), request.solicitud.clone())),
-            Answer::Refused(_) | Answer::Lost => None,
-        });
-        yes.collect()
+        *lock(&self.unfinished)
     }
 
     /// What people did to payments, by what that was.
     pub fn deeds(&self) -> BTreeMap<&'static str, Deed> {
-        self.deeds.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.deeds).clone()
     }
 
     fn did(&self, what: &'static str, taken: bool) {
-        let mut deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut deeds = lock(&self.deeds);
         let deed = deeds.entry(what).or_default();
         deed.tried += 1;
         deed.taken += usize::from(taken);
     }
 
     fn turned_back(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.turned_back.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.turned_back)
     }
 
     fn begin(&self, request: Request) -> usize {
@@ -107,12 +98,12 @@ impl Log {
     }
 
     fn count(&self, change: isize) {
-        let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unfinished = lock(&self.unfinished);
         *unfinished = unfinished.saturating_add_signed(change);
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Request>> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.requests)
     }
 }
 
@@ -241,15 +232,14 @@ fn apply(world: &Arc<World>, id: &IdCorrelacion, solicitud: &SolicitudPago) {
             Answer::Refused(error.to_string())
         }
     };
-    let place = world.log.begin(Request {
+    world.log.begin(Request {
         id: Some(id.clone()),
         key: None,
         door: Door::Kubernetes,
         solicitud: solicitud.clone(),
         at_ms: seedwork_runtime::simulated::steady_ms(),
-        answer: Answer::Lost,
+        answer,
     });
-    world.log.end(place, answer);
 }
 
 /// What people do to one payment that is asked for after `after`.

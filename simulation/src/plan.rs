@@ -10,8 +10,9 @@ use rand::rngs::SmallRng;
 
 use crate::world::{Part, Proc};
 
-/// How one world is made.
-#[derive(Debug, Clone)]
+/// How one world is made. By default nobody asks for anything and nothing goes wrong by itself; there is no operator, nor the
+/// times that one is told, and a delivery that fails does not come again.
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// How many payments are asked for.
     pub payments: usize,
@@ -53,9 +54,9 @@ pub struct Plan {
     /// Rate at which a watch breaks and lists anew, per event.
     pub watch_break: f64,
     /// When which part does not answer at all.
-    pub outages: Vec<Outage>,
+    pub outages: Vec<Spell<Part>>,
     /// When which process stands still, with all that it has in hand.
-    pub freezes: Vec<Freeze>,
+    pub freezes: Vec<Spell<Proc>>,
     /// Rates of what people do to a payment.
     pub people: People,
     /// When the machines' wall clock is set, and by how many milliseconds.
@@ -87,22 +88,11 @@ pub struct CallFaults {
     pub late: f64,
 }
 
-/// A part that does not answer for a while.
+/// A while for which something is not as it should be.
 #[derive(Debug, Clone, Copy)]
-pub struct Outage {
-    /// Which.
-    pub part: Part,
-    /// From when.
-    pub from: Duration,
-    /// Until when.
-    pub until: Duration,
-}
-
-/// A process that stands still for a while.
-#[derive(Debug, Clone, Copy)]
-pub struct Freeze {
-    /// Which.
-    pub proc: Proc,
+pub struct Spell<T> {
+    /// What.
+    pub of: T,
     /// From when.
     pub from: Duration,
     /// Until when.
@@ -162,19 +152,15 @@ impl Plan {
             (proc, dice.random_range(0..most))
         });
         let quiet = calm || exact;
-        let outages = if quiet || !dice.random_bool(0.25) {
+        let outages = if quiet {
             Vec::new()
         } else {
-            (0..dice.random_range(1..=3))
-                .map(|_| Outage::draw(dice, faults_until))
-                .collect()
+            Spell::draw(dice, &Part::SHARED, faults_until)
         };
-        let freezes = if quiet || !dice.random_bool(0.25) {
+        let freezes = if quiet {
             Vec::new()
         } else {
-            (0..dice.random_range(1..=3))
-                .map(|_| Freeze::draw(dice, faults_until, operators))
-                .collect()
+            Spell::draw(dice, &Proc::all(operators), faults_until)
         };
         Self {
             payments: payments.unwrap_or_else(|| dice.random_range(16..=48)),
@@ -222,68 +208,38 @@ impl Plan {
     }
 }
 
-impl Default for Plan {
-    /// A world where nothing goes wrong and nobody asks for anything.
-    fn default() -> Self {
-        Self {
-            payments: 0,
-            trouble: Duration::from_secs(1),
-            faults_until: Duration::from_secs(1),
-            operators: 1,
-            deadline_seconds: 60,
-            stall_after_seconds: 60,
-            ttl_seconds: 60,
-            notification_compensates: true,
-            wire: false,
-            idle: Duration::from_secs(60),
-            redelivers: true,
-            message: MessageFaults::default(),
-            call: CallFaults::default(),
-            crash: 0.0,
-            crash_at: None,
-            pause: 0.0,
-            longest_pause: Duration::ZERO,
-            watch_lag: Duration::ZERO,
-            watch_break: 0.0,
-            outages: Vec::new(),
-            freezes: Vec::new(),
-            people: People::default(),
-            clock: None,
-        }
-    }
-}
-
 /// Off in more than half of the worlds; else between the two, each order of magnitude as likely.
 fn rate(dice: &mut SmallRng, least: f64, most: f64) -> f64 {
     let exponent: f64 = dice.random_range(least.ln()..most.ln());
     if dice.random_bool(0.6) { 0.0 } else { exponent.exp() }
 }
 
-/// Somewhere in the time of faults.
-fn while_in(faults: Duration, dice: &mut SmallRng) -> (Duration, Duration) {
-    let from = faults.mul_f64(dice.random_range(0.0..0.8));
-    let until = (from + Duration::from_millis(dice.random_range(100..=25_000))).min(faults);
-    (from, until)
-}
+// === impl Spell ===
 
-// === impl Outage ===
-
-impl Outage {
-    fn draw(dice: &mut SmallRng, faults: Duration) -> Self {
-        let part = Part::ALL[dice.random_range(0..Part::ALL.len())];
-        let (from, until) = while_in(faults, dice);
-        Self { part, from, until }
+impl<T: Copy + PartialEq> Spell<T> {
+    /// In most worlds none; else up to three, each of one of these and somewhere in the time of faults.
+    fn draw(dice: &mut SmallRng, all: &[T], faults: Duration) -> Vec<Self> {
+        if !dice.random_bool(0.25) {
+            return Vec::new();
+        }
+        let count = dice.random_range(1..=3);
+        let spells = (0..count).map(|_| {
+            let of = all[dice.random_range(0..all.len())];
+            let from = faults.mul_f64(dice.random_range(0.0..0.8));
+            let until = (from + Duration::from_millis(dice.random_range(100..=25_000))).min(faults);
+            Self { of, from, until }
+        });
+        spells.collect()
     }
-}
 
-// === impl Freeze ===
+    /// Whether it is so of this one now.
+    pub fn holds(&self, of: T, now: Duration) -> bool {
+        self.of == of && self.from <= now && now < self.until
+    }
 
-impl Freeze {
-    fn draw(dice: &mut SmallRng, faults: Duration, operators: u8) -> Self {
-        let procs = Proc::all(operators);
-        let proc = procs[dice.random_range(0..procs.len())];
-        let (from, until) = while_in(faults, dice);
-        Self { proc, from, until }
+    /// How long it is so.
+    pub fn lasts(&self) -> Duration {
+        self.until - self.from
     }
 }
 

@@ -56,8 +56,6 @@ pub struct Outcome {
     pub violations: Vec<String>,
     /// What happened, if it was to be told.
     pub story: Vec<String>,
-    /// The plan.
-    pub plan: String,
 }
 
 thread_local! {
@@ -162,7 +160,6 @@ async fn live(seed: u64, payments: Option<usize>, bases: &Arc<Bases>, tells: boo
         deeds: world.log.deeds(),
         violations,
         story: world.take_story(),
-        plan: format!("{:?}", world.plan),
     };
     world.end();
     outcome
@@ -193,16 +190,9 @@ async fn settle(world: &Arc<World>) -> Option<Quiet> {
 
 /// Whether everybody has their answer, every payment has left, and every table and the broker are done with it.
 fn is_done(world: &World) -> bool {
-    let none = |base: &crate::sql::Base, query| base.look(query).is_empty();
-    let bases = &world.bases;
-    let open = "SELECT 1 FROM solicitudes WHERE estado = 'abierta' LIMIT 1";
     world.log.unfinished() == 0
         && world.api.is_empty()
         && world.api.under_way() == 0
         && world.broker.under_way() == 0
-        && none(&bases.bff, open)
-        && none(&bases.clientes, open)
-        && none(&bases.operator, "SELECT 1 FROM archivo WHERE acusado = 0 LIMIT 1")
-        && none(&bases.pagos, "SELECT 1 FROM contracargos WHERE atendido = 0 LIMIT 1")
-        && none(&bases.bff, "SELECT 1 FROM pagos WHERE ended = 0 LIMIT 1")
+        && world.bases.undone().all(|(_, rows)| rows.is_empty())
 }

@@ -41,7 +41,7 @@ use crate::model::bank::Till;
 use crate::model::post::Postman;
 use crate::model::sidecar::SimulatedSidecar;
 use crate::plan::Plan;
-use crate::sql::{self, Base};
+use crate::sql::{self, Base, Value};
 use crate::world::Proc;
 
 /// For how long the gateway remembers a key.
@@ -117,6 +117,22 @@ impl Bases {
         for base in [bff, clientes, pagos, notificaciones, operator] {
             base.wipe();
         }
+    }
+
+    /// What is not done yet: the rows that say so, the first column of each naming its payment.
+    pub fn undone(&self) -> impl Iterator<Item = (&'static str, Vec<Vec<Value>>)> {
+        let open = "SELECT id_correlacion FROM solicitudes WHERE estado = 'abierta'";
+        let unconfirmed = "SELECT id_correlacion FROM archivo WHERE acusado = 0";
+        let untold = "SELECT id FROM contracargos WHERE atendido = 0";
+        let shown = "SELECT id_correlacion FROM pagos WHERE ended = 0";
+        let tables = [
+            (&self.bff, "requests are still open at the BFF", open),
+            (&self.clientes, "requests are still open at gestión-clientes", open),
+            (&self.operator, "ends are not confirmed", unconfirmed),
+            (&self.pagos, "chargebacks are not attended to", untold),
+            (&self.bff, "screens show no end", shown),
+        ];
+        tables.into_iter().map(|(base, what, query)| (what, base.look(query)))
     }
 }
 

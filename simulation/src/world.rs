@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::laws::Effects;
 use crate::life::Life;
+use crate::lock;
 use crate::model::api_server::ApiServer;
 use crate::model::bank::Bank;
 use crate::model::broker::Broker;
@@ -41,38 +42,21 @@ pub enum Proc {
 
 /// What a process talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Port {
-    /// Its database.
-    Sql,
-    /// Its documents, through its sidecar.
-    State,
-    /// The broker, through its sidecar.
-    Publish,
-    /// Another application, through its sidecar.
-    Invoke,
-    /// The API server.
-    Api,
-    /// The gateway.
-    Gateway,
-    /// The message provider.
-    Provider,
-}
-
-/// What can be out for everybody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The broker.
+    /// The broker, through its sidecar.
     Broker,
-    /// The state store.
+    /// The state store, through its sidecar.
     Store,
     /// The API server.
     ApiServer,
-    /// Every database.
+    /// Its database.
     Sql,
     /// The gateway.
     Gateway,
     /// The message provider.
     Provider,
+    /// Another application, through its sidecar.
+    Neighbour,
 }
 
 /// One world.
@@ -145,8 +129,8 @@ impl fmt::Display for Proc {
 // === impl Part ===
 
 impl Part {
-    /// Every one.
-    pub const ALL: [Self; 6] = [
+    /// Those that can be out for everybody.
+    pub const SHARED: [Self; 6] = [
         Self::Broker,
         Self::Store,
         Self::ApiServer,
@@ -154,22 +138,6 @@ impl Part {
         Self::Gateway,
         Self::Provider,
     ];
-}
-
-// === impl Port ===
-
-impl Port {
-    fn part(self) -> Option<Part> {
-        match self {
-            Self::Sql => Some(Part::Sql),
-            Self::State => Some(Part::Store),
-            Self::Publish => Some(Part::Broker),
-            Self::Invoke => None,
-            Self::Api => Some(Part::ApiServer),
-            Self::Gateway => Some(Part::Gateway),
-            Self::Provider => Some(Part::Provider),
-        }
-    }
 }
 
 // === impl World ===
@@ -203,7 +171,7 @@ impl World {
 
     /// Throws the dice.
     pub fn dice(&self) -> MutexGuard<'_, SmallRng> {
-        self.dice.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.dice)
     }
 
     /// Whether something of this rate happens now. Nothing does once faults have stopped.
@@ -241,8 +209,7 @@ impl World {
             return false;
         }
         let now = self.elapsed();
-        let mut outages = self.plan.outages.iter();
-        outages.any(|outage| outage.part == part && outage.from <= now && now < outage.until)
+        self.plan.outages.iter().any(|outage| outage.holds(part, now))
     }
 
     /// For how long a process still stands still.
@@ -251,18 +218,17 @@ impl World {
             return None;
         }
         let now = self.elapsed();
-        let mut freezes = self.plan.freezes.iter();
-        let mine = freezes.find(|freeze| freeze.proc == proc && freeze.from <= now && now < freeze.until);
+        let mine = self.plan.freezes.iter().find(|freeze| freeze.holds(proc, now));
         mine.map(|freeze| freeze.until - now)
     }
 
     /// Whether a call fails now and does nothing.
-    pub fn fails(&self, port: Port) -> bool {
-        port.part().is_some_and(|part| self.is_out(part)) || self.chance(self.plan.call.fails)
+    pub fn fails(&self, part: Part) -> bool {
+        self.is_out(part) || self.chance(self.plan.call.fails)
     }
 
     /// Whether a call that was done is not answered.
-    pub fn loses_answer(&self, _port: Port) -> bool {
+    pub fn loses_answer(&self) -> bool {
         self.chance(self.plan.call.loses_answer)
     }
 
@@ -365,34 +331,29 @@ impl World {
     /// A law was broken.
     pub fn broken(&self, law: String) {
         self.note(|| format!("BROKEN: {law}"));
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).push(law);
+        lock(&self.broken).push(law);
     }
 
     /// The laws that were broken.
     pub fn take_broken(&self) -> Vec<String> {
-        std::mem::take(&mut self.broken.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Whether it tells its story.
-    pub fn tells(&self) -> bool {
-        self.story.is_some()
+        std::mem::take(&mut lock(&self.broken))
     }
 
     /// A line of the story.
     pub fn note(&self, line: impl FnOnce() -> String) {
         if let Some(story) = &self.story {
             let line = format!("{:>9.3} s  {}", self.elapsed().as_secs_f64(), line());
-            story.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            lock(story).push(line);
         }
     }
 
     /// The story so far.
     pub fn take_story(&self) -> Vec<String> {
         let Some(story) = &self.story else { return Vec::new() };
-        std::mem::take(&mut story.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut lock(story))
     }
 
     fn processes(&self) -> MutexGuard<'_, Processes> {
-        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.processes)
     }
 }

@@ -17,6 +17,7 @@ use simulation::model::api_server::ApiServer;
 use simulation::model::sidecar::SimulatedSidecar;
 use simulation::plan::{CallFaults, Plan};
 use simulation::sql::{self, Value};
+use simulation::system::Incarnation;
 use simulation::world::{Proc, World};
 use sqlx::Row as _;
 
@@ -26,13 +27,20 @@ fn calm() -> (Arc<World>, Arc<Life>) {
     (world, life)
 }
 
+async fn launched(world: &Arc<World>, proc: Proc) -> Arc<Incarnation> {
+    world.launch(proc);
+    loop {
+        if let Some(incarnation) = world.running(proc) {
+            return incarnation;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_sidecar_keeps_the_contract() {
     let (world, life) = calm();
-    world.launch(Proc::Clientes);
-    while world.running(Proc::Clientes).is_none() {
-        tokio::task::yield_now().await;
-    }
+    launched(&world, Proc::Clientes).await;
     let contract = Contract {
         sidecar: Arc::new(SimulatedSidecar(life)),
         app: App::Notificaciones,
@@ -144,11 +152,7 @@ async fn sql_forgets_the_transaction_of_a_process_that_dies() {
     let (world, _) = calm();
     let base = &world.bases.bff;
     let count = || base.look("SELECT n FROM contador");
-    world.launch(Proc::Bff);
-    while world.running(Proc::Bff).is_none() {
-        tokio::task::yield_now().await;
-    }
-    let life = Arc::clone(world.running(Proc::Bff).unwrap().life());
+    let life = Arc::clone(launched(&world, Proc::Bff).await.life());
     let pool = sql::pool(base, &life).await.unwrap();
     let mut transaction = pool.begin().await.unwrap();
     let row = sqlx::query("UPDATE contador SET n = n + $2 WHERE id = $1 RETURNING n")

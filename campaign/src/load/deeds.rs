@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::orders::Reached;
 use super::{ANSWER, FIRST_PAUSE, Load};
+use crate::Outcome;
 use crate::recorder::Version;
 
 /// How long a deed is tried for: longer than any fault lasts. One that nobody took by then is wrong, unless the payment came
@@ -43,23 +44,10 @@ pub(super) async fn resume(load: &Load, id: &IdCorrelacion) {
 
 pub(super) async fn delete(load: &Load, id: &IdCorrelacion, after: Duration) {
     sleep(after).await;
-    // Before there is a resource there is nothing to delete.
-    if !reaches(load, id, |_| true).await {
-        return;
-    }
     let name = id.resource_name();
     let params = DeleteParams::default();
-    let done = insist(|| async {
-        match timeout(ANSWER, load.sagas.delete(&name, &params)).await {
-            Ok(Ok(_)) => Some(true),
-            Ok(Err(kube::Error::Api(refusal))) if refusal.code == 404 => Some(false),
-            Ok(Err(_)) | Err(_) => None,
-        }
-    });
-    match done.await {
-        Some(true) => load.book.deed(id, "deleted"),
-        Some(false) => {}
-        None => not_taken(load, id, "its deletion"),
+    if taken(load, id, "its deletion", || load.sagas.delete(&name, &params)).await {
+        load.book.deed(id, "deleted");
     }
 }
 
@@ -73,24 +61,25 @@ pub(super) async fn charge_back(load: &Load, id: &IdCorrelacion, when: Reached) 
             completed
         }
     };
-    if !there {
-        return;
+    if there && let Err(why) = take_back(load, id).await {
+        load.book.wrong(format!("{id}: {why}"));
     }
+}
+
+/// The bank takes the money, if it is still there to be taken, and we are told until we have heard it.
+async fn take_back(load: &Load, id: &IdCorrelacion) -> Outcome {
     let world = &load.world;
     let known = insist(|| async {
         let answer = world.get(&world.pasarela(&format!("/referencias/{id}"))).await;
         answer.ok().filter(|(status, _)| *status == 200).map(|(_, known)| known)
     });
-    let Some(known) = known.await else {
-        load.book
-            .wrong(format!("{id}: the gateway does not say what it took, and it was paid"));
-        return;
-    };
+    let known = known.await;
+    let known = known.ok_or("the gateway does not say what it took, and it was paid")?;
     let cargo = known["cargos"][0]["id"].as_str().map(str::to_owned);
     // What was refunded already is no longer the bank's to take.
     let left = known["reembolsos"].as_array().is_none_or(Vec::is_empty);
     let Some(cargo) = cargo.filter(|_| left) else {
-        return;
+        return Ok(());
     };
     load.book.charges_back(id);
     load.book.deed(id, "charged back at the gateway");
@@ -104,8 +93,7 @@ pub(super) async fn charge_back(load: &Load, id: &IdCorrelacion, when: Reached) 
             .map(|(status, _)| status)
     });
     if taken.await != Some(201) {
-        load.book.wrong(format!("{id}: the gateway records no chargeback"));
-        return;
+        return Err("the gateway records no chargeback".to_owned());
     }
     let url = world.url(App::IntegracionPagos, "/pagos/simular-evento-de-compensacion");
     let told = insist(|| async {
@@ -114,25 +102,35 @@ pub(super) async fn charge_back(load: &Load, id: &IdCorrelacion, when: Reached) 
             .await;
         answer.ok().filter(|(status, _)| *status < 500 && *status != 429)
     });
-    match told.await {
-        Some((200, _)) => load.book.deed(id, "chargeback told"),
-        Some((status, answer)) => load
-            .book
-            .wrong(format!("{id}: the chargeback is answered {status} {answer}")),
-        None => load.book.wrong(format!("{id}: the chargeback is not answered")),
+    match told.await.ok_or("the chargeback is not answered")? {
+        (200, _) => {
+            load.book.deed(id, "chargeback told");
+            Ok(())
+        }
+        (status, answer) => Err(format!("the chargeback is answered {status} {answer}")),
     }
 }
 
 /// Whether the resource was there to be changed, and was.
 async fn patched(load: &Load, id: &IdCorrelacion, change: &Value) -> bool {
-    if !reaches(load, id, |_| true).await {
-        return false;
-    }
     let name = id.resource_name();
     let params = PatchParams::default();
     let patch = Patch::Merge(change);
+    let what = change.to_string();
+    taken(load, id, &what, || load.sagas.patch(&name, &params, &patch)).await
+}
+
+/// Asks the API server until it answers. Whether the resource was there, and it was done to it.
+async fn taken<T, F>(load: &Load, id: &IdCorrelacion, what: &str, call: impl Fn() -> F) -> bool
+where
+    F: Future<Output = kube::Result<T>>,
+{
+    // Before there is a resource there is nothing to do anything to.
+    if !reaches(load, id, |_| true).await {
+        return false;
+    }
     let done = insist(|| async {
-        match timeout(ANSWER, load.sagas.patch(&name, &params, &patch)).await {
+        match timeout(ANSWER, call()).await {
             Ok(Ok(_)) => Some(true),
             // It has left.
             Ok(Err(kube::Error::Api(refusal))) if refusal.code == 404 => Some(false),
@@ -140,33 +138,23 @@ async fn patched(load: &Load, id: &IdCorrelacion, change: &Value) -> bool {
         }
     });
     let done = done.await;
-    if done.is_none() {
-        not_taken(load, id, &change.to_string());
-    }
-    done == Some(true)
-}
-
-fn not_taken(load: &Load, id: &IdCorrelacion, what: &str) {
-    if load.recorder.ended_at(id).is_none() {
+    if done.is_none() && load.recorder.ended_at(id).is_none() {
         let seconds = PATIENCE.as_secs();
         load.book.wrong(format!("{id}: {what} was not taken in {seconds} s"));
     }
+    done == Some(true)
 }
 
 /// Waits until a version of the payment is such.
 async fn reaches(load: &Load, id: &IdCorrelacion, such: impl Fn(&Version) -> bool) -> bool {
     let seen = async {
-        while !load.recorder.last(id).is_some_and(|version| such(&version)) {
-            if load
-                .recorder
-                .last(id)
-                .is_some_and(|version| version.phase == Some(Phase::Compensated))
-            {
-                return false;
+        loop {
+            match load.recorder.last(id) {
+                Some(version) if such(&version) => return true,
+                Some(version) if version.phase == Some(Phase::Compensated) => return false,
+                Some(_) | None => sleep(Duration::from_millis(50)).await,
             }
-            sleep(Duration::from_millis(50)).await;
         }
-        true
     };
     timeout(REACHES, seen).await.unwrap_or(false)
 }

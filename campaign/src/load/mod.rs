@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::book::Book;
 use crate::recorder::Recorder;
+use crate::scene::Scene;
 use crate::{Outcome, text};
 
 pub(crate) use self::orders::{Deed, Order};
@@ -41,9 +42,11 @@ pub(crate) struct Load {
     book: Arc<Book>,
     recorder: Arc<Recorder>,
     payers: Vec<Payer>,
-    /// Payments a second, in thousandths.
-    rate: AtomicUsize,
-    /// No payment is asked for while so many are open.
+    /// Payments a second.
+    rate: f64,
+    /// How many payments are open.
+    open: AtomicUsize,
+    /// No payment is asked for while so many are.
     most: AtomicUsize,
     /// No new payments.
     stopped: AtomicBool,
@@ -94,13 +97,8 @@ const PAYERS: [(Kind, usize, &str); 6] = [
 
 impl Load {
     /// Clients are made first, by as many calls.
-    pub(crate) async fn prepare(
-        world: World,
-        book: Arc<Book>,
-        recorder: Arc<Recorder>,
-        rate: f64,
-        most: usize,
-    ) -> Outcome<Arc<Self>> {
+    pub(crate) async fn prepare(scene: &Scene, rate: f64, most: usize) -> Outcome<Arc<Self>> {
+        let world = scene.system.world.clone();
         let mut payers = Vec::new();
         for (kind, count, address) in PAYERS {
             for number in 0..count {
@@ -119,14 +117,14 @@ impl Load {
                 payers.push(Payer { id, kind });
             }
         }
-        let load = Self::new(world, book, recorder, payers);
-        load.set_rate(rate);
+        let (book, recorder) = (Arc::clone(&scene.book), Arc::clone(&scene.recorder));
+        let load = Self::new(world, book, recorder, payers, rate);
         load.set_most(most);
         Ok(Arc::new(load))
     }
 
     /// These clients, who ask for nothing yet.
-    fn new(world: World, book: Arc<Book>, recorder: Arc<Recorder>, payers: Vec<Payer>) -> Self {
+    fn new(world: World, book: Arc<Book>, recorder: Arc<Recorder>, payers: Vec<Payer>, rate: f64) -> Self {
         let kind = GroupVersionKind::gvk("pagos.saludtech.dev", "v1alpha1", "PaymentSaga");
         let resource = ApiResource::from_gvk_with_plural(&kind, "paymentsagas");
         let sagas = Api::namespaced_with(world.kube().clone(), NAMESPACE, &resource);
@@ -136,7 +134,8 @@ impl Load {
             book,
             recorder,
             payers,
-            rate: AtomicUsize::new(0),
+            rate: rate.clamp(0.001, 1000.0),
+            open: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             held_back: AtomicUsize::new(0),
@@ -149,11 +148,14 @@ impl Load {
         known.map(|payer| &payer.id)
     }
 
-    /// So many payments a second from now on.
-    pub(crate) fn set_rate(&self, rate: f64) {
-        let thousandths = Duration::from_secs_f64(rate.clamp(0.001, 1000.0)).as_millis();
-        self.rate
-            .store(usize::try_from(thousandths).unwrap_or(1).max(1), Ordering::Relaxed);
+    /// So many payments are open now.
+    pub(crate) fn see_open(&self, open: usize) {
+        self.open.store(open, Ordering::Relaxed);
+    }
+
+    /// How many payments were open at the last look.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// No payment is asked for while so many are open, from now on.
@@ -173,18 +175,17 @@ impl Load {
     }
 
     /// Asks for payments until it is stopped: one after the other at its rate, whatever became of the others. While too many
-    /// are open (as `open` counts them) none is asked for.
-    pub(crate) async fn run(self: Arc<Self>, seed: u64, open: impl Fn() -> usize) {
+    /// are open none is asked for.
+    pub(crate) async fn run(self: Arc<Self>, seed: u64) {
         let mut random = StdRng::seed_from_u64(seed);
         let mut next = Instant::now();
         let mut number = 0;
         while !self.stopped.load(Ordering::Relaxed) {
-            let rate = u32::try_from(self.rate.load(Ordering::Relaxed)).unwrap_or(1);
             // Clients do not ask in step.
-            let gap = random.random_range(0.2..1.8) * 1000.0 / f64::from(rate);
+            let gap = random.random_range(0.2..1.8_f64) / self.rate;
             next += Duration::from_secs_f64(gap);
             sleep_until(next).await;
-            if open() >= self.most.load(Ordering::Relaxed) {
+            if self.open() >= self.most.load(Ordering::Relaxed) {
                 let pause = Duration::from_millis(100);
                 sleep(pause).await;
                 self.held_back.fetch_add(100, Ordering::Relaxed);
@@ -328,7 +329,7 @@ mod tests {
             kind: Kind::Plain,
         };
         let payers = vec![payer.clone(), payer];
-        Load::new(world, Arc::new(book), Arc::new(Recorder::after(0)), payers)
+        Load::new(world, Arc::new(book), Arc::new(Recorder::after(0)), payers, 1.0)
     }
 
     #[tokio::test(start_paused = true)]

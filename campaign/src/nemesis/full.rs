@@ -6,8 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Kind, Nemesis, Phase};
-use crate::etcd::Etcd;
-use crate::{Outcome, redis};
+use crate::Outcome;
 
 /// The parts that can be full.
 pub(super) const STORES: [&str; 2] = ["etcd", "redis"];
@@ -16,40 +15,28 @@ pub(super) const STORES: [&str; 2] = ["etcd", "redis"];
 const TRIES: usize = 120;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Whom to tell that there is no space left.
-pub(crate) struct Stores {
-    /// etcd, past the wires.
-    pub(crate) etcd: Etcd,
-    /// Redis' port.
-    pub(crate) redis: u16,
-    /// And its password.
-    pub(crate) redis_password: String,
-}
-
-impl Stores {
-    async fn set_full(&self, part: &str, full: bool) -> Outcome {
-        match part {
-            "etcd" => self.etcd.set_full(full).await,
-            _ => redis::set_full(self.redis, &self.redis_password, full).await,
-        }
-    }
-}
-
 impl Nemesis {
     /// Lets a store take nothing more for a while.
     pub(super) async fn fill(&self, phase: Phase, part: &str, lasts: Duration) {
         // One that does not answer now is broken in another way.
-        if self.stores.set_full(part, true).await.is_ok() {
+        if self.set_full(part, true).await.is_ok() {
             let place = self.note(phase, Kind::Full, part, "");
             sleep(lasts).await;
             self.over(place);
         }
         // One that is never told is seen: then nothing ends any more.
         for _ in 0..TRIES {
-            if self.stores.set_full(part, false).await.is_ok() {
+            if self.set_full(part, false).await.is_ok() {
                 break;
             }
             sleep(PAUSE).await;
+        }
+    }
+
+    async fn set_full(&self, part: &str, full: bool) -> Outcome {
+        match part {
+            "etcd" => self.scene.etcd.set_full(full).await,
+            _ => self.scene.redis.set_full(full).await,
         }
     }
 }

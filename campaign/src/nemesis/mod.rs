@@ -8,7 +8,6 @@ mod storm;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,13 +16,11 @@ use nix::sys::signal::Signal;
 use serde::Serialize;
 use tokio::time::sleep;
 
-use crate::clock::{Clock, Millis, millis};
+use crate::clock::{Millis, millis};
 use crate::proxy::Mode;
-use crate::recorder::Recorder;
-use crate::system::System;
-use crate::{Outcome, text};
+use crate::scene::Scene;
+use crate::{Outcome, about, text};
 
-pub(crate) use self::full::Stores;
 pub(crate) use self::outage::Outage;
 pub(crate) use self::recovery::Recovery;
 
@@ -91,10 +88,7 @@ impl Fault {
 
 /// Who breaks things.
 pub(crate) struct Nemesis {
-    system: Arc<System>,
-    stores: Stores,
-    recorder: Arc<Recorder>,
-    clock: Clock,
+    scene: Arc<Scene>,
     inner: Mutex<Inner>,
 }
 
@@ -159,25 +153,17 @@ impl Fault {
 // === impl Nemesis ===
 
 impl Nemesis {
-    /// Nothing is broken yet; what will be is written to this file.
-    pub(crate) fn new(
-        system: Arc<System>,
-        stores: Stores,
-        recorder: Arc<Recorder>,
-        clock: Clock,
-        file: &Path,
-    ) -> Outcome<Arc<Self>> {
-        let file = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    /// Nothing is broken yet; what will be is written to a file.
+    pub(crate) fn new(scene: Arc<Scene>) -> Outcome<Arc<Self>> {
+        let file = scene.folder.join("faults.jsonl");
+        let inner = Inner {
+            faults: Vec::new(),
+            file: File::create(&file).map_err(about(&file))?,
+            broken: BTreeSet::new(),
+        };
         Ok(Arc::new(Self {
-            system,
-            stores,
-            recorder,
-            clock,
-            inner: Mutex::new(Inner {
-                faults: Vec::new(),
-                file,
-                broken: BTreeSet::new(),
-            }),
+            scene,
+            inner: Mutex::new(inner),
         }))
     }
 
@@ -208,7 +194,7 @@ impl Nemesis {
     /// Notes a fault that begins now. Answers its place.
     fn note(&self, phase: Phase, kind: Kind, target: &str, detail: impl Into<String>) -> usize {
         let fault = Fault {
-            at: self.clock.now(),
+            at: self.scene.clock.now(),
             lasted: 0,
             phase,
             kind,
@@ -223,7 +209,7 @@ impl Nemesis {
 
     /// Notes that a fault is over.
     fn over(&self, place: usize) {
-        let now = self.clock.now();
+        let now = self.scene.clock.now();
         let mut inner = self.lock();
         if let Some(fault) = inner.faults.get_mut(place) {
             fault.lasted = now.saturating_sub(fault.at);
@@ -234,7 +220,7 @@ impl Nemesis {
 
     /// Sends a signal to a part. `None`: it has no process now, whether the supervisor has seen that or not.
     fn signal(&self, part: &str, signal: Signal) -> Option<Identity> {
-        let (process, _) = self.system.process(part).filter(|(process, _)| process.alive())?;
+        let (process, _) = self.scene.system.process(part).filter(|(process, _)| process.alive())?;
         process.signal(signal);
         Some(process)
     }
@@ -260,9 +246,9 @@ impl Nemesis {
             Mode::Slow(by) => format!("{} ms late", millis(by)),
         };
         let place = self.note(phase, Kind::Partition, wire, detail);
-        self.system.wires.set(wire, mode);
+        self.scene.system.wires.set(wire, mode);
         sleep(lasts).await;
-        self.system.wires.set(wire, Mode::Open);
+        self.scene.system.wires.set(wire, Mode::Open);
         self.over(place);
     }
 }

@@ -1,21 +1,18 @@
 //! The operator is gone for minutes, under full load. What the doors take waits in their tables; when it comes back they are
 //! worked off, without a storm.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::{Kind, Nemesis, Phase};
 use crate::Outcome;
-use crate::book::Book;
 use crate::clock::{Millis, millis};
-use crate::tables::Tables;
+use crate::scene::Scene;
 
 /// What happened meanwhile.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outage {
     /// For how long the operator was gone.
     pub(crate) lasted: Millis,
@@ -33,16 +30,17 @@ pub(crate) struct Outage {
 
 impl Nemesis {
     /// Freezes the operator for so long (the supervisor would start another), then kills it: a new one comes.
-    pub(crate) async fn outage(
-        self: &Arc<Self>,
-        book: &Book,
-        tables: &Tables,
-        lasts: Duration,
-        patience: Duration,
-    ) -> Outcome<Outage> {
+    pub(crate) async fn outage(&self, lasts: Duration, patience: Duration) -> Outcome<Outage> {
+        let Scene {
+            clock,
+            book,
+            tables,
+            recorder,
+            ..
+        } = &*self.scene;
         let before = tables.open_requests().await?;
         let accepted = book.count().accepted;
-        let began = self.clock.now();
+        let began = clock.now();
         let operator = self
             .signal("operator", Signal::SIGSTOP)
             .ok_or("the operator has no process")?;
@@ -60,10 +58,10 @@ impl Nemesis {
         let back = Instant::now();
         let mut writes_per_second = 0;
         let mut worked_off = None;
-        let mut written = self.recorder.written().0;
+        let mut written = recorder.written().0;
         while back.elapsed() < patience {
             sleep(Duration::from_secs(1)).await;
-            let now = self.recorder.written().0;
+            let now = recorder.written().0;
             writes_per_second = writes_per_second.max(now - written);
             written = now;
             // Some are always under way.
@@ -73,7 +71,7 @@ impl Nemesis {
             }
         }
         Ok(Outage {
-            lasted: self.clock.now() - began - millis(back.elapsed()),
+            lasted: clock.now() - began - millis(back.elapsed()),
             accepted,
             waiting,
             worked_off,

@@ -19,7 +19,6 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use seedwork::App;
-use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -28,6 +27,7 @@ use crate::Outcome;
 use crate::book::Book;
 use crate::clock::Millis;
 use crate::recorder::News;
+use crate::scene::Scene;
 
 /// How long progress is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ const FROZEN: Duration = Duration::from_secs(3);
 const LEAVING: Duration = Duration::from_secs(90);
 
 /// How long it took after one fault.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Recovery {
     /// The part.
     pub(crate) part: String,
@@ -60,15 +60,14 @@ impl Nemesis {
     /// every part is killed in turn, then every part is restarted, killed again, frozen, and so on. Puts how long each took
     /// into `recoveries`; fails when the system does not get well again.
     pub(crate) async fn one_by_one(
-        self: &Arc<Self>,
+        &self,
         seed: u64,
-        book: &Book,
         calm: Duration,
         end: Instant,
         recoveries: &mut Vec<Recovery>,
     ) -> Outcome {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut parts = self.system.parts()?;
+        let mut parts = self.scene.system.parts()?;
         // Kills are what the promise is about: every other round is of them.
         for kind in [Kind::Kill, Kind::Restart, Kind::Kill, Kind::Freeze]
             .into_iter()
@@ -80,18 +79,18 @@ impl Nemesis {
                 if Instant::now() >= end {
                     return Ok(());
                 }
-                self.all_well(PATIENCE).await?;
-                recoveries.push(self.break_and_wait(part, kind, book).await?);
+                self.all_well().await?;
+                recoveries.push(self.break_and_wait(part, kind).await?);
             }
         }
         Ok(())
     }
 
     /// Every part is ready and payments move.
-    async fn all_well(&self, patience: Duration) -> Outcome {
-        self.system.until_ready(patience).await?;
-        let mut news = self.recorder.listen();
-        let moving = timeout(patience, async {
+    async fn all_well(&self) -> Outcome {
+        self.scene.system.until_ready(PATIENCE).await?;
+        let mut news = self.scene.recorder.listen();
+        let moving = timeout(PATIENCE, async {
             // Two answers: one might have been on its way.
             for _ in 0..2 {
                 next(&mut news, |news| !news.answered().is_empty()).await;
@@ -99,21 +98,25 @@ impl Nemesis {
         });
         moving
             .await
-            .map_err(|_| format!("no payment moved in {} s", patience.as_secs()))
+            .map_err(|_| format!("no payment moved in {} s", PATIENCE.as_secs()))
     }
 
-    async fn break_and_wait(&self, part: &str, kind: Kind, book: &Book) -> Outcome<Recovery> {
-        let mut news = self.recorder.listen();
-        let (process, _) = self
-            .system
-            .process(part)
-            .ok_or_else(|| format!("{part} has no process"))?;
+    async fn break_and_wait(&self, part: &str, kind: Kind) -> Outcome<Recovery> {
+        let Scene {
+            clock,
+            system,
+            recorder,
+            book,
+            ..
+        } = &*self.scene;
+        let mut news = recorder.listen();
+        let (process, _) = system.process(part).ok_or_else(|| format!("{part} has no process"))?;
         let signal = match kind {
             Kind::Restart => Signal::SIGTERM,
             Kind::Freeze => Signal::SIGSTOP,
             Kind::Kill | Kind::KillAfterWrite | Kind::Partition | Kind::Full => Signal::SIGKILL,
         };
-        let mut at = self.clock.now();
+        let mut at = clock.now();
         process.signal(signal);
         let place = self.note(Phase::Recovery, kind, part, "");
         // Until when it still worked, or did not work yet.
@@ -127,31 +130,29 @@ impl Nemesis {
                     }
                 });
                 gone.await.map_err(|late| format!("{part}: {late}"))?;
-                self.clock.now()
+                clock.now()
             }
             Kind::Freeze => {
                 sleep(FROZEN).await;
                 process.signal(Signal::SIGCONT);
                 self.over(place);
-                at = self.clock.now();
+                at = clock.now();
                 at
             }
             Kind::Kill | Kind::KillAfterWrite | Kind::Partition | Kind::Full => at,
         };
         let progress = async {
             next(&mut news, |news| is_progress(news, part, since, book)).await;
-            self.clock.now()
+            clock.now()
         };
         let ready = async {
             // A frozen one was never anything else.
             if kind == Kind::Freeze {
                 return None;
             }
-            let again = until("the part to be ready", PATIENCE, async || {
-                match self.system.process(part) {
-                    Some((new, State::Ready)) if new != process => Ok(self.clock.now()),
-                    _ => Err("not yet".to_owned()),
-                }
+            let again = until("the part to be ready", PATIENCE, async || match system.process(part) {
+                Some((new, State::Ready)) if new != process => Ok(clock.now()),
+                _ => Err("not yet".to_owned()),
             });
             again.await.ok()
         };

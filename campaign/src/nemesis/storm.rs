@@ -89,8 +89,8 @@ impl Nemesis {
     /// Breaks something every so many seconds on average, for as long as `lasts`; then everything is whole again.
     pub(crate) async fn storm(self: &Arc<Self>, seed: u64, every: f64, lasts: Duration) -> Outcome {
         let mut random = StdRng::seed_from_u64(seed);
-        let parts = self.system.parts()?;
-        let wires: Vec<String> = self.system.wires.names().map(str::to_owned).collect();
+        let parts = self.scene.system.parts()?;
+        let wires: Vec<String> = self.scene.system.wires.names().map(str::to_owned).collect();
         let (half, until) = (Instant::now() + lasts / 2, Instant::now() + lasts);
         let mut under_way = JoinSet::new();
         for round in 0_u64.. {
@@ -129,19 +129,13 @@ impl Nemesis {
         let part = parts.choose(random).cloned().unwrap_or_default();
         match owed.unwrap_or_else(|| kind(random)) {
             Kind::Kill => self.while_fair(&part, random.random_bool(0.1), |nemesis, claim| {
-                if nemesis.signal(&claim.target, Signal::SIGKILL).is_some() {
-                    nemesis.note(Phase::Storm, Kind::Kill, &claim.target, "");
-                }
-                drop(claim);
+                nemesis.strike_once(&claim, Kind::Kill, Signal::SIGKILL);
             }),
             Kind::Freeze => self.while_fair(&part, false, |nemesis, claim| {
                 under_way.spawn(async move { nemesis.freeze(Phase::Storm, &claim.target, lasts).await });
             }),
             Kind::Restart => self.while_fair(&part, false, |nemesis, claim| {
-                if nemesis.signal(&claim.target, Signal::SIGTERM).is_some() {
-                    nemesis.note(Phase::Storm, Kind::Restart, &claim.target, "");
-                }
-                drop(claim);
+                nemesis.strike_once(&claim, Kind::Restart, Signal::SIGTERM);
             }),
             Kind::Partition => {
                 let wire = wires.choose(random).cloned().unwrap_or_default();
@@ -169,10 +163,18 @@ impl Nemesis {
         }
     }
 
+    fn strike_once(&self, claim: &Claim, kind: Kind, signal: Signal) {
+        if self.signal(&claim.target, signal).is_some() {
+            self.note(Phase::Storm, kind, &claim.target, "");
+        }
+    }
+
     /// Does it to a part that is ready and has had its chance, and that nobody else breaks now.
     fn while_fair(self: &Arc<Self>, part: &str, even_starting: bool, strike: impl FnOnce(Arc<Self>, Claim)) -> bool {
-        let Ok(status) = self.system.status() else { return false };
-        let now = self.clock.wall(self.clock.now()) / 1000;
+        let Ok(status) = self.scene.system.status() else {
+            return false;
+        };
+        let now = self.scene.clock.wall(self.scene.clock.now()) / 1000;
         let fair = status.part(part).is_some_and(|part| match part.state {
             State::Ready => now.saturating_sub(part.since) >= FAIR,
             State::Starting => even_starting,
@@ -187,9 +189,9 @@ impl Nemesis {
 
     /// Kills a part as soon as the nth write of a kind is seen.
     async fn after_write(&self, claim: Claim, write: Write, nth: usize) {
-        let mut news = self.recorder.listen();
+        let mut news = self.scene.recorder.listen();
         // What the process is is looked up before, so that the signal is all there is to do.
-        let Some((process, _)) = self.system.process(&claim.target) else {
+        let Some((process, _)) = self.scene.system.process(&claim.target) else {
             return;
         };
         let seen = async {

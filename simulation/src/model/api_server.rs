@@ -2,7 +2,7 @@
 //! the rules of the definition. Every change is kept: watches read on from where they are, and the judge reads it all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -16,7 +16,8 @@ use seedwork::{Direction, Step};
 use tokio::sync::Notify;
 
 use crate::life::Life;
-use crate::world::Port;
+use crate::lock;
+use crate::world::Part;
 
 /// The API server.
 #[derive(Default)]
@@ -65,8 +66,21 @@ fn refused(code: u16, reason: &str, message: String) -> kube::Error {
     kube::Error::Api(status.boxed())
 }
 
+fn invalid(why: &str) -> kube::Error {
+    refused(422, "Invalid", why.to_owned())
+}
+
+fn not_found(name: &str) -> kube::Error {
+    refused(404, "NotFound", format!("there is no {name}"))
+}
+
 fn silent(why: String) -> kube::Error {
     kube::Error::Service(why.into())
+}
+
+/// In whole seconds, as it is written down.
+fn now() -> Time {
+    Time(Timestamp::from_second(seedwork_runtime::now_ms() / 1000).unwrap_or_default())
 }
 
 fn name_of(object: &PaymentSaga) -> &str {
@@ -156,13 +170,12 @@ impl ApiServer {
             return Err(refused(409, "AlreadyExists", message));
         }
         if let Err(unfit) = Payment::try_from_resource(&object) {
-            return Err(refused(422, "Invalid", unfit.to_string()));
+            return Err(invalid(&unfit.to_string()));
         }
         object.metadata.namespace = Some(NAMESPACE.to_owned());
         object.metadata.uid = Some(format!("uid-{}", inner.version + 1));
         object.metadata.generation = Some(1);
-        let now = Timestamp::from_second(seedwork_runtime::now_ms() / 1000).unwrap_or_default();
-        object.metadata.creation_timestamp = Some(Time(now));
+        object.metadata.creation_timestamp = Some(now());
         object.metadata.deletion_timestamp = None;
         Ok(self.store(&mut inner, object))
     }
@@ -183,13 +196,12 @@ impl ApiServer {
             .deletion_timestamp
             .clone_from(&before.metadata.deletion_timestamp);
         if let Some(broken) = broken_by_spec(&before, &after) {
-            return Err(refused(422, "Invalid", broken.to_owned()));
+            return Err(invalid(broken));
         }
         let finalizers = |object: &PaymentSaga| object.metadata.finalizers.clone().unwrap_or_default();
         let deleting = after.metadata.deletion_timestamp.is_some();
         if deleting && finalizers(&after).iter().any(|one| !finalizers(&before).contains(one)) {
-            let message = "no new finalizers can be added if the object is being deleted";
-            return Err(refused(422, "Invalid", message.to_owned()));
+            return Err(invalid("no new finalizers can be added if the object is being deleted"));
         }
         if after == *before {
             return Ok(after);
@@ -213,7 +225,7 @@ impl ApiServer {
             status: object.status.clone(),
         };
         if let Some(broken) = broken_by_status(&before, &after) {
-            return Err(refused(422, "Invalid", broken.to_owned()));
+            return Err(invalid(broken));
         }
         if after == *before {
             return Ok(after);
@@ -225,7 +237,7 @@ impl ApiServer {
     pub fn delete(&self, name: &str, params: &DeleteParams) -> kube::Result<Option<PaymentSaga>> {
         let mut inner = self.inner();
         let Some(object) = inner.objects.get(name).cloned() else {
-            return Err(refused(404, "NotFound", format!("there is no {name}")));
+            return Err(not_found(name));
         };
         if let Some(preconditions) = &params.preconditions {
             let fits = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
@@ -242,8 +254,7 @@ impl ApiServer {
             return Ok(None);
         }
         if object.metadata.deletion_timestamp.is_none() {
-            let now = Timestamp::from_second(seedwork_runtime::now_ms() / 1000).unwrap_or_default();
-            object.metadata.deletion_timestamp = Some(Time(now));
+            object.metadata.deletion_timestamp = Some(now());
             object.metadata.generation = object.metadata.generation.map(|generation| generation + 1);
             object = self.store(&mut inner, object);
         }
@@ -288,7 +299,7 @@ impl ApiServer {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 
@@ -296,14 +307,10 @@ impl ApiServer {
 fn current(inner: &Inner, object: &PaymentSaga) -> kube::Result<Arc<PaymentSaga>> {
     let name = name_of(object);
     let Some(before) = inner.objects.get(name) else {
-        return Err(refused(404, "NotFound", format!("there is no {name}")));
+        return Err(not_found(name));
     };
     if object.metadata.resource_version.is_none() {
-        return Err(refused(
-            422,
-            "Invalid",
-            "resourceVersion must be specified for an update".to_owned(),
-        ));
+        return Err(invalid("resourceVersion must be specified for an update"));
     }
     if object.metadata.uid.is_some() && object.metadata.uid != before.metadata.uid
         || object.metadata.resource_version != before.metadata.resource_version
@@ -347,7 +354,7 @@ impl Client {
         call: impl FnOnce(&ApiServer) -> kube::Result<T> + Send + 'static,
     ) -> kube::Result<T> {
         let Self(life) = self;
-        life.before(Port::Api).await.map_err(silent)?;
+        life.before(Part::ApiServer).await.map_err(silent)?;
         let world = life.world();
         if let Some(late) = world.arrives_late() {
             let (world, proc, name) = (Arc::clone(world), life.proc(), name.to_owned());
@@ -380,7 +387,7 @@ impl Client {
             world.note(|| format!("{} did {doing} {name}", life.proc()));
         }
         // A read whose answer is lost is a read that failed.
-        life.answered(Port::Api).await.map_err(silent)?;
+        life.answered(Part::ApiServer).await.map_err(silent)?;
         done
     }
 }

@@ -2,7 +2,7 @@
 //! outcomes by the amount, with faults around it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,8 @@ use integracion_pagos::domain::{Cobro, IdAutorizacion, IdCargo, IdReembolso, Nom
 use seedwork::{Dinero, Fault, IdCorrelacion, MedioPago, Reason};
 
 use crate::life::Life;
-use crate::world::{Port, World};
+use crate::lock;
+use crate::world::{Part, World};
 
 /// The cents of an amount whose capture is put off (the table of outcomes).
 const PUT_OFF: i64 = 17;
@@ -45,7 +46,7 @@ impl Bank {
 
     /// After how many of a payment's movements the bank took it back, and how much, in minor units.
     pub fn taken_back(&self, id: &IdCorrelacion) -> Option<(usize, i64)> {
-        let taken = self.taken_back.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = lock(&self.taken_back);
         taken.get(id).copied()
     }
 
@@ -60,7 +61,7 @@ impl Bank {
                 Operacion::Autorizar | Operacion::Anular => 0,
             })
             .sum();
-        let mut taken = self.taken_back.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&self.taken_back);
         if held > 0 {
             taken.entry(id.clone()).or_insert((movements.len(), held));
         }
@@ -77,7 +78,7 @@ impl Till {
     ) -> Respuesta<T> {
         let Self(life) = self;
         let silent = |why| Respuesta::Incierto(Reason::new("PasarelaSinRespuesta", why));
-        if let Err(why) = life.before(Port::Gateway).await {
+        if let Err(why) = life.before(Part::Gateway).await {
             return silent(why);
         }
         let said = call.await;
@@ -87,7 +88,7 @@ impl Till {
         if let Respuesta::Rechazado(reason) = &said {
             crate::laws::refused(life.world(), id, operation, &reason.motivo);
         }
-        match life.answered(Port::Gateway).await {
+        match life.answered(Part::Gateway).await {
             Ok(()) => said,
             Err(why) => silent(why),
         }

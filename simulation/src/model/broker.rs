@@ -2,9 +2,8 @@
 //! of an application at a time. A delivery that fails is tried again by the sidecar's policy and then acknowledged all
 //! the same: it is gone. So is, where the plan says so, a message that was never delivered.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::Rng as _;
@@ -19,7 +18,6 @@ use crate::world::{Part, World};
 pub struct Broker {
     under_way: AtomicUsize,
     published: AtomicUsize,
-    dead: Mutex<BTreeMap<String, u64>>,
 }
 
 /// Counts a message as long as it is under way.
@@ -47,11 +45,6 @@ impl Broker {
     /// How many were ever published.
     pub fn published(&self) -> usize {
         self.published.load(Ordering::Relaxed)
-    }
-
-    /// What was set aside as unreadable or refused, by application and type.
-    pub fn dead_letters(&self) -> BTreeMap<String, u64> {
-        self.dead.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -107,10 +100,6 @@ fn deliver(world: &Arc<World>, app: App, event: Event, after: Duration) {
             match Box::pin(attempt(world, app, &event)).await {
                 Answer::Success => return,
                 Answer::Drop => {
-                    let name = format!("{app} {}", event.event_type);
-                    let mut dead = world.broker.dead.lock().unwrap_or_else(PoisonError::into_inner);
-                    *dead.entry(name).or_default() += 1;
-                    drop(dead);
                     world.note(|| format!("{app} sets {} of {} aside", event.event_type, event.subject));
                     return;
                 }

@@ -10,7 +10,7 @@ use seedwork::{App, IdCliente, Reason};
 use seedwork_runtime::sidecar::Invoked;
 
 use crate::life::Life;
-use crate::world::Port;
+use crate::world::Part;
 
 /// The clients that exist, and what becomes of a message to them.
 pub const CLIENTS: [(&str, &str); 6] = [
@@ -70,7 +70,7 @@ impl Mensajeria for Postman {
     async fn entregar(&self, mensaje: &Mensaje) -> Entrega {
         let Self(life) = self;
         let silent = |why| Entrega::Incierto(Reason::new("MensajeriaNoDisponible", why));
-        if let Err(why) = life.before(Port::Provider).await {
+        if let Err(why) = life.before(Part::Provider).await {
             return silent(why);
         }
         let world = life.world();
@@ -79,7 +79,7 @@ impl Mensajeria for Postman {
             world.effects.told(&mensaje.clave);
         }
         world.note(|| format!("the provider answers {said:?} to {}", mensaje.clave));
-        match life.answered(Port::Provider).await {
+        match life.answered(Part::Provider).await {
             Ok(()) => said,
             Err(why) => silent(why),
         }

@@ -9,7 +9,7 @@ use seedwork_runtime::{Expect, Sidecar};
 
 use crate::life::Life;
 use crate::model::broker;
-use crate::world::Port;
+use crate::world::Part;
 
 /// The sidecar of a process.
 pub struct SimulatedSidecar(pub Arc<Life>);
@@ -34,7 +34,7 @@ impl Sidecar for SimulatedSidecar {
     async fn get(&self, key: &str) -> Result<Option<Stored>, SidecarError> {
         let Self(life) = self;
         not_reserved(key)?;
-        let before = life.before(Port::State).await;
+        let before = life.before(Part::Store).await;
         before.map_err(|why| unavailable(&format!("read {key}"), why))?;
         Ok(life.world().stores.get(life.proc().app(), key))
     }
@@ -43,14 +43,14 @@ impl Sidecar for SimulatedSidecar {
         let Self(life) = self;
         not_reserved(key)?;
         let doing = || format!("write {key}");
-        let before = life.before(Port::State).await;
+        let before = life.before(Part::Store).await;
         before.map_err(|why| unavailable(&doing(), why))?;
         let (world, app) = (life.world(), life.proc().app());
         let put = world.stores.put(app, key, value.clone(), &expect);
         if put.is_ok() {
             world.effects.written(app, key, &value);
             world.note(|| format!("{} writes {key}", life.proc()));
-            let answered = life.answered(Port::State).await;
+            let answered = life.answered(Part::Store).await;
             answered.map_err(|why| unavailable(&doing(), why))?;
         }
         put
@@ -59,7 +59,7 @@ impl Sidecar for SimulatedSidecar {
     async fn publish(&self, topic: &str, event: Event) -> Result<(), SidecarError> {
         let Self(life) = self;
         let doing = "publish";
-        let before = life.before(Port::Publish).await;
+        let before = life.before(Part::Broker).await;
         before.map_err(|why| unavailable(doing, why))?;
         life.world().note(|| {
             let Event {
@@ -69,14 +69,14 @@ impl Sidecar for SimulatedSidecar {
         });
         crate::laws::published(life.world(), life.proc(), &event);
         broker::publish(life.world(), topic, event);
-        let answered = life.answered(Port::Publish).await;
+        let answered = life.answered(Part::Broker).await;
         answered.map_err(|why| unavailable(doing, why))
     }
 
     async fn invoke_get(&self, app: App, path: &str) -> Result<Invoked, SidecarError> {
         let Self(life) = self;
         let doing = || format!("ask {app} for {path}");
-        let before = life.before(Port::Invoke).await;
+        let before = life.before(Part::Neighbour).await;
         before.map_err(|why| unavailable(&doing(), why))?;
         let world = life.world();
         if world.any_running(app).is_none() {

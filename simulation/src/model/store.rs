@@ -1,11 +1,13 @@
 //! The state stores: one per application, a version per key. First write wins.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use seedwork::App;
 use seedwork_runtime::sidecar::Stored;
 use seedwork_runtime::{Expect, sidecar::SidecarError};
+
+use crate::lock;
 
 /// The documents of every application.
 #[derive(Default)]
@@ -57,6 +59,6 @@ impl Stores {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

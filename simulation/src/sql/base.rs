@@ -1,13 +1,15 @@
 //! One database.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use sqlx_core::any::{AnyColumn, AnyRow, AnyTypeInfo, AnyTypeInfoKind, AnyValue, AnyValueKind};
 use sqlx_core::ext::ustr::UStr;
+
+use crate::lock;
 
 /// A value, for the judge who looks into a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,12 +142,6 @@ impl Base {
         looked.unwrap_or_else(|error: rusqlite::Error| panic!("the judge's query fails: {error}: {query}"))
     }
 
-    /// The judge's hand: a script.
-    pub fn run(&self, script: &str) {
-        let ran = self.open().connection.execute_batch(script);
-        ran.unwrap_or_else(|error| panic!("a script fails: {error}: {script}"));
-    }
-
     /// Whether `who` may speak now.
     pub(super) fn is_free_for(&self, who: u64) -> bool {
         self.open().owner.is_none_or(|owner| owner == who)
@@ -229,7 +225,7 @@ impl Base {
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -15,17 +15,13 @@ use sqlx_core::any::driver::AnyDriver;
 use sqlx_core::any::{
     AnyArguments, AnyConnectOptions, AnyConnectionBackend, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo,
 };
-use sqlx_core::arguments::{Arguments, IntoArguments};
+use sqlx_core::arguments::Arguments;
 use sqlx_core::column::{Column, ColumnIndex};
 use sqlx_core::connection::{ConnectOptions, Connection};
 use sqlx_core::database::Database;
 use sqlx_core::describe::Describe;
 use sqlx_core::encode::Encode;
 use sqlx_core::error::{BoxDynError, Error};
-use sqlx_core::from_row::FromRow;
-use sqlx_core::query::Query;
-use sqlx_core::query_as::QueryAs;
-use sqlx_core::query_scalar::QueryScalar;
 use sqlx_core::row::Row;
 use sqlx_core::sql_str::SqlStr;
 use sqlx_core::statement::Statement;
@@ -38,7 +34,8 @@ use sqlx_core::value::{Value, ValueRef};
 use super::base::{Base, Done};
 use super::{NEXT, OPENING};
 use crate::life::Life;
-use crate::world::Port;
+use crate::lock;
+use crate::world::Part;
 
 pub(super) static DRIVERS: [AnyDriver; 1] = [AnyDriver::without_migrate::<Simulada>()];
 
@@ -57,7 +54,7 @@ pub(super) struct Conexion {
 
 impl Conexion {
     async fn turn(&self) -> Result<(), Error> {
-        self.life.before(Port::Sql).await.map_err(|trouble| failed(&trouble))?;
+        self.life.before(Part::Sql).await.map_err(|trouble| failed(&trouble))?;
         while !self.base.is_free_for(self.number) {
             tokio::time::sleep(BUSY).await;
             self.life.alive().await;
@@ -85,7 +82,7 @@ impl Conexion {
 
     /// The statement has run, and whoever asked may never hear of it.
     async fn answered(&self) -> Result<(), Error> {
-        self.life.answered(Port::Sql).await.map_err(|trouble| failed(&trouble))
+        self.life.answered(Part::Sql).await.map_err(|trouble| failed(&trouble))
     }
 }
 
@@ -256,7 +253,7 @@ impl ConnectOptions for Options {
     }
 
     async fn connect(&self) -> Result<Conexion, Error> {
-        let opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let opening = lock(&OPENING);
         let Some((base, life)) = opening.get(&self.0).cloned() else {
             return Err(failed(&"nobody opened this database"));
         };
@@ -446,41 +443,5 @@ impl Statement for Nothing {
         &[]
     }
 
-    fn query(&self) -> Query<'_, Simulada, Self> {
-        unreachable!("nobody prepares")
-    }
-
-    fn query_with<A: IntoArguments<Simulada>>(&self, _: A) -> Query<'_, Simulada, A> {
-        unreachable!("nobody prepares")
-    }
-
-    fn query_as<O>(&self) -> QueryAs<'_, Simulada, O, Self>
-    where
-        O: for<'r> FromRow<'r, Self>,
-    {
-        unreachable!("nobody prepares")
-    }
-
-    fn query_as_with<'s, O, A>(&'s self, _: A) -> QueryAs<'s, Simulada, O, A>
-    where
-        O: for<'r> FromRow<'r, Self>,
-        A: IntoArguments<Simulada>,
-    {
-        unreachable!("nobody prepares")
-    }
-
-    fn query_scalar<O>(&self) -> QueryScalar<'_, Simulada, O, Self>
-    where
-        (O,): for<'r> FromRow<'r, Self>,
-    {
-        unreachable!("nobody prepares")
-    }
-
-    fn query_scalar_with<'s, O, A>(&'s self, _: A) -> QueryScalar<'s, Simulada, O, A>
-    where
-        (O,): for<'r> FromRow<'r, Self>,
-        A: IntoArguments<Simulada>,
-    {
-        unreachable!("nobody prepares")
-    }
+    sqlx_core::impl_statement_query!(Self);
 }

@@ -8,7 +8,7 @@ mod driver;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once};
 
 use seedwork_runtime::sql::Pool;
 use sqlx::any::AnyPoolOptions;
@@ -17,6 +17,7 @@ use sqlx::migrate::Migrator;
 pub use base::{Base, Value};
 
 use crate::life::Life;
+use crate::lock;
 
 /// A database, and the life of the process that opens it.
 type Opening = (Arc<Base>, Arc<Life>);
@@ -38,10 +39,7 @@ pub async fn pool(base: &Arc<Base>, life: &Arc<Life>) -> Result<Pool, sqlx::Erro
         let _ = sqlx::any::install_drivers(&driver::DRIVERS);
     });
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    OPENING
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(number, (Arc::clone(base), Arc::clone(life)));
+    lock(&OPENING).insert(number, (Arc::clone(base), Arc::clone(life)));
     // No test before each use, no maintenance: what these look for cannot happen here.
     let opened = AnyPoolOptions::new()
         .max_connections(1)
@@ -50,6 +48,6 @@ pub async fn pool(base: &Arc<Base>, life: &Arc<Life>) -> Result<Pool, sqlx::Erro
         .max_lifetime(None)
         .connect(&format!("simulado:{number}"))
         .await;
-    OPENING.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    lock(&OPENING).remove(&number);
     opened.map(Pool::from)
 }
