@@ -77,7 +77,7 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
         })?;
     let pool = sql::open(&args.database_url, &MIGRATIONS).await?;
     let readers = sql::readers(&args.database_url, &pool).await?;
-    let sidecar: Arc<dyn Sidecar> = Arc::new(DaprSidecar::new(&args)?.without_documents());
+    let sidecar: Arc<dyn Sidecar> = Arc::new(DaprSidecar::new(&args)?);
     let config = ControllerConfig::default().concurrency(CONCURRENCY);
     let controller = Controller::new(watched, watcher::Config::default().timeout(WATCH_SECONDS)).with_config(config);
     let shell = Arc::new(Shell {

@@ -35,7 +35,7 @@ pub struct Stored {
     pub recurso: String,
 }
 
-/// The first repeat of an unconfirmed end comes after this long, then each twice as late, up to the most.
+/// The first repeat of an unconfirmed end comes after this long, then each later than the one before, up to the most.
 const REPEAT_FIRST_MS: i64 = 3_000;
 const REPEAT_MOST_MS: i64 = 60_000;
 

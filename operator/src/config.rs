@@ -61,15 +61,15 @@ pub struct RunArgs {
     pub politica_notificacion: PoliticaNotificacion,
 
     /// Deadline of every step, in seconds, instead of the standard ones (60; the gateway 120).
-    #[arg(long, env = "DEADLINE_SECONDS")]
+    #[arg(long, env = "DEADLINE_SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub deadline_seconds: Option<u32>,
 
     /// How long an undo may fail before it is shown as Stalled, in seconds.
-    #[arg(long, env = "STALL_AFTER_SECONDS", default_value_t = 600)]
+    #[arg(long, env = "STALL_AFTER_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     pub stall_after_seconds: u32,
 
     /// How long the client may go untold of a reversal before the payment ends without it, in seconds.
-    #[arg(long, env = "AVISO_DEADLINE_SECONDS", default_value_t = 60)]
+    #[arg(long, env = "AVISO_DEADLINE_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub aviso_deadline_seconds: u32,
 
     /// Most unfinished sagas at once; past that the doors' requests wait in their tables (KEP-95: 1,500 objects of
@@ -109,5 +109,31 @@ impl RunArgs {
             }
         }
         politica
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_payment_can_follow_is_refused_at_the_start_and_not_at_each_payment() {
+        for setting in [
+            "--deadline-seconds",
+            "--stall-after-seconds",
+            "--aviso-deadline-seconds",
+        ] {
+            let told = |seconds: &'static str| {
+                let start = ["operator", "run", "--port", "1", "--database-url", "sqlite::memory:"];
+                Args::try_parse_from(start.into_iter().chain([setting, seconds]))
+            };
+            assert!(told("0").is_err(), "{setting}");
+            let Command::Run(run) = told("1").unwrap().command else {
+                panic!("it was told to run")
+            };
+            assert_eq!(run.politica().check(), Ok(()), "{setting}");
+        }
     }
 }

@@ -20,6 +20,7 @@ use seedwork::Fault;
 use tokio::time::Instant;
 
 use crate::fault;
+use crate::resources::whole;
 
 /// The name of the Lease.
 pub const LEASE: &str = "intake";
@@ -74,9 +75,9 @@ impl Intake {
             .is_some_and(|mark| now.duration_since(mark.since) < mark.stands)
     }
 
-    /// Looks once.
+    /// Looks once, and not for ever: who hung here would never hear of a drain.
     pub async fn look(&self, leases: &Api<Lease>) {
-        match leases.get_opt(LEASE).await {
+        match whole(leases.get_opt(LEASE)).await {
             Ok(lease) => self.note(lease.as_ref(), Instant::now()),
             // What was known stands until it lapses. Whoever cannot read this cannot make payments either.
             Err(error) => tracing::debug!(%error, "unable to look whether the intake is closed"),
@@ -120,10 +121,17 @@ fn is_held(lease: &Lease) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use futures::stream;
+    use http::{Request, Response};
     use k8s_openapi::api::coordination::v1::LeaseSpec;
+    use kube::Client;
     use kube::api::ObjectMeta;
 
     use super::*;
+    use crate::resources::CALL;
 
     fn lease(holder: Option<&str>, version: &str) -> Lease {
         Lease {
@@ -138,6 +146,18 @@ mod tests {
                 ..LeaseSpec::default()
             }),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_whose_answer_begins_and_never_ends_is_given_up() {
+        let service = tower::service_fn(|_: Request<kube::client::Body>| async {
+            let endless = stream::pending::<Result<Bytes, Infallible>>();
+            Ok::<_, Infallible>(Response::new(Body::from_stream(endless)))
+        });
+        let leases = Api::namespaced(Client::new(service, "pagos"), "pagos");
+        let intake = Intake::default();
+        let looked = tokio::time::timeout(CALL * 2, intake.look(&leases)).await;
+        assert!(looked.is_ok(), "nobody would look again");
     }
 
     #[test]

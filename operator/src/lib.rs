@@ -11,7 +11,7 @@
 //! resources  the port to the API server
 //! record     the only writer: compare-and-swap, and the proof that it happened
 //! memory     what this replica remembers of each record (monotonic clock, sends)
-//! ahead      how far this replica has brought the running payments, and which of them stay where nobody was told of
+//! ahead      how far this replica has brought the running payments, which of them stay somewhere, how long answers take
 //! room       how many may be under way, and the requests that wait for room
 //! intake     whether new payments are taken: not while a release is drained
 //! census     how many payments stand where, as a metric

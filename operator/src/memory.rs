@@ -27,7 +27,7 @@ const TELL_RESTING: Duration = Duration::from_secs(60);
 pub struct Memories {
     started: Instant,
     by_uid: Mutex<HashMap<String, Remembered>>,
-    /// Resources that are no payments, of which a person was told: in which generation.
+    /// Resources that are refused, of which a person was told: in which generation.
     refused: Mutex<HashMap<String, i64>>,
 }
 
@@ -204,10 +204,16 @@ impl Memories {
         begins
     }
 
-    /// Whether this generation of a resource that is no payment is refused for the first time.
+    /// Whether this generation of a resource is refused for the first time.
     pub fn begin_refusing(&self, uid: &str, generation: i64) -> bool {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.insert(uid.to_owned(), generation) != Some(generation)
+    }
+
+    /// Nobody heard of it: it counts as the first time again.
+    pub fn refuse_again(&self, uid: &str) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.remove(uid);
     }
 
     /// Forgets the resources that are gone: those neither in `present` nor seen lately.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::runtime::controller::Action as Requeue;
 use kube::{Resource, ResourceExt as _};
 use saga::{Memory, Next, Saga};
-use seedwork::{Action, App, Fault, Reason};
+use seedwork::{Action, App, Fault, IdCorrelacion, Reason};
 use tokio::time::Instant;
 
 use crate::crd::PaymentSaga;
@@ -26,7 +26,7 @@ pub async fn reconcile(object: Arc<Watched>, shell: Arc<Shell>) -> Result<Requeu
     };
     let recorded = match Recorded::read(object.clone()) {
         Ok(recorded) => recorded,
-        Err(fault) if fault.retryable() => return Ok(left_to_the_newer(object, &fault)),
+        Err(fault) if fault.retryable() => return Ok(left_to_the_newer(&shell, object, &fault)),
         Err(fault) => return Ok(left_alone(&shell, object, &fault.chain()).await), // client required
     };
     let recorded = match shell.held.find(&recorded.payment().id) {
@@ -139,7 +139,12 @@ fn patience(saga: &Saga, action: Action) -> Duration {
 /// all: no finalizer can be added.
 fn is_held(object: &PaymentSaga) -> bool {
     let deleting = object.metadata.deletion_timestamp.is_some();
-    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER) || deleting && object.status.is_some()
+    has_finalizer(object) || deleting && object.status.is_some()
+}
+
+/// Whether our finalizer is on it.
+fn has_finalizer(object: &PaymentSaga) -> bool {
+    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
 /// Whether a person changed the spec since the last write of the status.
@@ -180,7 +185,10 @@ async fn adopt(shell: &Shell, recorded: &Recorded) -> Result<Requeue, Fault> {
     let name = object.name_any();
     let span = tracing::info_span!(parent: None, "kubectl apply", id_correlacion = name);
     object.spec.politica.get_or_insert_with(|| shell.settings.politica());
-    object.finalizers_mut().push(FINALIZER.to_owned());
+    // It may have come with it: whoever copies a payment copies that, too.
+    if !has_finalizer(&object) {
+        object.finalizers_mut().push(FINALIZER.to_owned());
+    }
     if let Some(traceparent) = seedwork_runtime::telemetry::traceparent_of(&span) {
         let known = object.annotations_mut().entry(TRACEPARENT.to_owned());
         known.or_insert(traceparent);
@@ -200,18 +208,16 @@ async fn left_alone(shell: &Shell, object: &impl Resource<DynamicType = ()>, why
         "a resource that is no payment is left alone"
     );
     metrics::counter!("operator_resources_left_alone_total").increment(1);
-    // It is looked at every few seconds, and the person was told already.
-    let generation = object.meta().generation.unwrap_or_default();
-    let uid = object.meta().uid.as_deref().unwrap_or_default();
-    if shell.memories.begin_refusing(uid, generation) {
-        let reason = Reason::new("EspecificacionInvalida", why);
-        shell.raise(object, "Refuse", &reason).await;
-    }
+    shell.refuse(object, &Reason::new("EspecificacionInvalida", why)).await;
     Requeue::await_change()
 }
 
 /// A payment of a newer operator's, while a release is rolled out or after it was rolled back.
-fn left_to_the_newer(object: &PaymentSaga, fault: &Fault) -> Requeue {
+fn left_to_the_newer(shell: &Shell, object: &PaymentSaga, fault: &Fault) -> Requeue {
+    // Its answers are the newer one's to act on: held here it would wait for them as long as it stays, and take room by it.
+    if let Some(id) = IdCorrelacion::from_resource_name(&object.name_any()) {
+        shell.held.let_go(&id);
+    }
     tracing::debug!(
         name = object.name_any(),
         error = fault.chain(),

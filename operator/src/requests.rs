@@ -133,7 +133,7 @@ pub async fn restore(shell: &Shell, created: &Recorded, archived: &PaymentSaga) 
             "IdentidadUsada",
             "another payment was made under this name; delete this resource",
         );
-        shell.raise(created.object(), "Refuse", &reason).await;
+        shell.refuse(created.object(), &reason).await;
         return Err(Fault::Rejected(vec![reason.mensaje]));
     }
     let Some(saga) = old.saga else {

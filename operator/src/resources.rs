@@ -105,7 +105,7 @@ impl ApiServer for Api<PaymentSaga> {
 }
 
 /// A call with its body, in time: the client's own limit ends where the answer begins.
-async fn whole<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+pub(crate) async fn whole<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
     let answered = tokio::time::timeout(CALL, call).await;
     answered.unwrap_or_else(|late| Err(kube::Error::Service(late.into())))
 }

@@ -58,7 +58,9 @@ fn step_of(recorded: &Recorded) -> Option<Leaving> {
     if object.metadata.deletion_timestamp.is_none() {
         return Some(Leaving::Deleted);
     }
-    (object.finalizers() == [FINALIZER]).then_some(Leaving::LetGo)
+    let held_by = object.finalizers();
+    let only_ours = !held_by.is_empty() && held_by.iter().all(|finalizer| finalizer == FINALIZER);
+    only_ours.then_some(Leaving::LetGo)
 }
 
 /// Deletes the archived resourceVersion: if anything changed since, this loses and the new state is archived. It comes back by

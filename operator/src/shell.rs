@@ -21,7 +21,7 @@ use crate::intake::Intake;
 use crate::memory::Memories;
 use crate::record::Recorded;
 use crate::resource::{self, Payment};
-use crate::resources::Resources;
+use crate::resources::{Resources, whole};
 use crate::room::Room;
 
 /// A resource as it is watched: one that cannot be read does not stop the watch.
@@ -54,7 +54,7 @@ pub struct Shell {
     pub settings: RunArgs,
 }
 
-/// The wall clock. Written into resources, never decided by.
+/// The wall clock. Written into resources; what it decides is how long an ended payment stays, no more.
 pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(seedwork_runtime::now_ms()).unwrap_or_default()
 }
@@ -200,7 +200,7 @@ impl Shell {
     }
 
     /// What follows a write. None of it is needed for the write to count: each part has its own way to be made good.
-    pub async fn follow_up(&self, before: Option<&Saga>, recorded: &Recorded) {
+    async fn follow_up(&self, before: Option<&Saga>, recorded: &Recorded) {
         let Some(saga) = recorded.saga() else { return };
         self.publish_outstanding(recorded).await;
         if saga.ended()
@@ -303,8 +303,20 @@ impl Shell {
         }
     }
 
-    /// Publishes one Warning on a resource.
-    pub async fn raise(&self, object: &impl Resource<DynamicType = ()>, action: &str, reason: &Reason) {
+    /// Tells a person that this resource is followed by nobody; once for each generation of it, which is looked at every few
+    /// seconds.
+    pub async fn refuse(&self, object: &impl Resource<DynamicType = ()>, reason: &Reason) {
+        let meta = object.meta();
+        let uid = meta.uid.as_deref().unwrap_or_default();
+        if self.memories.begin_refusing(uid, meta.generation.unwrap_or_default())
+            && !self.raise(object, "Refuse", reason).await
+        {
+            self.memories.refuse_again(uid);
+        }
+    }
+
+    /// Publishes one Warning on a resource; whether it was taken.
+    pub async fn raise(&self, object: &impl Resource<DynamicType = ()>, action: &str, reason: &Reason) -> bool {
         let event = Event {
             type_: EventType::Warning,
             reason: reason.motivo.clone(),
@@ -312,8 +324,10 @@ impl Shell {
             action: action.to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+        let published = whole(self.recorder.publish(&event, &object.object_ref(&()))).await;
+        if let Err(error) = &published {
             tracing::warn!(%error, "unable to publish a Kubernetes event");
         }
+        published.is_ok()
     }
 }

@@ -91,6 +91,18 @@ async fn a_payment_is_held_by_us_until_nobody_else_holds_it() {
 }
 
 #[tokio::test]
+async fn a_payment_that_we_hold_twice_leaves_like_any_other() {
+    let mut stage = Stage::new().await;
+    let mut leaving = object(Some(&ended()), "8");
+    leaving.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    let finalizers = leaving.metadata.finalizers.get_or_insert_default();
+    finalizers.extend_from_within(..);
+    assert_eq!(finalizers.len(), 2);
+    let result = let_go(&mut stage, &leaving, |release| release.accept("9")).await;
+    assert_eq!(result.unwrap(), Requeue::await_change());
+}
+
+#[tokio::test]
 async fn a_chargeback_on_a_payment_that_is_leaving_is_done_before_it_goes() {
     let stage = Stage::new().await;
     let reason = Reason::new("Contracargo", "");

@@ -8,6 +8,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action as Requeue;
 use operator::crd::PaymentSaga;
 use operator::reconcile::reconcile;
+use operator::record::Recorded;
 use operator::resource::FINALIZER;
 use operator::shell::Watched;
 use operator::{replies, requests};
@@ -45,6 +46,22 @@ async fn a_payment_with_a_policy_of_its_own_is_held_before_its_first_command() {
 }
 
 #[tokio::test]
+async fn a_finalizer_that_came_with_a_copied_payment_is_not_put_on_it_twice() {
+    let mut stage = Stage::new().await;
+    let mut copied = applied_by_a_person("7");
+    copied.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    let pass = reconcile(watched(&copied), Arc::clone(&stage.shell));
+    let result = stage
+        .play(pass, async |server, _| {
+            let adopt = server.call("PUT", "").await;
+            assert_eq!(adopt.body["metadata"]["finalizers"], json!([FINALIZER]));
+            adopt.accept("8");
+        })
+        .await;
+    assert_eq!(result.unwrap(), Requeue::await_change());
+}
+
+#[tokio::test]
 async fn a_running_payment_that_lost_its_finalizer_gets_it_back_and_nothing_else() {
     let mut stage = Stage::new().await;
     let running = done(&started(), Step::CrearFacturacion);
@@ -73,6 +90,9 @@ async fn another_payment_under_a_used_name_can_neither_be_cancelled_nor_undone_a
     let result = stage.play(pass, async |server, _| server.event().await.echo()).await;
     assert!(matches!(result, Err(Fault::Rejected(_))), "{result:?}");
     assert_eq!(stage.topics(), Vec::<String>::new());
+    // It is looked at every few seconds; the person heard it once.
+    let again = asking_nobody(reconcile(watched(&other), Arc::clone(&stage.shell))).await;
+    assert!(matches!(again, Err(Fault::Rejected(_))), "{again:?}");
 
     let mut stage = Stage::new().await;
     stage.archive(&object(Some(&ended()), "7")).await;
@@ -90,16 +110,21 @@ async fn another_payment_under_a_used_name_can_neither_be_cancelled_nor_undone_a
     assert_eq!(stage.topics(), Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn a_resource_that_cannot_be_read_is_left_alone_and_a_person_is_told() {
-    let mut stage = Stage::new().await;
+/// A resource that cannot be read.
+fn strange() -> Arc<Watched> {
     let mut strange = serde_json::to_value(object(None, "7")).unwrap();
     strange["spec"]["medioPago"] = json!("Trueque");
     let strange: Watched = serde_json::from_value(strange).unwrap();
     let DeserializeGuard(Err(_)) = &strange else {
         panic!("it can be read")
     };
-    let pass = reconcile(Arc::new(strange), Arc::clone(&stage.shell));
+    Arc::new(strange)
+}
+
+#[tokio::test]
+async fn a_resource_that_cannot_be_read_is_left_alone_and_a_person_is_told() {
+    let mut stage = Stage::new().await;
+    let pass = reconcile(strange(), Arc::clone(&stage.shell));
     let result = stage
         .play(pass, async |server, _| {
             let event = server.event().await;
@@ -111,13 +136,27 @@ async fn a_resource_that_cannot_be_read_is_left_alone_and_a_person_is_told() {
     assert_eq!(result.unwrap(), Requeue::await_change());
     assert_eq!(stage.topics(), Vec::<String>::new());
     // It is looked at every few seconds; the person heard it once.
-    let mut strange = serde_json::to_value(object(None, "7")).unwrap();
-    strange["spec"]["medioPago"] = json!("Trueque");
-    let again = reconcile(
-        Arc::new(serde_json::from_value(strange).unwrap()),
-        Arc::clone(&stage.shell),
-    );
+    let again = reconcile(strange(), Arc::clone(&stage.shell));
     assert_eq!(asking_nobody(again).await.unwrap(), Requeue::await_change());
+}
+
+#[tokio::test]
+async fn a_word_to_a_person_that_nobody_takes_does_not_hold_up_what_follows() {
+    let mut stage = Stage::new().await;
+    tokio::time::pause();
+    let mut unanswered = None;
+    let pass = reconcile(strange(), Arc::clone(&stage.shell));
+    let result = stage
+        .play(pass, async |server, _| {
+            unanswered = Some(server.event().await);
+        })
+        .await;
+    assert_eq!(result.unwrap(), Requeue::await_change());
+    assert!(unanswered.is_some(), "it was said");
+    // Nobody heard it, so it is said again.
+    let again = reconcile(strange(), Arc::clone(&stage.shell));
+    let result = stage.play(again, async |server, _| server.event().await.echo()).await;
+    assert_eq!(result.unwrap(), Requeue::await_change());
 }
 
 /// What makes no call to the API server.
@@ -159,6 +198,18 @@ async fn a_payment_of_a_newer_operator_is_left_to_it_without_a_word() {
         "the newer one is to have the answer"
     );
     assert_eq!(stage.topics(), Vec::<String>::new(), "nothing is refused that runs");
+}
+
+#[tokio::test]
+async fn a_payment_that_a_newer_operator_took_over_takes_no_room_any_more() {
+    let stage = Stage::new().await;
+    let held = &stage.shell.held;
+    let all = held.room();
+    held.keep(&Recorded::read(object(None, "6")).unwrap());
+    assert_eq!(held.room(), all - 1, "it waits for its first step");
+    let pass = reconcile(watched(&of_the_newer()), Arc::clone(&stage.shell));
+    asking_nobody(pass).await.unwrap();
+    assert_eq!(held.room(), all);
 }
 
 #[tokio::test]
