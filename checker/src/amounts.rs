@@ -66,21 +66,28 @@ fn acts<'a>(evidence: &'a Evidence, all: &mut Found<'a>) {
         let done = importe.map(|importe| (Hop::Effect(*action), importe));
         all.entry(id.as_str()).or_default().extend(done);
     }
+    let mut taken = BTreeMap::new();
     for line in evidence.movimientos.iter().flatten() {
-        let done = line.hop().map(|hop| (hop, line.importe()));
-        all.entry(&line.referencia).or_default().extend(done);
+        let (hop, importe) = (line.hop(), line.importe());
+        let payment = line.referencia.as_str();
+        if hop != Hop::Returned {
+            taken.insert(payment, importe.moneda);
+        } else if taken.get(payment).is_none_or(|moneda| *moneda == importe.moneda) {
+            // How much of it comes back is for the money to say, which adds up minor units.
+            continue;
+        }
+        all.entry(payment).or_default().push((hop, importe));
     }
 }
 
 // === impl Movimiento ===
 
 impl Movimiento {
-    /// What comes back is held against what was taken, not against what was asked for.
-    fn hop(&self) -> Option<Hop> {
+    fn hop(&self) -> Hop {
         match self.tipo {
-            TipoMovimiento::Autorizacion => Some(Hop::Authorised),
-            TipoMovimiento::Captura => Some(Hop::Captured),
-            TipoMovimiento::Anulacion | TipoMovimiento::Reembolso | TipoMovimiento::Contracargo => None,
+            TipoMovimiento::Autorizacion => Hop::Authorised,
+            TipoMovimiento::Captura => Hop::Captured,
+            TipoMovimiento::Anulacion | TipoMovimiento::Reembolso | TipoMovimiento::Contracargo => Hop::Returned,
         }
     }
 }
@@ -93,9 +100,14 @@ impl Case<'_> {
     fn is_bound_at(&self, hop: Hop) -> bool {
         match hop {
             Hop::Taken | Hop::Captured => self.phase == Phase::Completed,
-            Hop::Saga | Hop::Archive | Hop::Invoice | Hop::Payment | Hop::Authorised | Hop::Effect(_) | Hop::Screen => {
-                true
-            }
+            Hop::Saga
+            | Hop::Archive
+            | Hop::Invoice
+            | Hop::Payment
+            | Hop::Authorised
+            | Hop::Returned
+            | Hop::Effect(_)
+            | Hop::Screen => true,
         }
     }
 }

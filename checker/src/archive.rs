@@ -40,15 +40,9 @@ fn archived(
     match last {
         Some((last, phase)) if last.secuencia >= saga.secuencia => {
             // The policy of a resource that was made again is not the archived one, and nothing of it is followed.
-            let same = last.pasos == saga.pasos
-                && (last.secuencia, last.aviso, &last.cause, &last.resolved_by, phase)
-                    == (
-                        saga.secuencia,
-                        saga.aviso,
-                        &saga.cause,
-                        &saga.resolved_by,
-                        version.phase,
-                    );
+            let mut archived = saga.clone();
+            archived.politica.clone_from(&last.politica);
+            let same = archived == *last && version.phase == phase;
             Ok((!same).then(|| Violation::ArchiveDiffers(id())))
         }
         // The watch missed the end, or nobody watched.

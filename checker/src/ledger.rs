@@ -41,7 +41,7 @@ pub enum TipoMovimiento {
 /// What the ledger says of one payment, in minor units.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Saldo {
-    /// How often money was set aside, and how often it was let go.
+    /// How often money was set aside.
     pub autorizaciones: usize,
     /// How often money that was set aside was let go.
     pub anulaciones: usize,

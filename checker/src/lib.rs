@@ -15,7 +15,7 @@
 //! | `requests` | an accepted request has exactly one saga, an unanswered one at most one, and nothing is done unasked |
 //! | `ends` | everything asked for has ended, or is stalled with a reason, within the bound; what the bank took back is not completed |
 //! | `history`, `replay` | `secuencia` only grows, phases move as the engine's table allows, undo goes from the last step to the first, and each write is one that the engine makes |
-//! | `order`: `effects`, `ledger` | at most one effect per saga, step and direction; none of a step after its undo; none unrecorded; undoing nothing changes nothing |
+//! | `order`: `effects`, `ledger` | at most one effect per saga, step and direction; none of a step after its undo; none left when all is said to be undone; none unrecorded; undoing nothing changes nothing |
 //! | `money` | at most one capture, refunds never above it, captured − refunded = amount or 0 |
 //! | `orphans` | money, rows, messages and effects belong to a saga |
 //! | `amounts` | the amount is the same at every hop |
@@ -61,6 +61,7 @@ pub use history::{Histories, History};
 pub use importe::Importe;
 pub use judge::judge;
 pub use ledger::{Movimiento, Saldo, TipoMovimiento, saldos};
+pub use replay::{Way, way};
 pub use secrets::{Kind, Leak, Scan, Scanner};
 pub use verdict::{Check, Verdict};
 pub use version::{Unfit, Version};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use saga::{Aviso, Saga, StepState};
-use seedwork::{Phase, Step};
+use saga::{Aviso, CauseKind, Saga, StepState};
+use seedwork::Step;
 
 use crate::case::{Case, Cases};
 use crate::evidence::{Mensaje, Notificacion};
@@ -28,7 +28,8 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
         let Some(saga) = case.saga else { continue };
         verdict.looked(Check::Notifications, 1);
         let told = notificaciones.get(case.id).map(Vec::as_slice).unwrap_or_default();
-        let fits = alerta(case, &of(told, ALERTA)) && reversion(saga, &of(told, REVERSION));
+        let known = told.iter().all(|one| [ALERTA, REVERSION].contains(&one.tipo.as_str()));
+        let fits = known && alerta(case, saga, &of(told, ALERTA)) && reversion(saga, &of(told, REVERSION));
         if !fits {
             let told = told.iter().map(|one| format!("{} ({})", one.tipo, one.estado));
             verdict.found([Violation::WrongNotification(case.id.clone(), told.collect())]);
@@ -92,17 +93,24 @@ fn of<'a>(told: &'a [Notificacion], tipo: &str) -> Vec<&'a str> {
     kind.map(|one| one.estado.as_str()).collect()
 }
 
-/// That it is paid: told where step 4 was done, and perhaps where nobody knows; never twice.
-fn alerta(case: &Case<'_>, told: &[&str]) -> bool {
-    let Some(paso) = case.paso(Step::CrearNotificacion) else {
+/// That it is paid: told where step 4 was done, not where it was refused, and perhaps where nobody knows; never twice.
+fn alerta(case: &Case<'_>, saga: &Saga, told: &[&str]) -> bool {
+    const STEP: Step = Step::CrearNotificacion;
+    let Some(paso) = case.paso(STEP) else {
         return told.is_empty();
     };
-    match (case.phase, paso.estado) {
-        (_, StepState::Pending) => told.is_empty(),
-        (Phase::Completed, StepState::Refused) => !told.contains(&ENTREGADA),
-        _ if case.was_done(Step::CrearNotificacion) => told == [ENTREGADA],
-        _ => told.len() <= 1,
+    if paso.estado == StepState::Pending {
+        return told.is_empty();
     }
+    let cause = saga.cause.as_ref();
+    let turned_round = cause.is_some_and(|cause| cause.kind == CauseKind::Refused && cause.step == Some(STEP));
+    let refused = turned_round || paso.estado == StepState::Refused;
+    let fits = if told == [ENTREGADA] {
+        !refused
+    } else {
+        !case.was_done(STEP)
+    };
+    fits && told.len() <= 1
 }
 
 /// That it was undone.

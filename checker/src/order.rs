@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use saga::StepState;
-use seedwork::{Action, IdCorrelacion, Step};
+use seedwork::{Action, IdCorrelacion, Phase, Step};
 
-use crate::case::Cases;
+use crate::case::{Case, Cases};
 use crate::evidence::Effect;
 use crate::ledger::{Movimiento, TipoMovimiento};
 use crate::verdict::{Check, Verdict};
@@ -27,9 +27,10 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
             verdict.found(left.map(|step| Violation::EffectAfterUndo((*id).clone(), *step)));
         }
         for case in &cases.payments {
-            let did = accounts.get(case.id).map(|account| &account.done);
-            let unissued = did.into_iter().flatten().find(|step| case.never_issued(**step));
-            verdict.found(unissued.map(|step| Violation::Unissued(case.id.clone(), *step)));
+            let Some(account) = accounts.get(case.id) else { continue };
+            let unissued = account.done.iter().find(|step| case.never_issued(**step));
+            let unissued = unissued.map(|step| Violation::Unissued(case.id.clone(), *step));
+            verdict.found(unissued.or_else(|| not_undone(case, account)));
         }
     }
     if let Some(movimientos) = &cases.evidence.movimientos {
@@ -54,7 +55,8 @@ pub(crate) fn judge(cases: &Cases<'_>, verdict: &mut Verdict) {
 struct Account {
     done: BTreeSet<Step>,
     undone: BTreeSet<Step>,
-    told: bool,
+    /// What was done and not undone when the client was told that all was undone.
+    told: Option<BTreeSet<Step>>,
     /// Taken over by a person, and done after the client was told that all was undone.
     late: BTreeSet<Step>,
 }
@@ -67,12 +69,12 @@ impl Account {
         let id = || id.clone();
         match action {
             // Once the client is told that all was undone, everything was.
-            Action::Do(step) if self.undone.contains(&step) || self.told && !taken_over(step) => {
+            Action::Do(step) if self.undone.contains(&step) || self.told.is_some() && !taken_over(step) => {
                 self.done.insert(step);
                 Some(Violation::EffectAfterUndo(id(), step))
             }
             Action::Do(step) => {
-                self.late.extend(self.told.then_some(step));
+                self.late.extend(self.told.is_some().then_some(step));
                 (!self.done.insert(step)).then(|| Violation::EffectTwice(id(), action))
             }
             Action::Undo(step) if !self.done.contains(&step) => Some(Violation::UndoOfNothing(id(), step)),
@@ -89,11 +91,33 @@ impl Account {
                 })
             }
             Action::AvisarReversion => {
-                let again = std::mem::replace(&mut self.told, true);
+                let left = self.left();
+                let again = self.told.replace(left).is_some();
                 again.then(|| Violation::EffectTwice(id(), action))
             }
         }
     }
+
+    /// What was done and not undone.
+    fn left(&self) -> BTreeSet<Step> {
+        self.done.difference(&self.undone).copied().collect()
+    }
+}
+
+/// What was left of an undone payment when its client was told of it; in the end, where nobody was told.
+fn not_undone(case: &Case<'_>, account: &Account) -> Option<Violation> {
+    let left = match &account.told {
+        Some(left) => left.clone(),
+        None if case.ended && case.phase == Phase::Compensated => account.left(),
+        None => return None,
+    };
+    let comes_back = |step: &Step| match step {
+        Step::CrearFacturacion | Step::ConfirmarFacturacion => !case.was_taken_over(*step),
+        // The ledger says what came back of the money; and what was said cannot be unsaid.
+        Step::RealizarPago | Step::CrearNotificacion => false,
+    };
+    let step = left.into_iter().find(comes_back)?;
+    Some(Violation::NotUndone(case.id.clone(), step))
 }
 
 /// The first thing that is wrong with the order of a payment's ledger lines. How much they come to is not asked here.
@@ -113,7 +137,10 @@ fn gateway(id: &IdCorrelacion, lines: &[&Movimiento]) -> Option<Violation> {
                 captured = true;
                 (voided || refunded, false, Action::Do(STEP))
             }
-            TipoMovimiento::Anulacion if !authorised => return Some(Violation::UndoOfNothing(id.clone(), STEP)),
+            // What was taken is set aside no longer.
+            TipoMovimiento::Anulacion if !authorised || captured => {
+                return Some(Violation::UndoOfNothing(id.clone(), STEP));
+            }
             TipoMovimiento::Anulacion => (false, std::mem::replace(&mut voided, true), Action::Undo(STEP)),
             TipoMovimiento::Reembolso => {
                 // Where more comes back than was taken, the money says so.
@@ -150,7 +177,7 @@ fn within(lines: &[&Movimiento]) -> bool {
 
 // === impl Case ===
 
-impl crate::case::Case<'_> {
+impl Case<'_> {
     /// The record says that nobody was ever asked to do this step. Until the end it may lag behind.
     fn never_issued(&self, step: Step) -> bool {
         self.ended && self.paso(step).is_some_and(|paso| paso.estado == StepState::Pending)

@@ -9,7 +9,7 @@ use crate::evidence::{Answer, Door, Evidence, Request};
 use crate::verdict::{Check, Verdict};
 use crate::violation::Violation;
 
-/// Every payment that was asked for and has a saga, with its request.
+/// Payments that were asked for, each with its request.
 pub(crate) type Asked<'a> = BTreeMap<&'a IdCorrelacion, &'a Request>;
 
 /// What makes two tries one: a client's key, or the name of a resource. `None`: a try of its own.
@@ -26,18 +26,16 @@ pub(crate) fn judge<'a>(evidence: &'a Evidence, verdict: &mut Verdict) -> Cases<
     let lost = asked.keys().filter(|id| !sagas.contains_key(**id));
     verdict.found(lost.map(|id| Violation::Lost((*id).clone())));
 
-    let mut unanswered = unanswered(&evidence.requests);
-    for (id, solicitudes) in &sagas {
-        if asked.contains_key(*id) {
-            continue;
-        }
-        let by_id = unanswered.iter().position(|request| request.id.as_ref() == Some(*id));
-        let fits = |request: &&Request| {
-            request.id.is_none() && (solicitudes.is_empty() || solicitudes.contains(&&request.solicitud))
-        };
-        match by_id.or_else(|| unanswered.iter().position(fits)) {
-            Some(at) => {
-                asked.insert(id, unanswered.swap_remove(at));
+    let (mut named, mut nameless) = unanswered(&evidence.requests);
+    let mut others: Vec<_> = sagas.iter().filter(|(id, _)| !asked.contains_key(**id)).collect();
+    // Those of which nobody saw what they are about take what is left.
+    others.sort_by_key(|(_, solicitudes)| solicitudes.is_empty());
+    for (id, solicitudes) in others {
+        let fits = |request: &&Request| solicitudes.is_empty() || solicitudes.contains(&&request.solicitud);
+        let fitting = || Some(nameless.swap_remove(nameless.iter().position(fits)?));
+        match named.remove(*id).or_else(fitting) {
+            Some(request) => {
+                asked.insert(id, request);
             }
             None => verdict.found([Violation::Unasked((*id).clone())]),
         }
@@ -109,15 +107,20 @@ fn accepted(requests: &[Request]) -> (Asked<'_>, Vec<Violation>) {
     (asked, broken)
 }
 
-/// The tries that got no answer and of which no other try was answered: one of each.
-fn unanswered(requests: &[Request]) -> Vec<&Request> {
+/// The tries that got no answer and of which no other try was answered, one of each: those that say which payment they
+/// must become, by that, and the others.
+fn unanswered(requests: &[Request]) -> (Asked<'_>, Vec<&Request>) {
     let answered = requests
         .iter()
         .filter(|request| matches!(request.answer, Answer::Accepted(_)));
     let mut settled: BTreeSet<Ask<'_>> = answered.filter_map(Request::ask).collect();
     let lost = requests.iter().filter(|request| request.answer == Answer::Lost);
-    lost.filter(|request| request.ask().is_none_or(|ask| settled.insert(ask)))
-        .collect()
+    let lost = lost.filter(|request| request.ask().is_none_or(|ask| settled.insert(ask)));
+    let (named, nameless): (Vec<_>, Vec<_>) = lost.partition(|request| request.id.is_some());
+    // Of two that say the same, the first.
+    let named = named.into_iter().rev();
+    let named = named.filter_map(|request| Some((request.id.as_ref()?, request)));
+    (named.collect(), nameless)
 }
 
 // === impl Request ===

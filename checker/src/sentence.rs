@@ -34,6 +34,7 @@ impl fmt::Display for Violation {
             }
             Self::EffectTwice(id, action) => write!(f, "{id}: {} had an effect twice", action.command_type()),
             Self::EffectAfterUndo(id, step) => write!(f, "{id}: {step} had an effect after it was undone"),
+            Self::NotUndone(id, step) => write!(f, "{id}: all was said to be undone, and what {step} did was not"),
             Self::UndoOfNothing(id, step) => {
                 let command = Action::Undo(*step).command_type();
                 write!(f, "{id}: {command} changed something where {step} had done nothing")
@@ -83,6 +84,7 @@ impl fmt::Display for Hop {
             Self::Taken => f.write_str("the payment's charge"),
             Self::Authorised => f.write_str("the gateway's authorisation"),
             Self::Captured => f.write_str("the gateway's capture"),
+            Self::Returned => f.write_str("the gateway's return of it"),
             Self::Effect(action) => f.write_str(action.command_type()),
             Self::Screen => f.write_str("the BFF"),
         }

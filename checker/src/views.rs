@@ -23,14 +23,13 @@ fn invoices(cases: &Cases<'_>, verdict: &mut Verdict) {
     for case in cases.ended() {
         verdict.looked(Check::Invoices, 1);
         let estado = facturas.get(case.id).map(|factura| factura.estado.as_str());
-        let by_hand = case.taken_over(Step::CrearFacturacion) || case.taken_over(Step::ConfirmarFacturacion);
         let fits = match (case.phase, estado) {
             (Phase::Completed, estado) => estado == Some("CONFIRMADO"),
             // Step 1 was refused, or turned back before it was done.
             (_, None) => !case.was_billed(),
             (_, Some(estado)) => estado == "CANCELADO",
         };
-        if !fits && !by_hand {
+        if !fits && !case.is_billed_by_hand() {
             verdict.found([Violation::WrongInvoice(case.id.clone(), estado.map(str::to_owned))]);
         }
     }
@@ -44,7 +43,7 @@ fn plans(cases: &Cases<'_>, verdict: &mut Verdict) {
         .filter(|case| case.phase == Phase::Completed)
         .map(client)
         .collect();
-    let open = |case: &&Case<'_>| !case.ended || case.taken_over(Step::ConfirmarFacturacion);
+    let open = |case: &&Case<'_>| !case.ended || case.is_billed_by_hand();
     let open: BTreeSet<IdCliente> = cases.payments.iter().filter(open).map(client).collect();
     for (id_cliente, plan) in planes.iter().filter(|(id, _)| !open.contains(*id)) {
         verdict.looked(Check::Plans, 1);
@@ -109,6 +108,11 @@ fn screens(cases: &Cases<'_>, verdict: &mut Verdict) {
 // === impl Case ===
 
 impl Case<'_> {
+    /// Nobody knows how its invoice stands. Where only its confirmation was taken over, it is cancelled all the same.
+    fn is_billed_by_hand(&self) -> bool {
+        self.taken_over(Step::CrearFacturacion)
+    }
+
     /// An invoice was issued: step 1 was seen done, or a later step is why everything was undone.
     fn was_billed(&self) -> bool {
         let turned_at = self.saga.and_then(|saga| saga.cause.as_ref()?.step);

@@ -97,6 +97,8 @@ pub enum Violation {
     EffectTwice(IdCorrelacion, Action),
     /// A step had an effect after it was undone.
     EffectAfterUndo(IdCorrelacion, Step),
+    /// What a step did was not undone when all was said to be.
+    NotUndone(IdCorrelacion, Step),
     /// An undo changed something where there was nothing to undo.
     UndoOfNothing(IdCorrelacion, Step),
     /// A step had an effect whose saga never issued it.
@@ -210,6 +212,8 @@ pub enum Hop {
     Authorised,
     /// The capture in the gateway's ledger.
     Captured,
+    /// What came back, in the gateway's ledger: only its currency is told.
+    Returned,
     /// What a participant did.
     Effect(Action),
     /// The payment as the BFF shows it.
@@ -281,6 +285,7 @@ impl Violation {
             | Self::NotTheEngine { id, .. }
             | Self::EffectTwice(id, _)
             | Self::EffectAfterUndo(id, _)
+            | Self::NotUndone(id, _)
             | Self::UndoOfNothing(id, _)
             | Self::Unissued(id, _)
             | Self::ChargedTwice(id, _)
@@ -320,6 +325,7 @@ impl Violation {
             | Self::NotTheEngine { .. } => Check::History,
             Self::EffectTwice(_, Action::Do(step) | Action::Undo(step))
             | Self::EffectAfterUndo(_, step)
+            | Self::NotUndone(_, step)
             | Self::UndoOfNothing(_, step)
             | Self::Unissued(_, step) => account(*step),
             Self::EffectTwice(_, Action::AvisarReversion) => Check::Effects,

@@ -3,7 +3,7 @@
 //! ```text
 //! pagos doctor ── reach: local ports │ kubectl port-forward ──▶ each sidecar's metadata ── judge (pure) ──▶ report
 //! pagos archive ─ the operator's database, read only ─┬─ list, get
-//!                                                     └─ replay: the engine `saga` (pure) must reach what is recorded
+//!                                                     └─ replay: the engine must reach what is recorded (`checker`, pure)
 //! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

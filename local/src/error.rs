@@ -65,6 +65,17 @@ impl Error {
     }
 }
 
+/// What to do about what may stand behind any failure, by the system's words for it.
+pub fn remedy(failure: &str) -> Option<&'static str> {
+    if failure.contains("No space left on device") {
+        Some("the disk is full: make room (`df -h .`); `make reset` forgets what local systems stored")
+    } else if failure.contains("Permission denied") && failure.contains("/.local/") {
+        Some("somebody else made that, root perhaps: remove .local as that user, and start nothing with sudo")
+    } else {
+        None
+    }
+}
+
 /// Says what was tried when it failed.
 pub trait During<T> {
     /// `what` completes "failed to …".
@@ -86,5 +97,27 @@ impl<T> During<T> for std::result::Result<T, kube::Error> {
             what: what.into(),
             source: Box::new(source),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ready::chain;
+
+    #[test]
+    fn a_full_disk_is_known_by_what_the_system_says_of_it() {
+        let full: io::Result<()> = Err(io::Error::from(nix::errno::Errno::ENOSPC));
+        let failure = chain(&full.during("write the list of parts").unwrap_err());
+        let remedy = remedy(&failure).unwrap();
+        assert!(remedy.starts_with("the disk is full"), "{failure}: {remedy}");
+    }
+
+    #[test]
+    fn who_may_not_enter_the_state_dir_is_told_why_and_nobody_else() {
+        let denied = "failed to read /checkout/.local/up/status.json: Permission denied (os error 13)";
+        assert!(remedy(denied).unwrap().contains("remove .local"));
+        let other = denied.replace("/.local/", "/.secret/");
+        assert_eq!(remedy(&other), None);
     }
 }

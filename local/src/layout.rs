@@ -44,7 +44,11 @@ impl Layout {
             .ancestors()
             .find(|folder| folder.join("dapr-components/local").is_dir() && folder.join("tools/build").is_file())
             .map(Path::to_owned)
-            .ok_or_else(|| Error::advice(format!("{} is not in a checkout: run this from one", start.display())))
+            .ok_or_else(|| {
+                let start = start.display();
+                let text = format!("{start} is not in a checkout: run this from one, or name one with --root");
+                Error::advice(text)
+            })
     }
 
     /// Whose they are.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use local::error::During;
+use local::error::{During, remedy};
 use local::issuer::Subject;
 use local::layout::Layout;
 use local::ports::{DEFAULT_BASE, Ports};
@@ -103,7 +103,11 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", ready::chain(&error));
+            let failure = ready::chain(&error);
+            eprintln!("error: {failure}");
+            if let Some(remedy) = remedy(&failure) {
+                eprintln!("{remedy}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -167,7 +167,7 @@ pub fn read_parts(state: &Path) -> Result<Vec<Part>> {
     let file = layout::parts_file(state);
     let text = std::fs::read(&file).during(format!("read {}", file.display()))?;
     serde_json::from_slice(&text).map_err(|source| Error::Json {
-        what: file.display().to_string(),
+        what: format!("{} (another version's? `make down` works all the same)", file.display()),
         source,
     })
 }

@@ -91,6 +91,16 @@ impl Identity {
             .is_ok_and(|target| target.to_string_lossy().ends_with(" (deleted)"))
     }
 
+    /// The state dir and the part that its [`MARK`] names, if it has one that may be read.
+    pub fn marked_as(&self) -> Option<(String, String)> {
+        let environment = fs::read(format!("/proc/{}/environ", self.pid)).ok()?;
+        let variables = environment.split(|byte| *byte == 0);
+        let mut marks = variables.filter_map(|variable| variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="));
+        let mark = String::from_utf8_lossy(marks.next()?);
+        let (state, part) = mark.rsplit_once(':')?;
+        Some((state.to_owned(), part.to_owned()))
+    }
+
     /// The name of its program, for messages.
     pub fn name(&self) -> String {
         fs::read_to_string(format!("/proc/{}/comm", self.pid))
@@ -120,15 +130,11 @@ pub fn mark(state: &Path, part: &str) -> String {
 /// Every supervisor of this state dir and every process that one started, with the name of its part: found by the mark
 /// in its environment, so also what a supervisor had no time to write down before it was killed. The dir may be gone.
 pub fn marked(state: &Path) -> Vec<(String, Identity)> {
-    let prefix = format!("{MARK}={}", mark(state, ""));
+    let state = state.display().to_string();
     all()
         .filter_map(|identity| {
-            let environment = fs::read(format!("/proc/{}/environ", identity.pid)).ok()?;
-            let part = environment
-                .split(|byte| *byte == 0)
-                .find_map(|entry| entry.strip_prefix(prefix.as_bytes()))
-                .map(|part| String::from_utf8_lossy(part).into_owned())?;
-            identity.alive().then_some((part, identity))
+            let (whose, part) = identity.marked_as()?;
+            (whose == state && identity.alive()).then_some((part, identity))
         })
         .collect()
 }
@@ -206,6 +212,24 @@ mod tests {
         assert!(!identity.executable_replaced());
         fs::rename(newer, program).unwrap();
         assert!(identity.executable_replaced());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_mark_says_whose_part_a_process_is() {
+        let state = Path::new("/a:b/.local/up");
+        let mut sleep = Command::new("sleep");
+        let mut child = sleep.arg("600").env(MARK, mark(state, "etcd")).spawn().unwrap();
+        let identity = Identity::of(child.id()).unwrap();
+        // We go on before the kernel has laid out the new program's environment.
+        while identity.marked_as().is_none() && identity.alive() {
+            std::thread::yield_now();
+        }
+        let expected = ("/a:b/.local/up".to_owned(), "etcd".to_owned());
+        assert_eq!(identity.marked_as(), Some(expected));
+        assert_eq!(marked(state), [("etcd".to_owned(), identity)]);
+        assert!(marked(Path::new("/b/.local/up")).is_empty());
         child.kill().unwrap();
         child.wait().unwrap();
     }

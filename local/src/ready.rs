@@ -61,8 +61,8 @@ async fn http(url: &str) -> Result<(), String> {
 
 async fn pong(port: u16, password: &str) -> Result<(), String> {
     let answer = redis::ask(port, password, "PING").await;
-    match answer.map_err(|error| error.to_string())?.as_str() {
-        "+PONG" => Ok(()),
+    match answer.map_err(|error| error.to_string())?.concat().as_str() {
+        "PONG" => Ok(()),
         other => Err(format!("it answers {other:?}")),
     }
 }

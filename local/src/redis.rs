@@ -5,35 +5,42 @@ use std::io::{Error, ErrorKind, Result};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// Sends a command that a line or a text answers. A line comes with its first character (`+PONG`, `-ERR …`), a text
-/// without its length.
-pub async fn ask(port: u16, password: &str, command: &str) -> Result<String> {
+/// Sends a command; a list that it answers comes in one row. What it refuses is an error in its own words.
+pub async fn ask(port: u16, password: &str, command: &str) -> Result<Vec<String>> {
     let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?);
     let request = format!("AUTH {password}\r\n{command}\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let authenticated = line(&mut stream).await?;
     // A Redis that cannot serve yet says so to either.
-    if !authenticated.starts_with('+') {
-        return Ok(authenticated);
-    }
-    let answer = line(&mut stream).await?;
-    let Some(length) = answer.strip_prefix('$') else {
-        return Ok(answer);
-    };
-    let length = length
-        .parse()
-        .map_err(|_| Error::new(ErrorKind::InvalidData, format!("it answers {answer:?}")))?;
-    let mut text = vec![0; length];
-    stream.read_exact(&mut text).await?;
-    String::from_utf8(text).map_err(|error| Error::new(ErrorKind::InvalidData, error))
+    answer(&mut stream).await?;
+    answer(&mut stream).await
 }
 
-async fn line(stream: &mut BufReader<TcpStream>) -> Result<String> {
-    let mut line = String::new();
-    if stream.read_line(&mut line).await? == 0 {
-        return Err(ErrorKind::UnexpectedEof.into());
+async fn answer(stream: &mut BufReader<TcpStream>) -> Result<Vec<String>> {
+    let (mut answer, mut to_come) = (Vec::new(), 1);
+    while to_come > 0 {
+        to_come -= 1;
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        let line = line.trim_end();
+        let (kind, rest) = line.split_at_checked(1).ok_or(ErrorKind::UnexpectedEof)?;
+        let unknown = || Error::new(ErrorKind::InvalidData, format!("it answers {line:?}"));
+        let length = || rest.parse::<usize>().map_err(|_| unknown());
+        match (kind, rest) {
+            ("-", _) => return Err(Error::other(rest)),
+            ("+" | ":", _) => answer.push(rest.to_owned()),
+            // What is not there.
+            ("$" | "*", "-1") => answer.push(String::new()),
+            ("$", _) => {
+                let mut text = vec![0; length()?];
+                stream.read_exact(&mut text).await?;
+                answer.push(String::from_utf8_lossy(&text).into_owned());
+                stream.read_exact(&mut [0; 2]).await?;
+            }
+            ("*", _) => to_come += length()?,
+            _ => return Err(unknown()),
+        }
     }
-    Ok(line.trim_end().to_owned())
+    Ok(answer)
 }
 
 /// How often each command was called, from `INFO commandstats`.
@@ -59,11 +66,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_text_is_read_to_its_end_and_an_error_is_an_answer() {
+    async fn an_answer_is_read_to_its_end_and_a_refusal_is_an_error() {
+        let groups = "+OK\r\n*2\r\n*4\r\n$4\r\nname\r\n$3\r\nbff\r\n$7\r\npending\r\n:3\r\n$-1\r\n";
         for (answer, read) in [
-            ("+OK\r\n$12\r\none\r\ntwo\r\n..\r\n", "one\r\ntwo\r\n.."),
-            ("+OK\r\n-ERR unknown\r\n", "-ERR unknown"),
-            ("-WRONGPASS invalid\r\n-NOAUTH\r\n", "-WRONGPASS invalid"),
+            ("+OK\r\n$12\r\none\r\ntwo\r\n..\r\n", Ok(vec!["one\r\ntwo\r\n.."])),
+            (groups, Ok(vec!["name", "bff", "pending", "3", ""])),
+            ("+OK\r\n*0\r\n", Ok(vec![])),
+            ("+OK\r\n-ERR unknown\r\n", Err("ERR unknown")),
+            ("-WRONGPASS invalid\r\n-NOAUTH\r\n", Err("WRONGPASS invalid")),
         ] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = listener.local_addr().unwrap().port();
@@ -75,7 +85,8 @@ mod tests {
                 stream.write_all(answer.as_bytes()).await.unwrap();
             };
             let (asked, ()) = tokio::join!(ask(port, "p", "INFO"), serve);
-            assert_eq!(asked.unwrap(), read);
+            let read = read.map(|read| read.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(asked.map_err(|error| error.to_string()), read.map_err(str::to_owned));
         }
     }
 }

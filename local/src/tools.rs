@@ -1,5 +1,6 @@
 //! The programs that the parts are: where they are, and what to do when one is missing.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -71,7 +72,7 @@ fn redis() -> Result<PathBuf> {
     let command = INSTALL.join(" ");
     if on_path(INSTALL[0]).is_none() {
         return Err(Error::advice(
-            "redis-server is needed: install Redis 7 with your system's package manager",
+            "redis-server is needed: install Redis 7 with your system's package manager, so that it is on the PATH",
         ));
     }
     if !geteuid().is_root() {
@@ -93,7 +94,7 @@ fn redis() -> Result<PathBuf> {
     let installed = quietly(&INSTALL[1..]) || quietly(&["update"]) && quietly(&INSTALL[1..]);
     if !installed {
         return Err(Error::advice(format!(
-            "redis-server is needed and `{command}` failed: its words are above"
+            "redis-server is needed and `{command}` failed, see above: install Redis 7 in another way"
         )));
     }
     on_path("redis-server")
@@ -143,8 +144,12 @@ pub fn ours() -> Result<PathBuf> {
     if missing.is_empty() {
         Ok(folder)
     } else {
+        // Where cargo puts what it builds is named after the profile.
+        let profile = folder.file_name().and_then(OsStr::to_str);
+        let profile = profile.filter(|name| *name != "debug");
+        let profile = profile.map(|name| format!(" PROFILE={name}")).unwrap_or_default();
         Err(Error::advice(format!(
-            "{} not built yet (looked in {}): run `make build`",
+            "{} not built yet (looked in {}): run `make build{profile}`",
             missing.join(", "),
             folder.display()
         )))

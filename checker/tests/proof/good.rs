@@ -1,10 +1,11 @@
 //! Of a run without fault nothing is said, whatever happens in it.
 
-use checker::{Check, Histories};
+use checker::{Check, Evidence, Histories, Version, judge};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::select;
+use saga::{Controls, Saga, obey};
 use seedwork::Step;
 
 use crate::payment::{Plot, Then};
@@ -146,6 +147,42 @@ fn a_payment_that_left_and_comes_back_is_the_same_payment() {
     };
     run.versions.extend([created, restored]);
     assert_eq!(run.judge().violations, []);
+}
+
+/// Nobody knows what such a one is about.
+#[test]
+fn a_payment_that_only_a_screen_shows_takes_no_request_that_another_needs() {
+    let mut run = Run::empty()
+        .with_unanswered("first", "ana", Plot::default())
+        .with_unanswered("second", "berta", Plot::default());
+    run.evidence.requests.reverse();
+    run.versions.retain(|version| version.id == crate::run::id("second"));
+    run.evidence.archivo = None;
+    assert_eq!(run.judge().violations, []);
+}
+
+#[test]
+fn a_word_that_is_said_again_after_another_that_the_watch_missed_is_no_fault() {
+    let run = Run::empty().with("done", "ana", Plot::default());
+    let created = &run.versions[0];
+    let said = |saga: &Saga, word: &str| {
+        let controls = Controls {
+            retry_requested: Some(word.to_owned()),
+            ..Controls::default()
+        };
+        obey(saga, &controls).unwrap()
+    };
+    let once = said(created.saga.as_ref().unwrap(), "8:00");
+    let again = said(&said(&once, "9:00"), "8:00");
+    let recorded = |saga| Version::recorded(created.id.clone(), created.solicitud.clone(), saga);
+    let evidence = Evidence {
+        histories: Some([once, again].into_iter().map(recorded).collect()),
+        ..Evidence::default()
+    };
+    let verdict = judge(&evidence);
+    let engine = |found: &&checker::Violation| found.check() == Check::History;
+    assert_eq!(verdict.violations.iter().find(engine), None);
+    assert_eq!(verdict.judged(Check::History), Some(2));
 }
 
 #[test]

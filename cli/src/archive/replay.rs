@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use checker::Way;
 use operator::archive::Stored;
 use operator::crd::{ENGINE_VERSION, PaymentSaga};
 use operator::resource::Payment;
@@ -9,7 +10,7 @@ use saga::Saga;
 use seedwork::Phase;
 use serde_json::Value;
 
-use super::story::{self, Story};
+use super::story;
 use crate::Verdict;
 
 /// What a clean replay means, and what it cannot mean.
@@ -109,15 +110,16 @@ fn by_this_engine(row: &Stored, older: Option<u32>, most: usize) -> Replayed {
     let agrees = differences.is_empty();
     let mut unknown = None;
     let (engine, story) = match story::find(&payment.id, &recorded, most) {
-        Story::Told(events) => (recorded.phase(), events),
-        Story::None(nearest) => {
+        Way::Found(events) => (recorded.phase(), events),
+        Way::None(instead) => {
+            let nearest = story::nearest(&recorded, instead);
             unknown = older.map(Why::Engine);
             differences.push("no sequence of events leads the engine there; what comes nearest:".to_owned());
             let differing = story::differences(&recorded, &nearest);
             differences.extend(differing.into_iter().map(|one| format!("  {one}")));
             (nearest.phase(), Vec::new())
         }
-        Story::TooLong => {
+        Way::TooLong => {
             unknown = Some(Why::TooLong);
             (recorded.phase(), Vec::new())
         }

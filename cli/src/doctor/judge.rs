@@ -91,7 +91,7 @@ pub(crate) fn examine(metadata: &Metadata, expected: &Expected, names: &Names) -
     findings.push(connection(metadata, expected));
     let unfit = fitness::judge(metadata, &names.pubsub, &names.store);
     findings.push(component(metadata, &names.pubsub, &unfit, expected));
-    findings.push(component(metadata, &names.store, &unfit, expected));
+    findings.extend(store(metadata, &names.store, &unfit, expected));
     findings.extend(inbox(metadata, expected.app, &names.pubsub));
     findings.push(resiliency(metadata));
     findings
@@ -188,6 +188,24 @@ fn component(metadata: &Metadata, name: &str, unfit: &[Unfit], expected: &Expect
         return Finding::unfit(name, "it is not there", "see dapr-components/");
     };
     usable(found, expected)
+}
+
+/// The store of an application that keeps documents. One that keeps none needs none, and had better have none.
+fn store(metadata: &Metadata, name: &str, unfit: &[Unfit], expected: &Expected) -> Option<Finding> {
+    if expected.app.keeps_documents() {
+        return Some(component(metadata, name, unfit, expected));
+    }
+    let loaded = metadata.components.iter().any(|component| component.name == name);
+    loaded.then(|| {
+        Finding::warning(
+            name,
+            "its sidecar has loaded it, and what opens it, for an application that keeps no documents",
+            format!(
+                "leave {} out of the component's scopes, as in dapr-components/",
+                expected.app
+            ),
+        )
+    })
 }
 
 /// A component that can hold what is asked of it; whether it does was measured, or was not.

@@ -12,9 +12,13 @@ fn recorded() -> Value {
 }
 
 fn findings(metadata: &Value, in_cluster: bool) -> Vec<Finding> {
+    findings_of(App::GestionClientes, metadata, in_cluster)
+}
+
+fn findings_of(app: App, metadata: &Value, in_cluster: bool) -> Vec<Finding> {
     let metadata: Metadata = serde_json::from_value(metadata.clone()).unwrap();
     let expected = Expected {
-        app: App::GestionClientes,
+        app,
         port: 23082,
         in_cluster,
     };
@@ -103,6 +107,14 @@ fn unfit() -> Vec<(Value, &'static str, &'static str, &'static str)> {
             }),
             "pubsub",
             "no component is named pubsub",
+            "list this app id in its scopes",
+        ),
+        (
+            with(|m| {
+                m["components"].as_array_mut().unwrap().remove(1);
+            }),
+            "statestore",
+            "no component is named statestore",
             "list this app id in its scopes",
         ),
         (
@@ -222,6 +234,29 @@ fn a_file_is_a_store_on_a_laptop_and_none_in_a_cluster() {
             json!({"name": "statestore", "type": "state.postgresql", "version": "v2", "capabilities": ["ETAG"]})
     });
     assert!(findings(&postgresql, true).iter().all(|one| one.grade == Grade::Fit));
+}
+
+#[test]
+fn who_keeps_no_documents_needs_no_store_and_one_that_it_has_is_a_warning() {
+    for app in [App::Operator, App::Bff] {
+        let loaded = with(|m| {
+            m["id"] = json!(app.id());
+            m["subscriptions"][0]["topic"] = json!(app.inbox());
+            m["subscriptions"][0]["deadLetterTopic"] = json!(app.dead_letters());
+        });
+        let mut scoped = loaded.clone();
+        scoped["components"].as_array_mut().unwrap().remove(1);
+        for in_cluster in [false, true] {
+            let found = findings_of(app, &scoped, in_cluster);
+            assert!(found.iter().all(|one| one.grade == Grade::Fit), "{found:#?}");
+            assert!(found.iter().all(|one| one.subject != "statestore"), "{found:#?}");
+            let mut found = findings_of(app, &loaded, in_cluster);
+            found.retain(|one| one.grade != Grade::Fit);
+            let troubles: Vec<_> = found.iter().map(|one| (one.grade, one.subject.as_str())).collect();
+            assert_eq!(troubles, [(Grade::Warning, "statestore")]);
+            assert!(found[0].remedy.as_ref().unwrap().contains(&format!("leave {app} out")));
+        }
+    }
 }
 
 #[test]

@@ -370,15 +370,11 @@ fn forwarded(line: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use local::credentials::{ServerFiles, Tokens};
     use local::layout::parts_file;
     use local::part::to_json;
     use local::parts;
     use local::ports::Ports;
     use local::settings::{Profile, Settings};
-    use local::tools::Tools;
     use serde_json::json;
 
     use super::*;
@@ -452,7 +448,9 @@ mod tests {
         layout.create().unwrap();
         std::fs::write(layout.credentials().join("dapr-api-token"), "t\n").unwrap();
         let write = |parts: &[Part]| std::fs::write(parts_file(layout.state()), to_json(parts).unwrap()).unwrap();
-        let parts = parts::all(&context(&layout, 18000));
+        // As `local` would start it.
+        let settings = Settings::of(Profile::Up, Ports::from_base(18000).unwrap());
+        let parts = parts::all(&parts::Context::of_names(settings, layout.clone()));
         write(&parts);
         let Ok(Place::Here { ports, .. }) = Place::here(&layout) else {
             panic!("there is a system");
@@ -469,35 +467,5 @@ mod tests {
         write(&parts[..4]);
         let why = Place::here(&layout).err().unwrap();
         assert!(why.starts_with("operator is no part of the local system"), "{why}");
-    }
-
-    /// A system as `local` would start it.
-    fn context(layout: &Layout, base: u16) -> parts::Context {
-        let file = |name: &str| PathBuf::from(name);
-        parts::Context {
-            settings: Settings::of(Profile::Up, Ports::from_base(base).unwrap()),
-            layout: layout.clone(),
-            tools: Tools {
-                etcd: file("etcd"),
-                kube_apiserver: file("kube-apiserver"),
-                jaeger: file("jaeger"),
-                daprd: file("daprd"),
-                redis: file("redis-server"),
-            },
-            ours: file("target"),
-            tokens: Tokens {
-                dapr_api: "d".to_owned(),
-                app_api: "a".to_owned(),
-                redis: "r".to_owned(),
-            },
-            server: ServerFiles {
-                ca: file("ca.crt"),
-                certificate: file("apiserver.crt"),
-                key: file("apiserver.key"),
-                service_account_key: file("service-account.key"),
-                service_account_public: file("service-account.pub"),
-            },
-            manifests: Vec::new(),
-        }
     }
 }

@@ -18,7 +18,8 @@ use crate::settings::Profile;
 pub async fn logs(root: &Path, profiles: &[Profile], part: Option<&str>, lines: usize, follow: bool) -> Result<()> {
     let known = meant(root, profiles)?;
     if known.is_empty() {
-        return Err(Error::advice("there are no logs: nothing was ever started here"));
+        let text = "there are no logs: nothing was ever started here; `make up` starts it";
+        return Err(Error::advice(text));
     }
     let chosen: Vec<(String, PathBuf)> = known
         .iter()

@@ -26,5 +26,6 @@ pub fn rebuild(root: &Path, profiles: &[Profile]) -> Result<()> {
     if ended.success() {
         return Ok(());
     }
-    Err(Error::advice("the tables were not all made again; see above"))
+    let text = "the tables were not all made again, see above: mend that and run this again";
+    Err(Error::advice(text))
 }

@@ -146,10 +146,8 @@ fn refuse_taken_ports(root: &Path, settings: &Settings, parts: &[Part]) -> Resul
         .flat_map(|part| part.ports.iter().map(move |port| (part, *port)))
         .filter(|(_, port)| holders::taken(*port))
         .map(|(part, port)| {
-            let holder = holders::holder(port).map_or_else(
-                || "a process that is not yours".to_owned(),
-                |holder| format!("{} (process {})", holder.name(), holder.pid),
-            );
+            let holder = holders::holder(port);
+            let holder = holder.map_or_else(|| "a process that is not yours".to_owned(), described);
             format!("  port {port}, meant for {}, is held by {holder}", part.name)
         })
         .collect();
@@ -159,11 +157,20 @@ fn refuse_taken_ports(root: &Path, settings: &Settings, parts: &[Part]) -> Resul
     let base = settings.ports.base();
     let other = if base < 60_000 { base + 1000 } else { 17_000 };
     Err(Error::advice(format!(
-        "ports are taken:\n{}\nEnd what holds them, or use other ports: {} (everything listens between \
-         there and 100 above)",
+        "ports are taken:\n{}\nEnd what holds them (a local system: `make down` in its checkout), or use other \
+         ports: {} (everything listens between there and 100 above)",
         taken.join("\n"),
         settings.profile.moved(other)
     )))
+}
+
+/// A process in the words of who is to end it.
+fn described(process: Identity) -> String {
+    let text = format!("{} (process {})", process.name(), process.pid);
+    match process.marked_as() {
+        Some((state, _)) => format!("{text} of the local system in {state}"),
+        None => text,
+    }
 }
 
 fn start_supervisor(state: &Path) -> Result<()> {
@@ -280,6 +287,9 @@ fn failed(layout: &Layout, what: &str, status: Option<&Status>) -> Error {
             part.part,
             part.waiting_for.as_deref().unwrap_or("itself")
         ));
+        if let Some(exit) = &part.last_exit {
+            text.push_str(&format!("; its last process {exit}"));
+        }
     }
     let names = troubled.iter().map(|part| part.part.as_str());
     for name in names.chain(status.is_none().then_some(supervisor::NAME)) {
@@ -290,9 +300,11 @@ fn failed(layout: &Layout, what: &str, status: Option<&Status>) -> Error {
         }
     }
     let profile = layout.profile();
-    let [status, down] = ["status", "down"].map(|words| typed(profile, words));
+    let [status, down, reset] = ["status", "down", "reset"].map(|words| typed(profile, words));
     let logs = typed_logs(profile, "<part>");
-    text.push_str(&format!("\nTo look at what runs: {status}, {logs}; to end it: {down}."));
+    text.push_str(&format!(
+        "\nTo look at what runs: {status}, {logs}; to end it: {down}; to end it and forget what it stored: {reset}."
+    ));
     Error::advice(text)
 }
 
@@ -303,6 +315,7 @@ mod tests {
 
     use super::*;
     use crate::ports::Ports;
+    use crate::process::{MARK, mark};
 
     const OLD: Identity = Identity { pid: 7, start: 1 };
     const NEW: Identity = Identity { pid: 7, start: 2 };
@@ -403,6 +416,25 @@ mod tests {
     }
 
     #[test]
+    fn who_finds_a_port_held_by_another_checkout_is_told_which() {
+        let state = Path::new("/elsewhere/.local/up");
+        let mut sleep = Command::new("sleep");
+        let mut child = sleep.arg("600").env(MARK, mark(state, "etcd")).spawn().unwrap();
+        let holder = Identity::of(child.id()).unwrap();
+        // We go on before the kernel has laid out the new program's environment.
+        while holder.marked_as().is_none() && holder.alive() {
+            std::thread::yield_now();
+        }
+        let holder = described(holder);
+        let whose = "of the local system in /elsewhere/.local/up";
+        assert!(holder.ends_with(whose), "{holder}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let own = described(Identity::of(std::process::id()).unwrap());
+        assert!(own.ends_with(&format!("(process {})", std::process::id())), "{own}");
+    }
+
+    #[test]
     fn what_failed_is_looked_at_by_commands_that_mean_its_system() {
         let folder = tempfile::tempdir().unwrap();
         let advice = |profile| failed(&Layout::new(folder.path(), profile), "x", None).to_string();
@@ -413,7 +445,7 @@ mod tests {
         );
         let campaign = advice(Profile::Campaign);
         assert!(!campaign.contains("`make"), "{campaign}");
-        for words in ["status", "logs <part>", "down"] {
+        for words in ["status", "logs <part>", "down", "reset"] {
             let command = format!("/local {words} --profile campaign`");
             assert!(campaign.contains(&command), "{campaign}");
         }

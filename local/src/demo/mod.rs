@@ -75,9 +75,9 @@ pub async fn play(root: &Path, settings: &Settings) -> Result<()> {
 /// now, so whatever has been done to the gateway since is found.
 pub async fn verdict(root: &Path, settings: &Settings) -> Result<()> {
     let layout = Layout::new(root, settings.profile);
+    let accepted = recall(&layout)?;
     let world = World::new(settings.ports, &layout.admin_kubeconfig()).await?;
     let world = world.of_an_operator(&layout)?;
-    let accepted = recall(&layout)?;
     let mut stage = Stage {
         world,
         layout,

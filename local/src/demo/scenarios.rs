@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::kubernetes::NAMESPACE;
 use crate::out::say;
 use crate::status::{State, Status};
-use crate::wait::until;
+use crate::wait::{TimedOut, until};
 use crate::world::{Pago, accepted};
 
 /// How long one payment may take.
@@ -102,21 +102,26 @@ async fn kill_the_operator(stage: &mut Stage, cliente: &IdCliente) -> Result<(Ac
         }
     })
     .await
-    .map_err(|late| Error::advice(late.to_string()))?;
-    let old = operator(stage)?.ok_or_else(|| Error::advice("the operator does not run"))?;
+    .map_err(|late| stuck(&late))?;
+    let old = operator(stage)?.ok_or_else(|| Error::advice("the operator does not run: `make status`"))?;
     old.signal(Signal::SIGKILL);
     let new = until("another operator", PATIENCE, async || match operator(stage) {
         Ok(Some(new)) if new.pid != old.pid => Ok(new),
         _ => Err("the supervisor has not started one yet".to_owned()),
     })
     .await
-    .map_err(|late| Error::advice(late.to_string()))?;
+    .map_err(|late| stuck(&late))?;
     say(format!(
         "  resource shows step 2 (RealizarPago) Issued: kill -9 {}; started again as {}",
         old.pid, new.pid
     ));
     let end = stage.follow(&id).await?;
     Ok((payment, end))
+}
+
+/// What did not come about in time, and where to look.
+fn stuck(late: &TimedOut) -> Error {
+    Error::advice(format!("{late}; `make status` and `make logs S=operator` say more"))
 }
 
 fn operator(stage: &Stage) -> Result<Option<crate::process::Identity>> {
@@ -240,7 +245,7 @@ impl Stage {
             }
         })
         .await
-        .map_err(|late| Error::advice(late.to_string()))
+        .map_err(|late| stuck(&late))
     }
 
     fn expect(&mut self, holds: bool, what: &str) {

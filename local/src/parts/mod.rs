@@ -38,6 +38,40 @@ pub struct Context {
     pub manifests: Vec<PathBuf>,
 }
 
+// === impl Context ===
+
+impl Context {
+    /// One whose programs, keys and files only have names: enough to say what the parts would be. For tests.
+    pub fn of_names(settings: Settings, layout: Layout) -> Self {
+        let file = |name: &str| PathBuf::from(name);
+        Self {
+            settings,
+            layout,
+            tools: Tools {
+                etcd: file("etcd"),
+                kube_apiserver: file("kube-apiserver"),
+                jaeger: file("jaeger"),
+                daprd: file("daprd"),
+                redis: file("redis-server"),
+            },
+            ours: file("target"),
+            tokens: Tokens {
+                dapr_api: "d".to_owned(),
+                app_api: "a".to_owned(),
+                redis: "r".to_owned(),
+            },
+            server: ServerFiles {
+                ca: file("ca.crt"),
+                certificate: file("apiserver.crt"),
+                key: file("apiserver.key"),
+                service_account_key: file("service-account.key"),
+                service_account_public: file("service-account.pub"),
+            },
+            manifests: Vec::new(),
+        }
+    }
+}
+
 /// Every part, in the order people read them: what others need comes first.
 pub fn all(context: &Context) -> Vec<Part> {
     let mut parts = vec![
@@ -92,32 +126,8 @@ mod tests {
     use crate::settings::{Auth, Profile};
 
     fn context(base: u16) -> Context {
-        let file = |name: &str| PathBuf::from(name);
-        Context {
-            settings: Settings::of(Profile::Demo, Ports::from_base(base).unwrap()),
-            layout: Layout::new(Path::new("/checkout"), Profile::Demo),
-            tools: Tools {
-                etcd: file("etcd"),
-                kube_apiserver: file("kube-apiserver"),
-                jaeger: file("jaeger"),
-                daprd: file("daprd"),
-                redis: file("redis-server"),
-            },
-            ours: file("/target/dev"),
-            tokens: Tokens {
-                dapr_api: "d".into(),
-                app_api: "a".into(),
-                redis: "r".into(),
-            },
-            server: ServerFiles {
-                ca: file("ca.crt"),
-                certificate: file("apiserver.crt"),
-                key: file("apiserver.key"),
-                service_account_key: file("service-account.key"),
-                service_account_public: file("service-account.pub"),
-            },
-            manifests: vec![file("crd.yaml")],
-        }
+        let settings = Settings::of(Profile::Demo, Ports::from_base(base).unwrap());
+        Context::of_names(settings, Layout::new(Path::new("/checkout"), Profile::Demo))
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub async fn run(state: &Path) -> Result<()> {
     setsid().ok();
     let _lock = lock(state)?;
     let parts = read_parts(state)?;
-    let own = Identity::of(std::process::id()).ok_or_else(|| Error::advice("/proc is needed and not there"))?;
+    let own = Identity::of(std::process::id()).ok_or_else(|| Error::advice("there is no /proc: this needs Linux"))?;
     let mut terminate = signal(SignalKind::terminate()).during("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).during("listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).during("listen for SIGHUP")?;
@@ -101,7 +101,9 @@ fn lock(state: &Path) -> Result<File> {
     let file = file.during(format!("open {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::advice("another supervisor runs here")),
+        Err(TryLockError::WouldBlock) => Err(Error::advice(
+            "another supervisor runs here: look with `make status`, end it with `make down`",
+        )),
         Err(TryLockError::Error(source)) => Err(source).during(format!("lock {}", path.display())),
     }
 }

@@ -92,7 +92,7 @@ impl World {
     /// Commands that Redis has carried out so far, by name.
     pub async fn broker_calls(&self, password: &str) -> Result<BTreeMap<String, f64>> {
         let asked = redis::ask(self.ports.redis(), password, "INFO commandstats").await;
-        let text = asked.during("ask Redis for its statistics")?;
+        let text = asked.during("ask Redis for its statistics")?.concat();
         Ok(redis::calls(&text)
             .map(|(command, calls)| (command.to_owned(), calls))
             .collect())

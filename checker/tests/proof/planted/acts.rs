@@ -16,6 +16,11 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             Violation::EffectTwice(id("done"), Action::Do(Step::CrearFacturacion)),
         ),
         wrong(
+            "an invoice is cancelled twice",
+            |run| act_again(run, "undone", Action::Undo(Step::CrearFacturacion)),
+            Violation::EffectTwice(id("undone"), Action::Undo(Step::CrearFacturacion)),
+        ),
+        wrong(
             "the client is told twice that it was undone",
             |run| act_again(run, "undone", Action::AvisarReversion),
             Violation::EffectTwice(id("undone"), Action::AvisarReversion),
@@ -60,6 +65,36 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             Violation::EffectAfterUndo(id("overtaken"), Step::ConfirmarFacturacion),
         ),
         wrong(
+            "an undo is answered and not done",
+            |run| {
+                let undo = Action::Undo(Step::ConfirmarFacturacion);
+                let effects = run.evidence.effects.as_mut().unwrap();
+                effects.retain(|effect| effect.id != id("undone") || effect.action != undo);
+            },
+            Violation::NotUndone(id("undone"), Step::ConfirmarFacturacion),
+        ),
+        wrong(
+            "an undo is answered and not done, and nobody could be told",
+            |run| {
+                let undo = Action::Undo(Step::CrearFacturacion);
+                let effects = run.evidence.effects.as_mut().unwrap();
+                effects.retain(|effect| effect.id != id("untold") || effect.action != undo);
+            },
+            Violation::NotUndone(id("untold"), Step::CrearFacturacion),
+        ),
+        wrong(
+            "the client is told that all is undone before it is",
+            |run| {
+                let effects = run.evidence.effects.as_mut().unwrap();
+                let of = |action: Action| move |effect: &Effect| effect.id == id("undone") && effect.action == action;
+                let undo = Action::Undo(Step::CrearFacturacion);
+                let undone = effects.iter().position(of(undo)).unwrap();
+                let told = effects.iter().position(of(Action::AvisarReversion)).unwrap();
+                effects.swap(undone, told);
+            },
+            Violation::NotUndone(id("undone"), Step::CrearFacturacion),
+        ),
+        wrong(
             "money is set aside again after it was returned",
             |run| run.line("undone", Autorizacion),
             Violation::EffectAfterUndo(id("undone"), step),
@@ -73,6 +108,36 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             "a void where nothing was set aside",
             |run| run.line("declined", Anulacion),
             Violation::UndoOfNothing(id("declined"), step),
+        ),
+        wrong(
+            "money that was taken and returned is let go, too",
+            |run| run.line("undone", Anulacion),
+            Violation::UndoOfNothing(id("undone"), step),
+        ),
+        wrong(
+            "money is let go twice",
+            |run| run.line("cancelled", Anulacion),
+            Violation::EffectTwice(id("cancelled"), Action::Undo(step)),
+        ),
+        wrong(
+            "money is returned in two parts",
+            |run| {
+                let lines = run.lines();
+                let of_undone = |line: &checker::Movimiento| line.referencia == "undone" && line.tipo == Reembolso;
+                let whole = lines.iter().position(of_undone).unwrap();
+                lines[whole].monto /= 2;
+                let half = lines[whole].clone();
+                lines.insert(whole, half);
+            },
+            Violation::EffectTwice(id("undone"), Action::Undo(step)),
+        ),
+        wrong(
+            "money is taken after it was let go, and returned",
+            |run| {
+                run.line("cancelled", Captura);
+                run.line("cancelled", Reembolso);
+            },
+            Violation::EffectAfterUndo(id("cancelled"), step),
         ),
         wrong(
             "a step is done that was never issued",

@@ -92,6 +92,23 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             },
         ),
         wrong(
+            "another currency is returned",
+            |run| {
+                let of_undone =
+                    |line: &&mut Movimiento| line.referencia == "undone" && line.tipo == TipoMovimiento::Reembolso;
+                run.lines().iter_mut().find(of_undone).unwrap().moneda = Moneda::parse("COP").unwrap();
+            },
+            Violation::WrongAmount {
+                id: id("undone"),
+                hop: Hop::Returned,
+                asked: usd(MONTO),
+                found: Importe {
+                    minor: MONTO,
+                    moneda: Moneda::parse("COP").unwrap(),
+                },
+            },
+        ),
+        wrong(
             "an invoice is issued over another amount",
             |run| {
                 let effects = run.evidence.effects.as_mut().unwrap();

@@ -23,6 +23,11 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             Violation::ArchiveDiffers(id("done")),
         ),
         wrong(
+            "the archive has a person's word that the resource had not",
+            |run| archived(run, "done").saga.as_mut().unwrap().retry_seen = Some("now".to_owned()),
+            Violation::ArchiveDiffers(id("done")),
+        ),
+        wrong(
             "the archive has an end that the engine does not get to",
             |run| {
                 run.versions.retain(|version| version.id != id("undone"));

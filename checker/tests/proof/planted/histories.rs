@@ -143,6 +143,18 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             "a step is done without an answer to the one before",
             |run| {
                 let version = run.version("undone", |saga| saga.secuencia == 4);
+                version.saga.as_mut().unwrap().pasos[1].estado = StepState::Issued;
+            },
+            Violation::NotTheEngine {
+                id: id("undone"),
+                from: 3,
+                to: 4,
+            },
+        ),
+        wrong(
+            "a person's word is written along with an answer",
+            |run| {
+                let version = run.version("undone", |saga| saga.secuencia == 4);
                 version.saga.as_mut().unwrap().resolved_by = Some("nobody".to_owned());
             },
             Violation::NotTheEngine {

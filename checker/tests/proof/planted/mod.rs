@@ -185,6 +185,7 @@ variants!(
     NotTheEngine,
     EffectTwice,
     EffectAfterUndo,
+    NotUndone,
     UndoOfNothing,
     Unissued,
     ChargedTwice,

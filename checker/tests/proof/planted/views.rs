@@ -25,6 +25,11 @@ pub(super) fn wrongs() -> Vec<Wrong> {
             Violation::WrongInvoice(id("undone"), None),
         ),
         wrong(
+            "an invoice stays confirmed of which a person took over no more than the confirmation",
+            |run| factura(run, "overtaken", "CONFIRMADO"),
+            Violation::WrongInvoice(id("overtaken"), some("CONFIRMADO")),
+        ),
+        wrong(
             "a client paid and the plan does not know",
             |run| {
                 drop(
@@ -49,6 +54,14 @@ pub(super) fn wrongs() -> Vec<Wrong> {
                 )
             },
             Violation::WrongPlan(cliente("berta"), "PAGADO".to_owned()),
+        ),
+        wrong(
+            "a plan stays paid whose confirmation a person took over",
+            |run| {
+                let planes = run.evidence.planes.as_mut().unwrap();
+                planes.insert(cliente("lola"), "PAGADO".to_owned());
+            },
+            Violation::WrongPlan(cliente("lola"), "PAGADO".to_owned()),
         ),
         wrong(
             "a refund is not known to integración-pagos",
@@ -77,6 +90,25 @@ pub(super) fn wrongs() -> Vec<Wrong> {
                 notices(run, "done").push(again);
             },
             Violation::WrongNotification(id("done"), vec!["ALERTA (ENTREGADA)".to_owned(); 2]),
+        ),
+        wrong(
+            "a client is told of a payment though nobody could be",
+            |run| {
+                let alert = notices(run, "done")[0].clone();
+                notices(run, "undone").insert(0, alert);
+            },
+            Violation::WrongNotification(
+                id("undone"),
+                vec![
+                    "ALERTA (ENTREGADA)".to_owned(),
+                    "ALERTA-REVERSION (ENTREGADA)".to_owned(),
+                ],
+            ),
+        ),
+        wrong(
+            "a notification about a payment is of a kind that no payment has",
+            |run| notices(run, "done")[0].tipo = "RECORDATORIO".to_owned(),
+            Violation::WrongNotification(id("done"), vec!["RECORDATORIO (ENTREGADA)".to_owned()]),
         ),
         wrong(
             "a client is told of a payment that was never made",
