@@ -42,7 +42,7 @@ struct Delivery {
 
 type Deliveries = Arc<Mutex<Vec<Delivery>>>;
 
-/// Redis, and the sidecars of the operator and the BFF with a stand-in for each application.
+/// Redis, and the sidecars of the operator, the BFF and a participant with a stand-in for each application.
 struct System {
     layout: Layout,
     ports: Ports,
@@ -72,10 +72,10 @@ impl System {
             layout,
         };
         let deliveries = Deliveries::default();
-        for app in [App::Operator, App::Bff] {
+        for app in [App::Operator, App::Bff, App::GestionClientes] {
             serve(app, ports, Arc::clone(&deliveries)).await;
         }
-        let wanted = ["redis", "daprd-operator", "daprd-bff"];
+        let wanted = ["redis", "daprd-operator", "daprd-bff", "daprd-gestion-clientes"];
         let mut list: Vec<Part> = parts::all(&context);
         list.retain(|part| wanted.contains(&part.name.as_str()));
         list.iter_mut()
@@ -282,8 +282,8 @@ async fn an_event_arrives_as_it_was_sent_and_only_where_it_may_go() {
 
     // The second writer of a new document is told, and so is one with an old ETag.
     let first_write = json!([{"key": "doc", "value": 1, "options": {"concurrency": "first-write"}}]);
-    let save = async || {
-        let url = system.sidecar(App::Operator, "state/statestore");
+    let save = async |app: App| {
+        let url = system.sidecar(app, "state/statestore");
         system
             .request(reqwest::Method::POST, url)
             .json(&first_write)
@@ -292,7 +292,13 @@ async fn an_event_arrives_as_it_was_sent_and_only_where_it_may_go() {
             .unwrap()
             .status()
     };
-    assert_eq!((save().await.as_u16(), save().await.as_u16()), (204, 409));
+    let keeper = App::GestionClientes;
+    assert_eq!((save(keeper).await.as_u16(), save(keeper).await.as_u16()), (204, 409));
+    // Who keeps none has no store.
+    for app in [App::Operator, App::Bff] {
+        let status = save(app).await;
+        assert!(!status.is_success(), "{app}: {status}");
+    }
 }
 
 #[tokio::test]

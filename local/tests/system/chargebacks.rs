@@ -31,10 +31,8 @@ const CLOSED: &str = "SELECT CASE atendido WHEN 1 THEN 'closed' ELSE 'open' END 
 
 /// Posts the gateway's webhook.
 async fn webhook(system: &System, body: &Value) -> Outcome<(u16, Value)> {
-    let url = system
-        .world
-        .url(App::IntegracionPagos, "/pagos/simular-evento-de-compensacion");
-    system.world.post(&url, body, None).await.map_err(text)
+    let path = "/pagos/simular-evento-de-compensacion";
+    system.post(App::IntegracionPagos, path, body, None).await
 }
 
 /// The bank takes the money of a payment back, and the gateway says so.
@@ -72,8 +70,7 @@ async fn reversed(system: &System, payment: &Accepted, resource: &DynamicObject)
     let saldo = saldo(system, id).await?;
     let once = saldo.capturas == 1 && saldo.contracargado == payment.minor && saldo.reembolsado == 0;
     ensure(once, || format!("the ledger has {saldo:?}"))?;
-    let url = system.world.url(App::IntegracionPagos, &format!("/pagos/{id}"));
-    let (_, pago) = system.world.get(&url).await.map_err(text)?;
+    let (_, pago) = system.get(App::IntegracionPagos, &format!("/pagos/{id}")).await?;
     let shown = pago["estado"] == "CONTRACARGADO" && pago["contracargo"] == "Fraude" && pago["discrepancia"].is_null();
     ensure(shown, || format!("the payment is shown as {pago}"))?;
     let told = system.world.notificaciones(id).await.map_err(text)?;

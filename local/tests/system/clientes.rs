@@ -44,11 +44,7 @@ async fn listed(system: &System) -> Outcome<Vec<Value>> {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {
         let path = format!("/clientes/cliente-query?limite=100&cursor={cursor}");
-        let (status, page) = system
-            .world
-            .get(&system.world.url(App::GestionClientes, &path))
-            .await
-            .map_err(text)?;
+        let (status, page) = system.get(App::GestionClientes, &path).await?;
         let page = page.as_array().filter(|_| status == 200).cloned();
         let page = page.ok_or_else(|| format!("the list answers {status}"))?;
         let Some(last) = page.last() else { return Ok(all) };
@@ -90,11 +86,7 @@ async fn changes(system: &mut System) -> Outcome {
 /// Both tables, cell by cell, as the doors show them.
 async fn shown(system: &System) -> Outcome<(Vec<Value>, Value)> {
     let path = format!("/facturacion?limite=100&idCliente={}", system.cliente);
-    let (status, invoices) = system
-        .world
-        .get(&system.world.url(App::GestionClientes, &path))
-        .await
-        .map_err(text)?;
+    let (status, invoices) = system.get(App::GestionClientes, &path).await?;
     ensure(status == 200, || format!("{path} answers {status}"))?;
     Ok((listed(system).await?, invoices))
 }

@@ -6,7 +6,7 @@ use seedwork::contrato::App;
 use seedwork::{IdCorrelacion, SolicitudPago};
 use serde_json::{Value, json};
 
-use crate::resources::{annotate, apply, ends, factura, gone, pay, phase, row, saldo, spec, warning};
+use crate::resources::{annotate, apply, delete, ends, factura, gone, pay, phase, row, saldo, spec, warning};
 use crate::system::{Outcome, System, all_end_well, ensure, eventually, text};
 use crate::{Check, check};
 
@@ -88,11 +88,7 @@ async fn used_name(system: &mut System) -> Outcome {
         let refused = apply(system, id, &other).await?;
         warning(system, &refused, "IdentidadUsada").await?;
         annotate(system, id, "example.com/touched", &times.to_string()).await?;
-        system
-            .sagas()
-            .delete(&id.resource_name(), &Default::default())
-            .await
-            .map_err(text)?;
+        delete(system, id).await?;
         gone(system, id).await?;
         factura(system, id, "CONFIRMADO").await?;
     }
@@ -132,10 +128,10 @@ async fn used_key(system: &mut System) -> Outcome {
 }
 
 async fn post(system: &System, monto: &str, key: &str) -> Outcome<(u16, Value)> {
-    let url = system.world.url(App::GestionClientes, "/facturacion/realizar-pago");
+    let path = "/facturacion/realizar-pago";
     let monto: Value = serde_json::from_str(monto).map_err(text)?;
     let body = json!({"medioPago": "TarjetaCredito", "idCliente": system.cliente, "monto": monto});
-    system.world.post(&url, &body, Some(key)).await.map_err(text)
+    system.post(App::GestionClientes, path, &body, Some(key)).await
 }
 
 async fn refused_key(system: &mut System) -> Outcome {
@@ -165,20 +161,16 @@ async fn refused_key(system: &mut System) -> Outcome {
         .map_err(text)?;
     ensure(asked.id == id, || format!("the key stands for {}", asked.id))?;
     ends(system, &id, "Rechazado", Some("IdentidadUsada")).await?;
-    system
-        .sagas()
-        .delete(&id.resource_name(), &Default::default())
-        .await
-        .map_err(text)?;
+    delete(system, &id).await?;
     gone(system, &id).await?;
     let saldo = saldo(system, &id).await?;
     ensure(saldo.autorizaciones == 0, || format!("the ledger has {saldo:?}"))
 }
 
 async fn shown_refused(system: &System, id: &IdCorrelacion) -> Outcome {
-    let url = system.world.url(App::GestionClientes, &format!("/facturacion/{id}"));
+    let path = format!("/facturacion/{id}");
     eventually("gestion-clientes to show the refusal", async || {
-        let (_, shown) = system.world.get(&url).await.map_err(text)?;
+        let (_, shown) = system.get(App::GestionClientes, &path).await?;
         let refused = shown["estado"] == "RECHAZADO" && shown["motivo"] == "IdentidadUsada";
         ensure(refused, || format!("it shows {shown}"))
     })

@@ -47,8 +47,8 @@ pub(crate) fn checks() -> Vec<Check> {
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 async fn sidecar(system: &mut System) -> Outcome {
-    // Each application has a store of its own, and the operator alone may publish to the others.
-    for app in [App::GestionClientes, App::IntegracionPagos, App::Notificaciones] {
+    // Each that keeps documents has a store of its own, and the operator alone may publish to the others.
+    for app in App::ALL.into_iter().filter(|app| app.keeps_documents()) {
         let contract = Contract {
             sidecar: sidecar_of(system, app)?,
             app,

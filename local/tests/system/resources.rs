@@ -65,6 +65,13 @@ pub(crate) async fn annotate(system: &System, id: &IdCorrelacion, key: &str, val
     patch(system, id, annotations).map_err(text).await
 }
 
+/// `kubectl delete`; answers what is still there then.
+pub(crate) async fn delete(system: &System, id: &IdCorrelacion) -> Outcome<Option<DynamicObject>> {
+    let name = id.resource_name();
+    let deleted = system.sagas().delete(&name, &Default::default()).await;
+    Ok(deleted.map_err(text)?.left())
+}
+
 /// The sentence with which the API server refuses; anything else is a failure.
 pub(crate) fn refusal<T>(what: &str, answer: Result<T, kube::Error>) -> Outcome<String> {
     match answer {

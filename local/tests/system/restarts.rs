@@ -187,7 +187,7 @@ async fn kill_some(system: &mut System) -> Outcome {
 }
 
 async fn kill_each(system: &mut System) -> Outcome {
-    let parts = system.parts();
+    let parts = system.parts()?;
     for part in &parts {
         kill_one(system, part, 50).await?;
     }

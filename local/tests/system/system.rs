@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use checker::{Accepted, Check, Verdict, judge};
 use kube::api::{Api, DynamicObject};
-use kube::core::{ApiResource, GroupVersionKind};
 use local::evidence::Watch;
 use local::layout::Layout;
 use local::ports::Ports;
@@ -17,8 +16,11 @@ use local::status::{State, Status};
 use local::wait::until;
 use local::world::World;
 use nix::sys::signal::Signal;
-use seedwork::{IdCliente, IdCorrelacion};
+use seedwork::{App, IdCliente, IdCorrelacion};
+use serde_json::Value;
 use tokio::time::Instant;
+
+use crate::resources::saga_resource;
 
 /// Holds, or why not.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
@@ -118,11 +120,10 @@ impl System {
     }
 
     /// The names of all parts.
-    pub(crate) fn parts(&self) -> Vec<String> {
-        let status = Status::of_running(self.layout.state()).ok().flatten();
-        status
-            .map(|status| status.parts.into_iter().map(|part| part.part).collect())
-            .unwrap_or_default()
+    pub(crate) fn parts(&self) -> Outcome<Vec<String>> {
+        let status = Status::of_running(self.layout.state()).map_err(text)?;
+        let parts = status.ok_or("nothing runs")?.parts;
+        Ok(parts.into_iter().map(|part| part.part).collect())
     }
 
     /// Ends a part's process with SIGKILL; the supervisor starts another.
@@ -151,9 +152,18 @@ impl System {
 
     /// The `PaymentSaga` resources.
     pub(crate) fn sagas(&self) -> Api<DynamicObject> {
-        let kind = GroupVersionKind::gvk("pagos.saludtech.dev", "v1alpha1", "PaymentSaga");
-        let resource = ApiResource::from_gvk_with_plural(&kind, "paymentsagas");
-        Api::namespaced_with(self.world.kube().clone(), NAMESPACE, &resource)
+        Api::namespaced_with(self.world.kube().clone(), NAMESPACE, &saga_resource())
+    }
+
+    /// `GET` of a page of one of our applications: the status, and what it answers.
+    pub(crate) async fn get(&self, app: App, path: &str) -> Outcome<(u16, Value)> {
+        self.world.get(&self.world.url(app, path)).await.map_err(text)
+    }
+
+    /// `POST` of JSON to one of them, with an optional `Idempotency-Key`.
+    pub(crate) async fn post(&self, app: App, path: &str, body: &Value, key: Option<&str>) -> Outcome<(u16, Value)> {
+        let url = self.world.url(app, path);
+        self.world.post(&url, body, key).await.map_err(text)
     }
 
     /// Asks for a payment of the client who can pay.

@@ -4,7 +4,7 @@ use seedwork::contrato::App;
 use serde_json::{Value, json};
 
 use crate::resources::{
-    annotate, apply, ends, factura, gone, patch, pay, phase, refusal, row, saldo, seen, spec, step, warning,
+    annotate, apply, delete, ends, factura, gone, patch, pay, phase, refusal, row, saldo, seen, spec, step, warning,
 };
 use crate::system::{Outcome, System, all_end_well, ensure, text};
 use crate::{Check, check};
@@ -91,12 +91,8 @@ async fn delete_running(system: &mut System) -> Outcome {
     let payment = system.pagar("24.15").await?;
     let id = &payment.id;
     step(system, id, 2, "Issued").await?;
-    let deleted = system
-        .sagas()
-        .delete(&id.resource_name(), &Default::default())
-        .await
-        .map_err(text)?;
-    let marked = deleted.left().and_then(|object| object.metadata.deletion_timestamp);
+    let deleted = delete(system, id).await?;
+    let marked = deleted.and_then(|object| object.metadata.deletion_timestamp);
     ensure(marked.is_some(), || "it is gone at once".to_owned())?;
     let undoing = phase(system, id, "Compensating").await?;
     ensure(undoing.metadata.deletion_timestamp.is_some(), || {
@@ -117,11 +113,7 @@ async fn delete_completed(system: &mut System) -> Outcome {
     let payment = system.pagar("24.00").await?;
     let id = &payment.id;
     phase(system, id, "Completed").await?;
-    system
-        .sagas()
-        .delete(&id.resource_name(), &Default::default())
-        .await
-        .map_err(text)?;
+    delete(system, id).await?;
     gone(system, id).await?;
     row(system, App::Operator, ARCHIVED, id, "archived").await?;
     ends(system, id, "Completed", None).await?;
@@ -234,11 +226,7 @@ async fn own_policy(system: &mut System) -> Outcome {
     let deleted = crate::resources::id("politica-propia-borrada")?;
     apply(system, &deleted, &spec).await?;
     step(system, &deleted, 2, "Issued").await?;
-    system
-        .sagas()
-        .delete(&deleted.resource_name(), &Default::default())
-        .await
-        .map_err(text)?;
+    delete(system, &deleted).await?;
     gone(system, &deleted).await?;
     ends(system, &deleted, "Compensated", Some("Eliminado")).await?;
     let saldo = saldo(system, &deleted).await?;

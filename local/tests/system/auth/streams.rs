@@ -1,6 +1,6 @@
 //! What is told as it happens: to whom, and for how long.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{SinkExt as _, StreamExt as _};
 use seedwork::App;
@@ -23,6 +23,8 @@ struct Heard {
 #[derive(Default, Clone)]
 struct State {
     text: String,
+    /// Whether it was let in.
+    open: bool,
     /// With what it ended.
     end: Option<String>,
 }
@@ -50,6 +52,7 @@ impl Heard {
             if response.status() != 200 {
                 return response.status().as_u16().to_string();
             }
+            lock(&state).open = true;
             while let Ok(Some(chunk)) = response.chunk().await {
                 add(&state, &String::from_utf8_lossy(&chunk));
             }
@@ -80,7 +83,10 @@ impl Heard {
             }
             while let Some(Ok(message)) = socket.next().await {
                 match message {
-                    Message::Text(said) => add(&state, &said),
+                    Message::Text(said) => {
+                        lock(&state).open |= said.contains("connection_ack");
+                        add(&state, &said);
+                    }
                     Message::Close(frame) => return frame.map_or_else(String::new, |frame| frame.code.to_string()),
                     Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
                 }
@@ -98,7 +104,7 @@ impl Heard {
         let told = Arc::clone(&state);
         let task = tokio::spawn(async move {
             let end = listening.await;
-            told.lock().unwrap_or_else(PoisonError::into_inner).end = Some(end);
+            lock(&told).end = Some(end);
         });
         Self {
             what: what.to_owned(),
@@ -108,14 +114,22 @@ impl Heard {
     }
 
     fn now(&self) -> State {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.state).clone()
+    }
+
+    /// Waits until it was let in.
+    async fn opens(&self) -> Outcome {
+        eventually(&format!("{} to open", self.what), async || {
+            let State { open, end, .. } = self.now();
+            ensure(open, || format!("it has not, end: {end:?}"))
+        })
+        .await
     }
 
     /// Waits until it has told this.
-    async fn tells(&self, what: impl AsRef<str>) -> Outcome {
-        let what = what.as_ref();
+    async fn tells(&self, what: &str) -> Outcome {
         eventually(&format!("{} to tell of {what}", self.what), async || {
-            let State { text, end } = self.now();
+            let State { text, end, .. } = self.now();
             ensure(text.contains(what), || {
                 format!("it told {} bytes, end: {end:?}", text.len())
             })
@@ -139,8 +153,12 @@ impl Heard {
     }
 }
 
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn add(state: &Mutex<State>, text: &str) {
-    state.lock().unwrap_or_else(PoisonError::into_inner).text += text;
+    lock(state).text += text;
 }
 
 /// Each is told of its own, an operator of all; who listens for another's hears nothing of it.
@@ -198,16 +216,10 @@ pub(super) async fn told_apart(cast: &Cast) -> Outcome {
     for heard in &owners {
         heard.tells(ana.id.as_str()).await?;
     }
-    for spy in &spies {
-        spy.tells(if spy.what.contains("stream") {
-            ""
-        } else {
-            "connection_ack"
-        })
-        .await?;
-    }
     let owner_of_all = Heard::socket(cast, "the owner's eventosPago", of_all, Some(&ana.token))?;
-    owner_of_all.tells("connection_ack").await?;
+    for heard in spies.iter().chain([&owner_of_all]) {
+        heard.opens().await?;
+    }
     // Hers first: by the time that his is told, hers would have been.
     let hers = paid(&ana.world, &ana.id).await?;
     let his = paid(&beto.world, &beto.id).await?;

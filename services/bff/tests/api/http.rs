@@ -20,61 +20,31 @@ async fn a_post_that_is_no_graphql_request_is_refused_with_the_original_texts() 
     let no_query = "No GraphQL query found in the request";
     let batch = "envíe una operación por petición: no se atienden en lote";
     let media_type = "Unsupported Media Type";
+    let variables = "variables debe ser un objeto JSON";
+    let too_large = "el cuerpo debe tener como máximo 65536 bytes";
+    let json_type = "application/json";
+    let large = json!({"query": "{ __typename }", "variables": {"x": "x".repeat(70_000)}}).to_string();
     for (content_type, body, status, text) in [
-        ("application/json", "{", StatusCode::BAD_REQUEST, no_json),
-        ("application/json", "", StatusCode::BAD_REQUEST, no_json),
-        ("application/json", "{}", StatusCode::BAD_REQUEST, no_query),
-        ("application/json", "[]", StatusCode::BAD_REQUEST, batch),
-        (
-            "application/json",
-            r#"[{"query":"{ __typename }"}]"#,
-            StatusCode::BAD_REQUEST,
-            batch,
-        ),
-        ("application/json", "7", StatusCode::BAD_REQUEST, no_query),
+        (json_type, "{", 400, no_json),
+        (json_type, "", 400, no_json),
+        (json_type, "{}", 400, no_query),
+        (json_type, "[]", 400, batch),
+        (json_type, r#"[{"query":"{ __typename }"}]"#, 400, batch),
+        (json_type, "7", 400, no_query),
         // Not even for a number in it that GraphQL would be told of.
-        (
-            "application/json",
-            r#"{"monto":-18014398509481985}"#,
-            StatusCode::BAD_REQUEST,
-            no_query,
-        ),
-        ("application/json", r#"{"query":""}"#, StatusCode::BAD_REQUEST, no_query),
-        (
-            "application/json",
-            r#"{"query":null}"#,
-            StatusCode::BAD_REQUEST,
-            no_query,
-        ),
-        (
-            "application/json",
-            r#"{"query":"{a}","variables":[1]}"#,
-            StatusCode::BAD_REQUEST,
-            "variables debe ser un objeto JSON",
-        ),
-        ("text/plain", query, StatusCode::UNSUPPORTED_MEDIA_TYPE, media_type),
-        (
-            "application/graphql",
-            "{ __typename }",
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            media_type,
-        ),
-        (
-            "multipart/form-data; boundary=x",
-            query,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            media_type,
-        ),
-        (
-            "application/jsonp",
-            query,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            media_type,
-        ),
+        (json_type, r#"{"monto":-18014398509481985}"#, 400, no_query),
+        (json_type, r#"{"query":""}"#, 400, no_query),
+        (json_type, r#"{"query":null}"#, 400, no_query),
+        (json_type, r#"{"query":"{a}","variables":[1]}"#, 400, variables),
+        (json_type, large.as_str(), 413, too_large),
+        ("text/plain", query, 415, media_type),
+        ("application/graphql", "{ __typename }", 415, media_type),
+        ("multipart/form-data; boundary=x", query, 415, media_type),
+        ("application/jsonp", query, 415, media_type),
     ] {
         let answer = post(&bff, content_type, body).await;
         assert_eq!(
-            (answer.status, answer.text().as_str()),
+            (answer.status.as_u16(), answer.text().as_str()),
             (status, text),
             "{content_type} {body}"
         );
@@ -86,10 +56,10 @@ async fn a_post_that_is_no_graphql_request_is_refused_with_the_original_texts() 
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "no content type at all"
     );
-    let large = json!({"query": "{ __typename }", "variables": {"x": "x".repeat(70_000)}}).to_string();
+    let keyed = bff.post(&[("idempotency-key", "clave-ñ")], query).await;
     assert_eq!(
-        post(&bff, "application/json", &large).await.status,
-        StatusCode::PAYLOAD_TOO_LARGE
+        (keyed.status.as_u16(), keyed.text().as_str()),
+        (400, "Idempotency-Key solo puede tener caracteres ASCII imprimibles")
     );
 }
 
@@ -174,11 +144,7 @@ async fn a_get_executes_queries_only() {
         "what cannot be parsed is a GraphQL error"
     );
     assert!(answer.json()["errors"].is_array());
-    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes")
-        .fetch_one(&bff.database.pool)
-        .await
-        .unwrap();
-    assert_eq!(stored, 0, "no payment was asked for by GET");
+    assert_eq!(bff.taken().await, 0, "no payment was asked for by GET");
 }
 
 #[tokio::test]
@@ -194,10 +160,7 @@ async fn one_request_makes_one_payment() {
         format!("query Q {{ __typename }} mutation M {{ {first} ...F }} fragment F on Mutation {{ b: {second} }}"),
     ] {
         let body = json!({"query": query, "operationName": query.contains("query").then_some("M")}).to_string();
-        let request = Request::post("/v1")
-            .header("content-type", "application/json")
-            .header("idempotency-key", "k-1");
-        let answer = bff.call(request.body(Body::from(body)).unwrap()).await;
+        let answer = bff.post(&[("idempotency-key", "k-1")], body).await;
         assert_eq!(
             (answer.status, answer.text().as_str()),
             (
@@ -207,15 +170,11 @@ async fn one_request_makes_one_payment() {
             "{query}"
         );
     }
-    let stored = async || -> i64 {
-        let count = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes");
-        count.fetch_one(&bff.database.pool).await.unwrap()
-    };
-    assert_eq!(stored().await, 0);
+    assert_eq!(bff.taken().await, 0);
     // What the library itself answers is no mutation.
     let answer = bff.graphql(&format!("mutation {{ __typename {first} }}")).await;
     assert_eq!(answer["data"]["realizarPago"]["codigo"], 203, "{answer}");
-    assert_eq!(stored().await, 1);
+    assert_eq!(bff.taken().await, 1);
 }
 
 #[tokio::test]
@@ -265,7 +224,11 @@ async fn other_methods_and_paths_are_problems() {
             answer.headers["content-type"], "application/problem+json",
             "{method} {path}"
         );
+        assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 1, "{method} {path}");
     }
+    let refused = bff.get("/stream?idCorrelacion=NO").await.json();
+    let sentence = refused["error"].as_str().unwrap();
+    assert!(sentence.starts_with("idCorrelacion "), "{sentence}");
 }
 
 #[tokio::test]

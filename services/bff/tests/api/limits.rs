@@ -10,18 +10,13 @@ use seedwork_runtime::auth::issuer::Issuer;
 use seedwork_runtime::participant::laws::eventually;
 use serde_json::{Value, json};
 
-use crate::subscription::{Socket, connect, connect_with, receive, send, serve};
+use crate::subscription::{Socket, connect, connect_with, let_in, receive, send, serve};
 use crate::support::{Answer, Bff, Database, calm, next, running};
 
 const PAY: &str = "mutation { realizarPago(pago: {medioPago: \"PSE\", idCliente: \"c\", monto: 1}) { codigo } }";
 
 async fn post(bff: &Bff, query: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut request = Request::post("/v1").header("content-type", "application/json");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let body = json!({"query": query}).to_string();
-    bff.call(request.body(Body::from(body)).unwrap()).await
+    bff.post(headers, json!({"query": query}).to_string()).await
 }
 
 fn seconds(answer: &Answer) -> u64 {
@@ -63,11 +58,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     assert_eq!(bff.get("/health").await.status, StatusCode::OK);
     let again = async || (post(&bff, PAY, &[]).await.status == StatusCode::OK).then_some(());
     eventually("the next to be let through", again).await;
-    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes")
-        .fetch_one(&bff.database.pool)
-        .await
-        .unwrap();
-    assert_eq!(stored, 3);
+    assert_eq!(bff.taken().await, 3);
 }
 
 #[tokio::test]
@@ -206,13 +197,11 @@ async fn a_socket_is_within_the_same_limits() {
     ])
     .await;
     let address = serve(&bff).await;
-    let mut socket = connect(&address, Some("graphql-transport-ws")).await.unwrap();
+    let mut socket = let_in(&address, "graphql-transport-ws").await;
     assert!(
         connect(&address, Some("graphql-transport-ws")).await.is_err(),
         "one socket only"
     );
-    send(&mut socket, &json!({"type": "connection_init"})).await;
-    assert_eq!(receive(&mut socket).await["type"], "connection_ack");
     // Four at once, two of which went into the sockets.
     let mut answers = Vec::new();
     for id in 0..20 {
@@ -266,9 +255,7 @@ async fn a_socket_whose_peer_is_gone_gives_its_place_back_and_one_that_answers_p
 async fn a_socket_refuses_what_it_would_not_read_as_it_was_written() {
     let bff = Bff::start().await;
     let address = serve(&bff).await;
-    let mut socket = connect(&address, Some("graphql-transport-ws")).await.unwrap();
-    send(&mut socket, &json!({"type": "connection_init"})).await;
-    assert_eq!(receive(&mut socket).await["type"], "connection_ack");
+    let mut socket = let_in(&address, "graphql-transport-ws").await;
     let query = "query($n: Int!) { pagos(limite: $n) { cursor } }";
     let text = format!(
         r#"{{"id": "1", "type": "subscribe", "payload": {{"query": {}, "variables": {{"n": 24.000000000000001}}}}}}"#,
@@ -292,9 +279,7 @@ async fn a_socket_refuses_what_it_would_not_read_as_it_was_written() {
 async fn one_socket_has_so_many_operations_under_way_and_gets_them_back() {
     let bff = Bff::start().await;
     let address = serve(&bff).await;
-    let mut socket = connect(&address, Some("graphql-transport-ws")).await.unwrap();
-    send(&mut socket, &json!({"type": "connection_init"})).await;
-    assert_eq!(receive(&mut socket).await["type"], "connection_ack");
+    let mut socket = let_in(&address, "graphql-transport-ws").await;
     let query = json!({"query": "subscription { eventosPago { fase } }"});
     for id in 0..20 {
         send(

@@ -76,11 +76,17 @@ pub(crate) async fn receive(socket: &mut Socket) -> Value {
     serde_json::from_str(message.to_text().unwrap()).unwrap()
 }
 
-/// Subscribes over graphql-transport-ws.
-async fn subscribe(address: &str, query: &str) -> Socket {
-    let mut socket = connect(address, Some("graphql-transport-ws")).await.unwrap();
+/// A socket that was let in.
+pub(crate) async fn let_in(address: &str, protocol: &'static str) -> Socket {
+    let mut socket = connect(address, Some(protocol)).await.unwrap();
     send(&mut socket, &json!({"type": "connection_init"})).await;
     assert_eq!(receive(&mut socket).await["type"], "connection_ack");
+    socket
+}
+
+/// Subscribes over graphql-transport-ws.
+async fn subscribe(address: &str, query: &str) -> Socket {
+    let mut socket = let_in(address, "graphql-transport-ws").await;
     send(
         &mut socket,
         &json!({"id": "1", "type": "subscribe", "payload": {"query": query}}),
@@ -251,9 +257,7 @@ async fn nobody_pays_on_a_socket() {
     // Which operation is meant is what its name says.
     let several = format!("query A {{ __typename }} {}", pay.replacen("mutation", "mutation B", 1));
     for (protocol, begin) in [("graphql-transport-ws", "subscribe"), ("graphql-ws", "start")] {
-        let mut socket = connect(&address, Some(protocol)).await.unwrap();
-        send(&mut socket, &json!({"type": "connection_init"})).await;
-        assert_eq!(receive(&mut socket).await["type"], "connection_ack");
+        let mut socket = let_in(&address, protocol).await;
         for (query, name, refused) in [
             (pay, None, true),
             (&several, Some("B"), true),
@@ -268,11 +272,7 @@ async fn nobody_pays_on_a_socket() {
             assert_eq!(answer["errors"][0]["extensions"]["code"].as_str(), code, "{answer}");
         }
     }
-    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes")
-        .fetch_one(&bff.database.pool)
-        .await
-        .unwrap();
-    assert_eq!(stored, 0);
+    assert_eq!(bff.taken().await, 0);
 }
 
 #[tokio::test]
@@ -318,9 +318,7 @@ async fn a_socket_without_a_known_subprotocol_is_refused() {
             other => panic!("{other:?}"),
         }
     }
-    let mut old = connect(&address, Some("graphql-ws")).await.unwrap();
-    send(&mut old, &json!({"type": "connection_init"})).await;
-    assert_eq!(receive(&mut old).await["type"], "connection_ack");
+    let mut old = let_in(&address, "graphql-ws").await;
     old.close(None).await.unwrap();
     assert!(old.next().await.is_some());
 }

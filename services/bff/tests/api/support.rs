@@ -126,18 +126,24 @@ impl Bff {
         self.call(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
+    /// `POST /v1` of JSON, with headers.
+    pub(crate) async fn post(&self, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let mut request = Request::post("/v1").header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.call(request.body(body.into()).unwrap()).await
+    }
+
     /// A GraphQL operation over POST; the status is always 200.
     pub(crate) async fn graphql(&self, query: &str) -> Value {
         self.graphql_with(query, &Value::Null, None).await
     }
 
     pub(crate) async fn graphql_with(&self, query: &str, variables: &Value, key: Option<&str>) -> Value {
-        let mut request = Request::post("/v1").header("content-type", "application/json");
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
-        }
+        let key = key.map(|key| ("idempotency-key", key));
         let body = json!({"query": query, "variables": variables}).to_string();
-        let answer = self.call(request.body(Body::from(body)).unwrap()).await;
+        let answer = self.post(key.as_slice(), body).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.headers["content-type"], "application/json");
         answer.json()
@@ -150,6 +156,12 @@ impl Bff {
         let answer = self.graphql_with(query, &json!({"c": id_cliente}), None).await;
         let id = answer["data"]["realizarPago"]["idCorrelacion"].as_str().unwrap();
         IdCorrelacion::parse(id).unwrap()
+    }
+
+    /// How many payments were asked for at this door.
+    pub(crate) async fn taken(&self) -> i64 {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes");
+        count.fetch_one(&self.database.pool).await.unwrap()
     }
 
     /// Delivers a message as daprd would; the status of its acknowledgement.
@@ -171,11 +183,8 @@ impl Bff {
 
     /// A GraphQL operation in somebody's name.
     pub(crate) async fn graphql_as(&self, authorization: &str, query: &str, variables: &Value) -> Value {
-        let request = Request::post("/v1")
-            .header("content-type", "application/json")
-            .header("authorization", authorization);
         let body = json!({"query": query, "variables": variables}).to_string();
-        let answer = self.call(request.body(Body::from(body)).unwrap()).await;
+        let answer = self.post(&[("authorization", authorization)], body).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         answer.json()
     }

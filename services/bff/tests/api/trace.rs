@@ -1,7 +1,5 @@
 //! One payment is one trace, from the browser's request on.
 
-use axum::body::Body;
-use axum::http::Request;
 use clap::Parser;
 use seedwork_runtime::participant::laws::eventually;
 use seedwork_runtime::telemetry::{self, TelemetryArgs};
@@ -23,10 +21,8 @@ async fn the_trace_of_the_request_goes_on_in_the_message_to_the_operator() {
     let bff = Bff::start().await;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let query = json!({"query": PAY});
-    let request = Request::post("/v1")
-        .header("content-type", "application/json")
-        .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
-    bff.call(request.body(Body::from(query.to_string())).unwrap()).await;
+    let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
+    bff.post(&[("traceparent", &traceparent)], query.to_string()).await;
     assert_eq!(published_trace(&bff).await, trace);
 }
 

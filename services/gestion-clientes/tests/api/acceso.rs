@@ -94,11 +94,7 @@ async fn a_client_reaches_nothing_of_another_and_everything_of_its_own() {
     let operator = issuer.operador("luz");
     let read = as_who(&service, &operator, "GET", &format!("/clientes/cliente/{eva}"), "").await;
     assert_eq!(read.json()["nombre"], "Ana");
-    let taken: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes")
-        .fetch_one(&service.pool)
-        .await
-        .unwrap();
-    assert_eq!(taken, 3, "Ana's two, and the one there was");
+    assert_eq!(service.taken().await, 3, "Ana's two, and the one there was");
 }
 
 #[tokio::test]

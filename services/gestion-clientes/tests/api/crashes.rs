@@ -177,13 +177,8 @@ async fn the_row_stands_before_the_document_does() {
         };
         let spy = Arc::new(spy);
         let app = assemble(&[], spy.clone(), &pool).await;
-        let datos = DatosCliente {
-            nombre: "Ana".to_owned(),
-            apellidos: "Peña".to_owned(),
-            correo: "ana@example.com".to_owned(),
-        };
         let contrasena = Secret::from("s3cr3ta!".to_owned());
-        let created = app.clientes.crear(datos, contrasena, Identidad::Nueva).await;
+        let created = app.clientes.crear(datos("Ana"), contrasena, Identidad::Nueva).await;
         assert_eq!(created.is_err(), refuses);
         assert_eq!(*spy.seen.lock().unwrap(), [0], "pending at the moment of the write");
         assert_eq!(app.clientes.list("", 10).await.unwrap().len(), usize::from(!refuses));

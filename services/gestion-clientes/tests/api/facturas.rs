@@ -191,12 +191,13 @@ async fn what_is_not_for_us_goes_to_the_dead_letters() {
         id_correlacion: IdCorrelacion::parse("p-1").unwrap(),
         secuencia: 1,
     };
-    assert_eq!(
-        service
-            .deliver(final_recibido.event_type(), &final_recibido.data().unwrap())
-            .await,
-        "DROP"
-    );
+    for (event_type, data) in [
+        (final_recibido.event_type(), final_recibido.data().unwrap()),
+        ("NoSeConoce", json!({})),
+        (CREAR.command_type(), json!(null)),
+    ] {
+        assert_eq!(service.deliver(event_type, &data).await, "DROP", "{event_type}");
+    }
     assert!(service.sidecar.get("factura:p-1").await.unwrap().is_none());
 }
 

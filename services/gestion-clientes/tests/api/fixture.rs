@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use clap::Parser;
 use gestion_clientes::{App, Args, MIGRATIONS};
 use seedwork::contrato::Comando;
-use seedwork::{Action, IdCorrelacion, Message, Moneda, Outcome, Reason, SolicitudPago, Step};
+use seedwork::{Action, EstadoPago, IdCorrelacion, Message, Moneda, Outcome, Phase, Reason, SolicitudPago, Step};
 use seedwork_runtime::participant::laws::reply_to;
 use seedwork_runtime::sidecar::MemorySidecar;
 use seedwork_runtime::sql::{self, Pool};
@@ -165,6 +165,19 @@ impl Service {
             .to_owned()
     }
 
+    /// A payment that a client asks for at this door; its id.
+    pub(crate) async fn asked(&self, id_cliente: &str) -> String {
+        let body = format!(r#"{{"medioPago":"PSE","idCliente":"{id_cliente}","monto":24.10}}"#);
+        let taken = self.post("/facturacion/realizar-pago", body).await.json();
+        taken["id"].as_str().unwrap().to_owned()
+    }
+
+    /// How many payments were asked for at this door.
+    pub(crate) async fn taken(&self) -> i64 {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM solicitudes");
+        count.fetch_one(&self.pool).await.unwrap()
+    }
+
     pub(crate) async fn plan(&self, id_cliente: &str) -> String {
         let cliente = self.get(&format!("/clientes/cliente/{id_cliente}")).await.json();
         cliente["estadoPlan"]
@@ -187,6 +200,26 @@ impl Service {
         let answer = self.post("/inbox", event.to_string()).await;
         assert_eq!(answer.status, StatusCode::OK);
         answer.json()["status"].as_str().unwrap().to_owned()
+    }
+
+    /// Plays the operator of a payment that comes to nothing: what it tells of it, at its end or before.
+    pub(crate) async fn tell(&self, id: &str, id_cliente: &str, ended: bool) {
+        let estado = EstadoPago {
+            id_correlacion: IdCorrelacion::parse(id).unwrap(),
+            secuencia: 9,
+            solicitud: comando(CREAR, id, id_cliente).solicitud,
+            phase: Phase::Compensated,
+            step: "2/4".to_owned(),
+            reason: None,
+            steps: Vec::new(),
+            trace_id: None,
+            start_time: String::new(),
+            completion_time: None,
+            ended,
+        };
+        let message = Message::SagaActualizada(Box::new(estado));
+        let told = self.deliver(message.event_type(), &message.data().unwrap()).await;
+        assert_eq!(told, "SUCCESS");
     }
 
     /// Plays the operator: one command, its delivery, its reply.

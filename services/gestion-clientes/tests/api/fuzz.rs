@@ -72,10 +72,7 @@ async fn bodies_of_changes() {
             let sent: Value = serde_json::from_slice(&sent).unwrap_or_default();
             let seen = answer.json();
             for name in ["nombre", "apellidos", "correo"] {
-                assert!(
-                    sent.is_null() || seen.get(name).is_none_or(|seen| *seen == sent[name]),
-                    "{name} is kept as it came"
-                );
+                assert!(sent.is_null() || seen[name] == sent[name], "{name} is kept as it came");
             }
             fuzz.accepted();
         } else {

@@ -55,9 +55,8 @@ async fn lived() -> Service {
     service.command(CONFIRMAR, "p-1", &ana).await;
     service.command(CREAR, "p-2", &eva).await;
     service.undo(REVERTIR, "p-2", &eva, "FondosInsuficientes").await;
-    let body = format!(r#"{{"medioPago":"PSE","idCliente":"{ana}","monto":24.10}}"#);
-    let taken = service.post("/facturacion/realizar-pago", body).await.json();
-    service.command(CREAR, taken["id"].as_str().unwrap(), &ana).await;
+    let taken = service.asked(&ana).await;
+    service.command(CREAR, &taken, &ana).await;
     service
 }
 

@@ -1,11 +1,11 @@
 //! Soft declines are tried again on their days, each as a payment of its own, linked to the first.
 
 use gestion_clientes::domain::instante::Instante;
-use seedwork::{Declive, EstadoPago, IdCorrelacion, Message, Outcome, Phase, Reason};
+use seedwork::{Declive, Outcome, Reason};
 use seedwork_runtime::now_ms;
 use serde_json::json;
 
-use crate::fixture::{CONFIRMAR, CREAR, REVERTIR, REVERTIR_CONFIRMACION, Service, comando, motivo, service};
+use crate::fixture::{CONFIRMAR, CREAR, REVERTIR, REVERTIR_CONFIRMACION, Service, motivo, service};
 
 const SOFT: &str = "FondosInsuficientes";
 
@@ -13,13 +13,6 @@ const SOFT: &str = "FondosInsuficientes";
 async fn declined(service: &Service, id: &str, id_cliente: &str, motivo: &str) {
     service.command(CREAR, id, id_cliente).await;
     service.undo(REVERTIR, id, id_cliente, motivo).await;
-}
-
-/// A payment that the client asks for at this door; its id.
-async fn asked(service: &Service, id_cliente: &str) -> String {
-    let body = format!(r#"{{"medioPago":"PSE","idCliente":"{id_cliente}","monto":24.10}}"#);
-    let taken = service.post("/facturacion/realizar-pago", body).await.json();
-    taken["id"].as_str().unwrap().to_owned()
 }
 
 /// Runs the job so many days after now; the ids of the retries there are after it.
@@ -32,25 +25,6 @@ async fn after(service: &Service, days: i64) -> Vec<String> {
 
 async fn invoice(service: &Service, id: &str) -> serde_json::Value {
     service.get(&format!("/facturacion/{id}")).await.json()
-}
-
-/// The operator tells that a payment has ended.
-async fn ended(service: &Service, id: &str, id_cliente: &str) {
-    let estado = EstadoPago {
-        id_correlacion: IdCorrelacion::parse(id).unwrap(),
-        secuencia: 9,
-        solicitud: comando(CREAR, id, id_cliente).solicitud,
-        phase: Phase::Compensated,
-        step: "2/4".to_owned(),
-        reason: None,
-        steps: Vec::new(),
-        trace_id: None,
-        start_time: String::new(),
-        completion_time: None,
-        ended: true,
-    };
-    let message = Message::SagaActualizada(Box::new(estado));
-    service.deliver(message.event_type(), &message.data().unwrap()).await;
 }
 
 #[tokio::test]
@@ -92,7 +66,7 @@ async fn a_soft_decline_is_tried_again_on_its_days_and_then_no_more() {
         }
         assert_eq!(after(&service, 30).await, made, "the next one waits for this one's end");
         service.undo(REVERTIR, id, &ana, SOFT).await;
-        ended(&service, id, &ana).await;
+        service.tell(id, &ana, true).await;
     }
     assert_eq!(after(&service, 8).await.len(), 3, "three were all");
 }
@@ -106,7 +80,7 @@ async fn retries_that_are_late_keep_their_distance() {
     let made = after(&service, 7).await;
     assert_eq!(made.len(), 1);
     declined(&service, &made[0], &ana, SOFT).await;
-    ended(&service, &made[0], &ana).await;
+    service.tell(&made[0], &ana, true).await;
     for day in [7, 8] {
         assert_eq!(after(&service, day).await, made, "day {day}");
     }
@@ -182,7 +156,7 @@ async fn a_hard_decline_of_a_retry_is_the_last_attempt() {
     declined(&service, "p-1", &ana, SOFT).await;
     let made = after(&service, 1).await;
     declined(&service, &made[0], &ana, "TarjetaVencida").await;
-    ended(&service, &made[0], &ana).await;
+    service.tell(&made[0], &ana, true).await;
     assert_eq!(after(&service, 7).await, made);
 }
 
@@ -233,10 +207,10 @@ async fn who_asks_to_pay_at_this_door_is_left_alone_until_that_has_ended() {
     let service = service().await;
     let (ana, eva) = (service.ana().await, service.ana().await);
     declined(&service, "p-1", &ana, SOFT).await;
-    asked(&service, &eva).await;
-    let own = asked(&service, &ana).await;
+    service.asked(&eva).await;
+    let own = service.asked(&ana).await;
     assert_eq!(after(&service, 1).await.len(), 2, "the two that were asked for");
-    ended(&service, &own, &ana).await;
+    service.tell(&own, &ana, true).await;
     assert_eq!(after(&service, 1).await.len(), 3, "it came to nothing");
 }
 
@@ -249,7 +223,7 @@ async fn a_retry_is_refused_in_step_1_when_the_client_asked_to_pay_meanwhile() {
         let made = after(&service, 1).await;
         // The operator was away, and comes to the client's own request first.
         if step == 0 {
-            asked(&service, &ana).await;
+            service.asked(&ana).await;
         }
         if step >= 1 {
             assert_eq!(service.command(CREAR, "p-2", &ana).await, Outcome::Done);
@@ -280,7 +254,7 @@ async fn when_the_payment_that_a_retry_gave_way_to_comes_to_nothing_the_next_ret
     let outcome = service.command(CREAR, &made[0], &ana).await;
     assert_eq!(motivo(&outcome), "YaPagado");
     assert_eq!(after(&service, 3).await, made, "its own has not ended");
-    ended(&service, &made[0], &ana).await;
+    service.tell(&made[0], &ana, true).await;
     assert_eq!(after(&service, 3).await, made, "the client is paying");
     service.undo(REVERTIR, "p-2", &ana, "TarjetaRobada").await;
     assert_eq!(after(&service, 2).await, made, "not before its day");

@@ -1,40 +1,9 @@
 //! Requests that have no invoice, or not yet.
 
-use seedwork::{EstadoPago, IdCorrelacion, Message, Phase, Reason};
+use seedwork::{IdCorrelacion, Message, Reason};
 use serde_json::json;
 
-use crate::fixture::{CREAR, REVERTIR, Service, comando, service};
-
-/// Takes a payment at the door and answers its id.
-async fn taken(service: &Service, id_cliente: &str) -> String {
-    let body = format!(r#"{{"medioPago":"PSE","idCliente":"{id_cliente}","monto":24.10}}"#);
-    service.post("/facturacion/realizar-pago", body).await.json()["id"]
-        .as_str()
-        .unwrap()
-        .to_owned()
-}
-
-/// The operator tells how the payment stands.
-async fn tell(service: &Service, id: &str, id_cliente: &str, ended: bool) {
-    let estado = EstadoPago {
-        id_correlacion: IdCorrelacion::parse(id).unwrap(),
-        secuencia: 3,
-        solicitud: comando(CREAR, id, id_cliente).solicitud,
-        phase: Phase::Compensated,
-        step: "0/4".to_owned(),
-        reason: None,
-        steps: Vec::new(),
-        trace_id: None,
-        start_time: String::new(),
-        completion_time: None,
-        ended,
-    };
-    let message = Message::SagaActualizada(Box::new(estado));
-    assert_eq!(
-        service.deliver(message.event_type(), &message.data().unwrap()).await,
-        "SUCCESS"
-    );
-}
+use crate::fixture::{CREAR, REVERTIR, Service, service};
 
 async fn request_row(service: &Service, id: &str) -> (String, i64) {
     let query = sqlx::query_as("SELECT estado, contestada FROM solicitudes WHERE id_correlacion = $1").bind(id);
@@ -44,9 +13,9 @@ async fn request_row(service: &Service, id: &str) -> (String, i64) {
 #[tokio::test]
 async fn a_request_without_an_invoice_says_how_it_stands() {
     let service = service().await;
-    let id = taken(&service, "c-9").await;
+    let id = service.asked("c-9").await;
     assert_eq!(service.estado(&id).await, "SOLICITADO");
-    tell(&service, &id, "c-9", false).await;
+    service.tell(&id, "c-9", false).await;
     assert_eq!(service.estado(&id).await, "SOLICITADO");
     service.command(CREAR, &id, "c-9").await;
     let refused = service.get(&format!("/facturacion/{id}")).await.json();
@@ -55,7 +24,7 @@ async fn a_request_without_an_invoice_says_how_it_stands() {
         (&json!("RECHAZADO"), &json!("ClienteInexistente"))
     );
     assert!(refused["mensaje"].as_str().unwrap().contains("c-9"), "{refused}");
-    tell(&service, &id, "c-9", true).await;
+    service.tell(&id, "c-9", true).await;
     assert_eq!(service.estado(&id).await, "RECHAZADO", "still, once the saga has ended");
 }
 
@@ -63,16 +32,16 @@ async fn a_request_without_an_invoice_says_how_it_stands() {
 async fn a_request_that_ended_before_its_invoice_is_cancelled() {
     let service = service().await;
     let ana = service.ana().await;
-    let id = taken(&service, &ana).await;
+    let id = service.asked(&ana).await;
     service.command(REVERTIR, &id, &ana).await;
-    tell(&service, &id, &ana, true).await;
+    service.tell(&id, &ana, true).await;
     assert_eq!(service.estado(&id).await, "CANCELADO");
 }
 
 #[tokio::test]
 async fn a_request_that_the_operator_refuses_says_why() {
     let service = service().await;
-    let id = taken(&service, "c-1").await;
+    let id = service.asked("c-1").await;
     let message = Message::SolicitudRechazada {
         id_correlacion: IdCorrelacion::parse(id.as_str()).unwrap(),
         reason: Reason::new("SolicitudInvalida", "spec.monto: it cannot be"),
@@ -94,10 +63,10 @@ async fn a_request_that_the_operator_refuses_says_why() {
 #[tokio::test]
 async fn the_request_closes_when_its_saga_has_ended() {
     let service = service().await;
-    let id = taken(&service, "c-1").await;
-    tell(&service, &id, "c-1", false).await;
+    let id = service.asked("c-1").await;
+    service.tell(&id, "c-1", false).await;
     assert_eq!(request_row(&service, &id).await, ("abierta".to_owned(), 1));
-    tell(&service, &id, "c-1", true).await;
+    service.tell(&id, "c-1", true).await;
     assert_eq!(request_row(&service, &id).await, ("cerrada".to_owned(), 1));
 }
 

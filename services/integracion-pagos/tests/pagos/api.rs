@@ -64,13 +64,14 @@ async fn a_payment_shows_how_it_ended() {
 }
 
 #[tokio::test]
-async fn an_id_that_names_no_payment_is_not_found() {
+async fn what_is_not_there_is_a_problem() {
     let servicio = Servicio::new().await;
     for path in ["/pagos/nobody", "/pagos/No%20Es", "/pagos/%FF"] {
-        let answer = servicio.get(path).await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
-        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        let unknown = servicio.get(path).await;
+        assert_eq!(unknown.problem(404), ["no hay ningún pago con este id"], "{path}");
     }
+    servicio.get("/nada").await.problem(404);
+    servicio.get(DOOR).await.problem(405);
 }
 
 #[tokio::test]
@@ -97,10 +98,12 @@ async fn a_clients_payments_are_paged_newest_first() {
     assert_eq!(servicio.get("/pagos").await.body.as_array().unwrap().len(), 5);
     assert_eq!(servicio.get("/pagos?idCliente=c-2").await.body, json!([]));
     let refused = servicio.get("/pagos?limite=0&idCliente=&cursor=x").await;
-    assert_eq!(
-        (refused.status, refused.body["errors"].as_array().unwrap().len()),
-        (StatusCode::BAD_REQUEST, 3)
-    );
+    let sentences = [
+        "limite debe ser un número de 1 a 100",
+        "cursor debe ser uno que haya respondido una lista",
+        "idCliente no puede estar vacío",
+    ];
+    assert_eq!(refused.problem(400), sentences);
 }
 
 #[tokio::test]
@@ -127,26 +130,41 @@ async fn the_door_answers_as_the_original_and_reverses_nothing_without_an_id() {
         assert_eq!(answer.body, json!({"mensaje": "Evento de compensación emitido"}));
     }
     assert!(servicio.pago(&id("p-1")).await.contracargo.is_none());
-    assert_eq!(servicio.get(DOOR).await.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]
-async fn a_malformed_chargeback_is_refused_with_its_rules() {
+async fn a_malformed_chargeback_is_refused_with_its_rules_and_nothing_of_it_is_kept() {
     let servicio = Servicio::new().await;
-    for body in [
-        "{",
-        "[]",
-        r#"{"idCorrelacion": 5}"#,
-        r#"{"idCorrelacion": ""}"#,
-        r#"{"idCorrelacion": "No Es"}"#,
-    ] {
-        let answer = servicio.post(DOOR, body).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
-        assert!(!answer.body["error"].as_str().unwrap().is_empty(), "{body}");
+    servicio.settle(&order(DO, "p-1", "24.00")).await;
+    let object = "el cuerpo debe ser un objeto JSON";
+    let words = "motivo debe tener como máximo 256 caracteres imprimibles";
+    let (name, said) = ("x".repeat(59), "x".repeat(257));
+    let long = format!(r#"{{"idCorrelacion":"{name}","motivo":"{said}"}}"#);
+    let table: [(&str, &[&str]); 8] = [
+        ("{", &[object]),
+        ("[]", &[object]),
+        (r#""p-1""#, &[object]),
+        (
+            r#"{"idCorrelacion":5,"motivo":["x"]}"#,
+            &["idCorrelacion debe ser un texto", "motivo debe ser un texto"],
+        ),
+        (r#"{"idCorrelacion":""}"#, &["idCorrelacion no puede estar vacío"]),
+        (
+            r#"{"idCorrelacion":"No Es"}"#,
+            &["idCorrelacion solo puede tener letras minúsculas sin tilde, dígitos y guiones interiores"],
+        ),
+        (&long, &["idCorrelacion debe tener como máximo 58 caracteres", words]),
+        (r#"{"idCorrelacion":"p-1","motivo":"a\u0007b"}"#, &[words]),
+    ];
+    for (body, sentences) in table {
+        let refused = servicio.post(DOOR, body.to_owned()).await;
+        assert_eq!(refused.problem(400), sentences, "{body}");
     }
     let huge = servicio.post(DOOR, "x".repeat(100 * 1024)).await;
-    assert_eq!(huge.status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(huge.body["error"], "el cuerpo debe tener como máximo 65536 bytes");
+    assert_eq!(huge.problem(413), ["el cuerpo debe tener como máximo 65536 bytes"]);
+    assert!(servicio.pago(&id("p-1")).await.contracargo.is_none());
+    let kept = sqlx::query("SELECT * FROM contracargos").fetch_all(&servicio.pool);
+    assert_eq!(kept.await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use integracion_pagos::adapters::pasarela::{Pasarela, PasarelaMemoria, PasarelaSimulada};
+use integracion_pagos::adapters::pasarela::{Pasarela, PasarelaMemoria, PasarelaSimulada, Respuesta};
 use integracion_pagos::domain::Operacion;
-use seedwork::IdCorrelacion;
+use seedwork::{Dinero, IdCorrelacion, Moneda};
 use serde_json::Value;
 
 /// A gateway and its ledger.
@@ -18,6 +18,18 @@ pub(crate) trait Banco: Send + Sync {
 
     /// What happened to a payment's money, sorted: the operation and its minor units.
     async fn movimientos(&self, id: &IdCorrelacion) -> Vec<(Operacion, i64)>;
+}
+
+pub(crate) fn usd(minor: i64) -> Dinero {
+    Dinero::from_minor(minor, Moneda::USD).unwrap()
+}
+
+/// What a call that is done answered.
+pub(crate) fn done<T: std::fmt::Debug>(answer: Respuesta<T>) -> T {
+    match answer {
+        Respuesta::Hecho(value) => value,
+        other @ (Respuesta::Rechazado(_) | Respuesta::Incierto(_)) => panic!("not done: {other:?}"),
+    }
 }
 
 #[async_trait]

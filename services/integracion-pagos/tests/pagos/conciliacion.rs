@@ -45,10 +45,9 @@ async fn ask(servicio: &Servicio, key: Option<&str>) -> Answer {
 
 /// The answer to a comparison that must not begin beside another one.
 fn is_to_come_back(answer: &Answer) {
-    assert_eq!(answer.status, StatusCode::CONFLICT, "{answer:?}");
-    assert_eq!(answer.headers["retry-after"], "5");
     let sentence = "ya hay una conciliación en curso; repita la petición en 5 s";
-    assert_eq!(answer.body["error"], sentence);
+    assert_eq!(answer.problem(409), [sentence]);
+    assert_eq!(answer.headers["retry-after"], "5");
 }
 
 async fn ended(servicio: &Servicio, begun: &Answer) -> Value {
@@ -174,11 +173,7 @@ async fn one_comparison_runs_at_a_time_and_a_key_begins_one() {
     let another = begin(&servicio, Some("k2")).await;
     assert_ne!(another.body["id"], first.body["id"]);
     ended(&servicio, &another).await;
-    assert_eq!(
-        ask(&servicio, Some(&"k".repeat(256))).await.status,
-        StatusCode::BAD_REQUEST
-    );
-    assert_eq!(servicio.get("/conciliacion/nobody").await.status, StatusCode::NOT_FOUND);
+    servicio.get("/conciliacion/nobody").await.problem(404);
 }
 
 #[tokio::test]
@@ -310,16 +305,10 @@ async fn a_comparison_that_died_is_shown_as_failed_by_the_next() {
 #[tokio::test]
 async fn a_key_that_is_none_is_told_its_rule_and_begins_nothing() {
     let servicio = clean().await;
-    for (key, sentence) in [
-        ("", "Idempotency-Key debe tener de 1 a 255 caracteres"),
-        (
-            "clave-ñ",
-            "Idempotency-Key solo puede tener caracteres ASCII imprimibles",
-        ),
-    ] {
-        let refused = ask(&servicio, Some(key)).await;
-        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
-        assert_eq!(refused.body["error"], sentence);
+    let (long, length) = ("k".repeat(256), "Idempotency-Key debe tener de 1 a 255 caracteres");
+    let ascii = "Idempotency-Key solo puede tener caracteres ASCII imprimibles";
+    for (key, sentence) in [("", length), (long.as_str(), length), ("clave-ñ", ascii)] {
+        assert_eq!(ask(&servicio, Some(key)).await.problem(400), [sentence], "{key}");
     }
     assert_eq!(servicio.get(DOOR).await.body["conciliaciones"], serde_json::json!([]));
 }

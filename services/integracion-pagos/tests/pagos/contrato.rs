@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use integracion_pagos::adapters::pasarela::{Pasarela, PasarelaMemoria, Respuesta};
 use integracion_pagos::domain::conciliacion::Cuenta;
 use integracion_pagos::domain::{Cobro, IdAutorizacion, IdReembolso, Operacion};
-use seedwork::{Dinero, IdCorrelacion, MedioPago, Moneda};
+use seedwork::{IdCorrelacion, MedioPago, Moneda};
 use seedwork_runtime::participant::laws::eventually;
 
-use crate::banco::{Banco, Proceso};
+use crate::banco::{Banco, Proceso, done, usd};
 use crate::servicio::id;
 use crate::stripe::Doble;
 
@@ -54,17 +54,6 @@ async fn a_gateway_that_is_gone_is_an_unknown_outcome() {
         .autorizar(&id("gone"), MedioPago::Pse, usd(2_400))
         .await;
     assert!(matches!(answer, Respuesta::Incierto(reason) if reason.motivo == "PasarelaSinRespuesta"));
-}
-
-fn usd(minor: i64) -> Dinero {
-    Dinero::from_minor(minor, Moneda::USD).unwrap()
-}
-
-fn done<T: std::fmt::Debug>(answer: Respuesta<T>) -> T {
-    match answer {
-        Respuesta::Hecho(value) => value,
-        other @ (Respuesta::Rechazado(_) | Respuesta::Incierto(_)) => panic!("not done: {other:?}"),
-    }
 }
 
 fn refused<T: std::fmt::Debug>(answer: Respuesta<T>) -> String {

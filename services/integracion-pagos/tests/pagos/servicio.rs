@@ -74,6 +74,22 @@ pub(crate) struct Answer {
     pub(crate) body: serde_json::Value,
 }
 
+// === impl Answer ===
+
+impl Answer {
+    /// The sentences of a problem+json with this status.
+    pub(crate) fn problem(&self, status: u16) -> Vec<String> {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        let errors = self.body["errors"].as_array().unwrap().iter();
+        let sentences: Vec<_> = errors.map(|error| error.as_str().unwrap().to_owned()).collect();
+        assert_eq!(self.body["error"], sentences.join("; "));
+        sentences
+    }
+}
+
+// === impl Servicio ===
+
 impl Servicio {
     pub(crate) async fn new() -> Self {
         Self::judged_by(Auth::none()).await

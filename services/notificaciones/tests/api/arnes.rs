@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 /// Where the client of [`seedwork_runtime::participant::laws::comando`] is asked for.
-pub(crate) const CLIENTE: &str = "/clientes/cliente/c-1";
+const CLIENTE: &str = "/clientes/cliente/c-1";
 
 pub(crate) struct Arnes {
     pub(crate) sidecar: Arc<MemorySidecar>,
@@ -114,6 +114,12 @@ impl Arnes {
         }
     }
 
+    /// From now on gestion-clientes answers so when it is asked for the client.
+    pub(crate) fn client_is(&self, status: u16, correo: &str) {
+        let page = json!({"correo": correo});
+        self.sidecar.serve_page(AppId::GestionClientes, CLIENTE, status, &page);
+    }
+
     /// Delivers a command to its end and takes the reply, if there is one.
     pub(crate) async fn run(&self, comando: &Comando) -> Option<Outcome> {
         self.app.participation.run(comando).await.unwrap();
@@ -176,6 +182,20 @@ impl Arnes {
             headers: parts.headers,
             body,
         }
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The sentences of a problem+json with this status.
+    pub(crate) fn problem(&self, status: u16) -> Vec<String> {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        let errors = self.body["errors"].as_array().unwrap().iter();
+        let sentences: Vec<_> = errors.map(|error| error.as_str().unwrap().to_owned()).collect();
+        assert_eq!(self.body["error"], sentences.join("; "));
+        sentences
     }
 }
 

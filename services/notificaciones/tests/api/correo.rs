@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use notificaciones::adapters::mensajeria::{Conexion, Entrega, Mensajeria, Smtp};
 use notificaciones::domain::{Cual, Estado, Medio, Mensaje, Notificacion};
-use seedwork::{Action, App as AppId, IdCorrelacion, Outcome, Step};
+use seedwork::{Action, IdCorrelacion, Outcome, Step};
 use seedwork_runtime::Auth;
 use seedwork_runtime::participant::laws::comando;
-use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::arnes::{Arnes, CLIENTE};
+use crate::arnes::Arnes;
 use crate::mailpit::Mailpit;
 
 const DO: Action = Action::Do(Step::CrearNotificacion);
@@ -36,8 +35,7 @@ fn smtp_within(url: String, timeout: Duration) -> Smtp {
 async fn service(server: &Mailpit, address: &str) -> Arnes {
     let smtp = Arc::new(smtp(format!("smtp://{}", server.address())));
     let arnes = Arnes::with(Auth::none(), Some(smtp)).await;
-    let page = json!({"correo": address});
-    arnes.sidecar.serve_page(AppId::GestionClientes, CLIENTE, 200, &page);
+    arnes.client_is(200, address);
     arnes
 }
 

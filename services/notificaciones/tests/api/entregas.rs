@@ -2,13 +2,12 @@
 
 use notificaciones::adapters::registro::{Documento, Registro};
 use notificaciones::domain::{Estado, Medio, Notificacion};
-use seedwork::App as AppId;
 use seedwork_runtime::participant::laws::eventually;
 use seedwork_runtime::sidecar::{Expect, Sidecar as _, load};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::arnes::{Arnes, CLIENTE};
+use crate::arnes::Arnes;
 
 const COMANDO: &str = "/notificaciones/notificacion-comando";
 const DAY_MS: i64 = 86_400_000;
@@ -139,15 +138,11 @@ async fn an_unknown_outcome_is_asked_about_with_the_same_key_and_given_up_after_
 #[tokio::test]
 async fn nobody_is_told_who_does_not_exist_and_one_who_cannot_be_asked_for_waits() {
     let arnes = Arnes::new().await;
-    let page = |status| {
-        let body = json!({"correo": "ana@saludtech.co"});
-        arnes.sidecar.serve_page(AppId::GestionClientes, CLIENTE, status, &body);
-    };
-    page(503);
+    arnes.client_is(503, "ana@saludtech.co");
     let id = pedir(&arnes, "correo").await;
     assert_eq!(barrer(&arnes, 0).await, 0);
     assert_eq!(leer(&arnes, &id).await["estado"], "ACEPTADA");
-    page(404);
+    arnes.client_is(404, "ana@saludtech.co");
     assert_eq!(barrer(&arnes, 3_600_000).await, 1);
     assert_eq!(leer(&arnes, &id).await["estado"], "RECHAZADA");
     assert!(arnes.mensajeria.llamadas().is_empty());
@@ -197,9 +192,7 @@ async fn of_two_sweeps_at_once_one_delivers() {
 #[tokio::test]
 async fn what_was_accepted_before_the_clock_was_set_back_is_due_now_and_tried_for_a_day() {
     let arnes = Arnes::new().await;
-    arnes
-        .sidecar
-        .serve_page(AppId::GestionClientes, CLIENTE, 503, &json!({}));
+    arnes.client_is(503, "");
     let ids = [pedir(&arnes, "sms").await, pedir(&arnes, "correo").await];
     sqlx::query("UPDATE notificaciones SET pendiente = pendiente + 18000000, plazo = plazo + 18000000")
         .execute(&arnes.pool)

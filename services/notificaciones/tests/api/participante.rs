@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::arnes::{Arnes, CLIENTE};
+use crate::arnes::Arnes;
 
 const DO: Action = Action::Do(Step::CrearNotificacion);
 const UNDO: Action = Action::Undo(Step::CrearNotificacion);
@@ -135,9 +135,7 @@ async fn a_client_whom_no_medium_reaches_refuses_the_step_for_good() {
 #[tokio::test]
 async fn an_unknown_client_refuses_the_step_and_leaves_no_notification() {
     let arnes = Arnes::new().await;
-    arnes
-        .sidecar
-        .serve_page(AppId::GestionClientes, CLIENTE, 404, &json!({}));
+    arnes.client_is(404, "");
     assert_eq!(
         refused(arnes.run(&comando(DO, "p-1")).await).motivo,
         "ClienteInexistente"
@@ -145,12 +143,7 @@ async fn an_unknown_client_refuses_the_step_and_leaves_no_notification() {
     assert_eq!(arnes.document("p-1").await.agregado, None);
     assert_eq!(arnes.fila("p-1", Cual::Alerta).await, None);
     // The refusal is definite: a client made meanwhile does not change it.
-    arnes.sidecar.serve_page(
-        AppId::GestionClientes,
-        CLIENTE,
-        200,
-        &json!({"correo": "ana@saludtech.co"}),
-    );
+    arnes.client_is(200, "ana@saludtech.co");
     assert_eq!(
         refused(arnes.run(&comando(DO, "p-1")).await).motivo,
         "ClienteInexistente"
@@ -161,17 +154,10 @@ async fn an_unknown_client_refuses_the_step_and_leaves_no_notification() {
 #[tokio::test]
 async fn while_clients_cannot_be_asked_for_the_step_stays_silent() {
     let arnes = Arnes::new().await;
-    arnes
-        .sidecar
-        .serve_page(AppId::GestionClientes, CLIENTE, 503, &json!({}));
+    arnes.client_is(503, "");
     assert_eq!(arnes.run(&comando(DO, "p-1")).await, None);
     assert_eq!(arnes.document("p-1").await.version, 0, "nothing is recorded");
-    arnes.sidecar.serve_page(
-        AppId::GestionClientes,
-        CLIENTE,
-        200,
-        &json!({"correo": "ana@saludtech.co"}),
-    );
+    arnes.client_is(200, "ana@saludtech.co");
     assert_eq!(arnes.run(&comando(DO, "p-1")).await, Some(Outcome::Done));
 }
 
@@ -197,12 +183,7 @@ async fn a_repeat_after_the_client_moved_says_exactly_the_same() {
     let arnes = Arnes::new().await;
     arnes.mensajeria.callar(1);
     assert_eq!(arnes.run(&comando(DO, "p-1")).await, None);
-    arnes.sidecar.serve_page(
-        AppId::GestionClientes,
-        CLIENTE,
-        200,
-        &json!({"correo": "otra@saludtech.co"}),
-    );
+    arnes.client_is(200, "otra@saludtech.co");
     // Another body under the same key would be refused by the provider, and the outcome never known.
     assert_eq!(arnes.run(&comando(DO, "p-1")).await, Some(Outcome::Done));
     assert_eq!(arnes.mensajeria.entregados()[0].destino, "ana@saludtech.co");
@@ -285,25 +266,16 @@ async fn a_reversal_that_cannot_be_told_fails_and_says_why() {
     let aviso = comando(Action::AvisarReversion, "p-1");
     let arnes = Arnes::new().await;
     arnes.run(&comando(DO, "p-1")).await;
-    arnes
-        .sidecar
-        .serve_page(AppId::GestionClientes, CLIENTE, 404, &json!({}));
+    arnes.client_is(404, "");
     assert_eq!(failed(arnes.run(&aviso).await).motivo, "ClienteInexistente");
     assert!(
         arnes.document("p-1").await.agregado.is_some(),
         "what was said before is kept"
     );
-    arnes
-        .sidecar
-        .serve_page(AppId::GestionClientes, CLIENTE, 503, &json!({}));
+    arnes.client_is(503, "");
     assert_eq!(failed(arnes.run(&aviso).await).motivo, "ClientesNoDisponible");
     // A failure is not stored: the next delivery tries again.
-    arnes.sidecar.serve_page(
-        AppId::GestionClientes,
-        CLIENTE,
-        200,
-        &json!({"correo": "ana@saludtech.co"}),
-    );
+    arnes.client_is(200, "ana@saludtech.co");
     arnes.mensajeria.caer(1);
     assert_eq!(failed(arnes.run(&aviso).await).motivo, "MensajeriaNoDisponible");
     Medio::ALL.iter().for_each(|medio| arnes.mensajeria.rechazar(*medio));

@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -152,6 +152,19 @@ async fn sigterm_ends_the_program_in_good_order() {
 }
 
 #[tokio::test]
+async fn unless_told_it_listens_on_every_address_of_ipv6_and_of_ipv4() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path(), Delays::default());
+    command.env_remove("HOST");
+    let real = Program::run(command, folder);
+    assert!(real.address.ip().is_unspecified(), "{}", real.address);
+    // Where the kernel has IPv6.
+    assert_eq!(real.address.is_ipv6(), TcpListener::bind("[::]:0").is_ok());
+    let by_ipv4 = SocketAddr::from((Ipv4Addr::LOCALHOST, real.address.port()));
+    assert_eq!(get(by_ipv4, "/health").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_taken_port_is_one_sentence_that_says_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -233,7 +246,11 @@ fn command(
 
 impl Program {
     fn start(folder: TempDir, delays: Delays) -> Self {
-        let mut child = command(folder.path(), delays).stdout(Stdio::piped()).spawn().unwrap();
+        Self::run(command(folder.path(), delays), folder)
+    }
+
+    fn run(mut command: Command, folder: TempDir) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = loop {
             let line: Value = serde_json::from_str(&log.next().unwrap().unwrap()).unwrap();

@@ -116,6 +116,8 @@ async fn what_does_not_exist_is_404_with_its_name() {
             "No existe el cargo car_1",
         ),
         (app.get("/nada").await, "No existe esta ruta"),
+        (app.get("/referencias/%ff").await, "No existe esta ruta"),
+        (app.anular("k", "%ff").await, "No existe esta ruta"),
     ] {
         assert_eq!((reply.status, reply.codigo()), (404, "NoEncontrado"));
         assert_eq!(reply.body["error"]["mensaje"], expected);

@@ -10,22 +10,11 @@ use integracion_pagos::adapters::pasarela::{Pasarela, Respuesta};
 use integracion_pagos::domain::{Cobro, IdAutorizacion, Operacion};
 use seedwork::{Dinero, IdCorrelacion, MedioPago, Moneda};
 
-use crate::banco::Banco as _;
+use crate::banco::{Banco as _, done, usd};
 use crate::servicio::id;
 pub(crate) use doble::Doble;
 
 use Operacion::{Anular, Autorizar, Capturar, Reembolsar};
-
-fn usd(minor: i64) -> Dinero {
-    Dinero::from_minor(minor, Moneda::USD).unwrap()
-}
-
-fn done<T: std::fmt::Debug>(answer: Respuesta<T>) -> T {
-    match answer {
-        Respuesta::Hecho(value) => value,
-        other @ (Respuesta::Rechazado(_) | Respuesta::Incierto(_)) => panic!("not done: {other:?}"),
-    }
-}
 
 fn unknown<T: std::fmt::Debug>(answer: &Respuesta<T>) -> bool {
     matches!(answer, Respuesta::Incierto(_))
