@@ -25,8 +25,8 @@ use tokio::sync::watch;
 
 use crate::journal::{Entry, Verdict};
 
-/// The receiving application.
-pub(crate) const APP: App = App::Bff;
+/// The receiving application: the one that the sender may publish to.
+pub(crate) const APP: App = App::Operator;
 
 /// How often a message of this kind fails before it succeeds.
 pub(crate) const FAILURES: usize = 2;

@@ -85,6 +85,8 @@ fn admitted(text: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use seedwork::App;
+
     use super::*;
     use crate::brokers::Broker;
     use crate::stores::Store;
@@ -163,6 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn every_store_is_there_for_who_keeps_documents_and_for_nobody_else() {
+        let keeping = App::ALL.into_iter().filter(|app| app.keeps_documents());
+        let keeping: Vec<_> = keeping.map(App::id).collect();
+        for folder in ["local", "postgresql", "mysql"] {
+            let path = root().join("dapr-components").join(folder).join("statestore.yaml");
+            let component: Value = serde_yaml_ng::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+            let scopes = component["scopes"].as_sequence().unwrap();
+            let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str().unwrap()).collect();
+            assert_eq!(scopes, keeping, "{folder}");
+        }
+    }
+
+    #[test]
     fn redis_in_a_cluster_and_on_a_laptop_differ_only_in_where_it_is() {
         let values = |folder: &str| {
             let text = fs::read_to_string(root().join("dapr-components").join(folder).join("pubsub.yaml")).unwrap();
@@ -176,12 +191,15 @@ mod tests {
 
     #[test]
     fn the_sender_is_let_read_the_dead_letters_and_nothing_else_changes() {
-        let text =
-            "spec:\n  metadata:\n  - name: subscriptionScopes\n    value: operator=inbox-operator;bff=inbox-bff\n";
+        let text = "spec:\n  metadata:\n  - name: subscriptionScopes\n    value: \
+                    operator=inbox-operator;integracion-pagos=inbox-integracion-pagos\n";
         let changed = admitted(text).unwrap();
         assert_eq!(
             changed,
-            text.replace("inbox-operator", "inbox-operator,dead-letter-bff")
+            text.replace(
+                "inbox-integracion-pagos",
+                "inbox-integracion-pagos,dead-letter-operator"
+            )
         );
         assert_eq!(admitted("a: 1 # as it is").unwrap(), "a: 1 # as it is");
     }

@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use crate::failure::{During as _, Failure, Result};
 use crate::receiver::{self, Kind};
 
-/// The sending application.
-pub(crate) const APP: App = App::Operator;
+/// The sending application: one that keeps documents, since the store is asked through its sidecar.
+pub(crate) const APP: App = App::IntegracionPagos;
 
 /// How many publishes are under way at a time.
 const SIDE_BY_SIDE: usize = 8;

@@ -64,13 +64,28 @@ impl Fault {
 
     /// The whole chain in one line, for the log.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        text
+        chain(self)
+    }
+}
+
+/// An error and what caused it, in one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let errors = std::iter::successors(Some(error), |error| error.source());
+    errors.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_with_all_that_caused_it() {
+        let lost = std::io::Error::other(Fault::unavailable("read", "the disk is gone"));
+        let fault = Fault::bug("failed to look", lost);
+        assert_eq!(
+            fault.chain(),
+            "bug: failed to look: unavailable: read: the disk is gone"
+        );
+        assert_eq!(Fault::NotFound("x".to_owned()).chain(), "not found: x");
     }
 }

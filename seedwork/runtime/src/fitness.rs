@@ -129,11 +129,13 @@ pub enum Unfit {
 const PUBSUB: (&str, &str) = ("pubsub", "PUBSUB_NAME");
 const STATE: (&str, &str) = ("state", "STATE_STORE");
 
-/// Everything that is wrong with the broker and the state store of these names; nothing when they are fit.
+/// Everything that is wrong with the broker and, where documents are kept, the state store of these names; nothing when
+/// they are fit.
 pub fn judge(metadata: &Metadata, pubsub: &str, store: &str) -> Vec<Unfit> {
+    let unfit_store = || metadata.named(store, STATE).and_then(has_etags).err();
     [
         metadata.named(pubsub, PUBSUB).err(),
-        metadata.named(store, STATE).and_then(has_etags).err(),
+        metadata.keeps_documents().then(unfit_store).flatten(),
     ]
     .into_iter()
     .flatten()
@@ -159,6 +161,11 @@ impl Metadata {
     pub fn reads_its_inbox(&self, pubsub: &str) -> bool {
         let own = |app| self.subscriptions.iter().any(|one| one.is_inbox_of(app, pubsub));
         App::from_id(&self.id).is_some_and(own)
+    }
+
+    /// Whether its application needs a state store. One that is none of ours may.
+    pub fn keeps_documents(&self) -> bool {
+        App::from_id(&self.id).is_none_or(App::keeps_documents)
     }
 
     /// The component of this name, if it is of this kind and persists.
@@ -199,9 +206,13 @@ mod tests {
 
     use super::*;
 
-    /// What is wrong with these components, in words.
+    /// What is wrong with these components of an application that keeps documents, in words.
     fn judged(components: &serde_json::Value) -> Vec<String> {
-        let metadata: Metadata = serde_json::from_value(json!({"id": "bff", "components": components})).unwrap();
+        judged_of("notificaciones", components)
+    }
+
+    fn judged_of(id: &str, components: &serde_json::Value) -> Vec<String> {
+        let metadata: Metadata = serde_json::from_value(json!({"id": id, "components": components})).unwrap();
         let unfit = judge(&metadata, "pubsub", "statestore");
         unfit.iter().map(ToString::to_string).collect()
     }
@@ -229,6 +240,24 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(judge(&Metadata::default(), "p", "s").len(), 2);
+    }
+
+    #[test]
+    fn a_store_is_asked_of_who_keeps_documents_and_of_strangers() {
+        let pubsub = component("pubsub", "pubsub.redis", &[]);
+        for (id, missing) in [
+            ("operator", false),
+            ("bff", false),
+            ("gestion-clientes", true),
+            ("integracion-pagos", true),
+            ("notificaciones", true),
+            ("stranger", true),
+        ] {
+            let found = judged_of(id, &json!([pubsub]));
+            assert_eq!(found.len(), usize::from(missing), "{id}: {found:?}");
+            let found = judged_of(id, &json!([]));
+            assert!(found[0].contains("named pubsub"), "{id}: {found:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Start, listen, stop.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use seedwork::Fault;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
+use tower_http::timeout::RequestBodyDeadlineLayer;
 
 use crate::problem::Problem;
 use crate::sidecar::Sidecar;
@@ -21,6 +23,15 @@ use crate::sql::Pool;
 
 /// The largest request body that is read, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a body may take to come: who sends a byte now and then is not waited for.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every address of this machine, of IPv6 and of IPv4: a cluster may have one kind alone.
+pub const EVERYWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// How many connections may wait to be taken, where the kernel allows as many.
+const BACKLOG: u32 = 4_096;
 
 /// Why a process cannot start, as a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +63,7 @@ impl StartupError {
 
     /// The whole chain in one line.
     pub fn chain(&self) -> String {
-        let mut text = self.message.clone();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        text
+        seedwork::fault::chain(self)
     }
 }
 
@@ -91,15 +95,38 @@ pub fn words(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     words
 }
 
-/// Binds a port; a taken one says so and what to do.
+/// Binds a port; a taken one says so and what to do. Call within a tokio runtime.
 pub async fn bind(host: IpAddr, port: u16) -> Result<TcpListener, StartupError> {
     let address = SocketAddr::from((host, port));
-    TcpListener::bind(address).await.map_err(|error| {
+    or_ipv4(listen(address), address).map_err(|error| {
         StartupError::new(
             format!("cannot listen on {address}; stop what holds the port or set PORT to another"),
             error,
         )
     })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    // Each connection has it from here: one whose other end is gone without a word is given up, if late.
+    socket.set_keepalive(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// What is listened on where [`EVERYWHERE`] was asked for and the kernel has no IPv6: all that there is.
+fn or_ipv4(listening: io::Result<TcpListener>, address: SocketAddr) -> io::Result<TcpListener> {
+    match listening {
+        Err(error) if address.ip() == EVERYWHERE && error.kind() != io::ErrorKind::AddrInUse => {
+            tracing::info!(%error, "the addresses of IPv6 cannot be listened on; those of IPv4 alone are tried");
+            listen((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        listening => listening,
+    }
 }
 
 /// What a service cannot work without, and what it says while it can.
@@ -156,7 +183,7 @@ impl Health {
     }
 }
 
-/// Adds what every service has: `GET /health` (503 unless sidecar and database answer), the body limit and the trace
+/// Adds what every service has: `GET /health` (503 unless sidecar and database answer), the limits of a body and the trace
 /// of each request. Who asks is judged within: [`crate::auth::layer`] comes before this, and `/health` asks nobody.
 pub fn dress(router: Router, health: Health) -> Router {
     router
@@ -166,6 +193,7 @@ pub fn dress(router: Router, health: Health) -> Router {
             Problem::of(StatusCode::METHOD_NOT_ALLOWED, "esta ruta tiene otros métodos")
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(RequestBodyDeadlineLayer::new(BODY_PATIENCE))
         .layer(middleware::from_fn(crate::telemetry::http_span))
 }
 
@@ -232,6 +260,7 @@ mod tests {
 
     use axum::body::{Body, Bytes};
     use axum::http::Request;
+    use axum::routing::post;
     use futures::stream;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpStream;
@@ -242,6 +271,47 @@ mod tests {
     use crate::sidecar::MemorySidecar;
 
     static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate::Migrator::DEFAULT;
+
+    #[tokio::test]
+    async fn everywhere_is_every_address_of_ipv4_at_least() {
+        let listener = bind(EVERYWHERE, 0).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // Where the kernel has IPv6.
+        assert_eq!(address.is_ipv6(), std::net::TcpListener::bind("[::]:0").is_ok());
+        let port = address.port();
+        let _peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let accepted = TcpSocket::from_std_stream(accepted.into_std().unwrap());
+        assert!(
+            accepted.keepalive().unwrap(),
+            "who is gone is waited for without an end"
+        );
+        assert!(bind(EVERYWHERE, port).await.err().unwrap().chain().contains("set PORT"));
+
+        let everywhere = SocketAddr::from((EVERYWHERE, 0));
+        // EAFNOSUPPORT, as a kernel says that has no IPv6.
+        let no_ipv6 = || Err(io::Error::from_raw_os_error(97));
+        let listener = or_ipv4(no_ipv6(), everywhere).unwrap();
+        assert_eq!(listener.local_addr().unwrap().ip(), Ipv4Addr::UNSPECIFIED);
+        let taken = io::Error::from(io::ErrorKind::AddrInUse);
+        assert!(or_ipv4(Err(taken), everywhere).is_err(), "half of the addresses");
+        let told = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+        assert!(or_ipv4(no_ipv6(), told).is_err(), "another address than was asked for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for_without_an_end() {
+        let health = Health {
+            sidecar: Arc::new(MemorySidecar::default()),
+            pool: None,
+            body: "{}",
+        };
+        let router = dress(Router::new().route("/", post(|_: Bytes| async {})), health);
+        let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let asked = router.oneshot(Request::post("/").body(never).unwrap());
+        let answer = tokio::time::timeout(BODY_PATIENCE * 2, asked).await;
+        assert_eq!(answer.expect("it waits").unwrap().status(), StatusCode::BAD_REQUEST);
+    }
 
     #[tokio::test]
     async fn healthy_is_who_reaches_the_database_and_the_sentence_names_nobody() {

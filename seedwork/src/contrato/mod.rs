@@ -54,6 +54,14 @@ impl App {
         Self::ALL.into_iter().find(|app| app.id() == id)
     }
 
+    /// Whether it keeps documents. Who keeps none has no state store, and needs none to work.
+    pub fn keeps_documents(self) -> bool {
+        match self {
+            Self::GestionClientes | Self::IntegracionPagos | Self::Notificaciones => true,
+            Self::Operator | Self::Bff => false,
+        }
+    }
+
     /// The topic it reads.
     pub fn inbox(self) -> String {
         format!("inbox-{}", self.id())

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use seedwork::Moneda;
 use seedwork_runtime::auth::Mode;
+use seedwork_runtime::config::Switch;
 use seedwork_runtime::{AuthArgs, ServiceArgs};
 
 /// The settings of the BFF.
@@ -65,15 +66,6 @@ pub struct LimitArgs {
     /// all callers without a token have one address, and share its limits.
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<Network>,
-}
-
-/// On or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Switch {
-    /// It is.
-    On,
-    /// It is not.
-    Off,
 }
 
 /// A network: an address and how many of its first bits count.

@@ -42,7 +42,7 @@ use adapters::read_model::ReadModel;
 use adapters::tail::Tail;
 use adapters::{http, silence};
 
-pub use config::{Args, LimitArgs, Network, NetworkError, Pace, Switch};
+pub use config::{Args, LimitArgs, Network, NetworkError, Pace};
 
 /// Who we are on the bus.
 pub const APP: seedwork::App = seedwork::App::Bff;
@@ -63,7 +63,7 @@ pub struct App {
 /// Builds the service over daprd and the configured database.
 pub async fn build(args: &Args) -> Result<App, StartupError> {
     let pool = sql::open(&args.service.database_url, &MIGRATIONS).await?;
-    let sidecar = Arc::new(DaprSidecar::new(&args.service)?.without_documents());
+    let sidecar = Arc::new(DaprSidecar::new(&args.service)?);
     let auth = Auth::open(&args.auth, args.service.app_api_token.as_ref()).await?;
     assemble(args, Pace::default(), sidecar, pool, auth).await
 }

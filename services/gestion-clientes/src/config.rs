@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seedwork::Moneda;
+use seedwork_runtime::config::{Switch, duration};
 use seedwork_runtime::serve::StartupError;
 use seedwork_runtime::{AuthArgs, ServiceArgs};
 
@@ -58,7 +59,7 @@ pub struct RecordatorioArgs {
 pub struct ReintentoArgs {
     /// Whether they are. Each retry is a payment that the client did not ask for at that moment: have their consent.
     #[arg(long, env = "REINTENTOS", default_value = "off")]
-    pub reintentos: Interruptor,
+    pub reintentos: Switch,
 
     /// On which days after the first decline, ascending.
     #[arg(long, env = "REINTENTO_DIAS", value_delimiter = ',', default_value = "1,3,7")]
@@ -67,33 +68,6 @@ pub struct ReintentoArgs {
     /// How often it is looked what is due, such as 1h; 0 for never.
     #[arg(long, env = "REINTENTO_CADA", default_value = "1h", value_parser = duration)]
     pub reintento_cada: Duration,
-}
-
-/// On or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Interruptor {
-    /// It is not done.
-    Off,
-    /// It is done.
-    On,
-}
-
-/// Reads a whole number of seconds, minutes, hours or days.
-fn duration(text: &str) -> Result<Duration, String> {
-    let rule = || "must be a whole number and s, m, h or d, such as 24h (at most 365d)".to_owned();
-    let text = text.trim();
-    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
-    let number: u64 = number.parse().map_err(|_| rule())?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "" if number == 0 => 1,
-        _ => return Err(rule()),
-    };
-    let total = number.checked_mul(seconds).filter(|total| *total <= 365 * 86_400);
-    total.map(Duration::from_secs).ok_or_else(rule)
 }
 
 // === impl RecordatorioArgs ===
@@ -117,40 +91,8 @@ impl ReintentoArgs {
     /// How often, if at all.
     pub(crate) fn cada(&self) -> Option<Duration> {
         match self.reintentos {
-            Interruptor::Off => None,
-            Interruptor::On => Some(self.reintento_cada).filter(|cada| !cada.is_zero()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_has_a_unit() {
-        for (text, seconds) in [
-            ("30s", 30),
-            ("5m", 300),
-            ("24h", 86_400),
-            (" 2d ", 172_800),
-            ("0", 0),
-            ("0h", 0),
-        ] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for bad in [
-            "",
-            "h",
-            "24",
-            "1.5h",
-            "-1h",
-            "1w",
-            "366d",
-            "99999999999999999999d",
-            "h1",
-        ] {
-            assert!(duration(bad).is_err(), "{bad}");
+            Switch::Off => None,
+            Switch::On => Some(self.reintento_cada).filter(|cada| !cada.is_zero()),
         }
     }
 }

@@ -42,7 +42,7 @@ pub use adapters::http::spec;
 pub use adapters::proyecciones::Reconstruccion;
 pub use adapters::recordatorios::Recordatorios;
 pub use adapters::reintentos::Reintentos;
-pub use config::{Args, Interruptor, RecordatorioArgs, ReintentoArgs};
+pub use config::{Args, RecordatorioArgs, ReintentoArgs};
 
 /// Who we are on the bus.
 pub const APP: seedwork::App = seedwork::App::GestionClientes;

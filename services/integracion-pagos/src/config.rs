@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use seedwork_runtime::config::duration;
 use seedwork_runtime::serve::StartupError;
 use seedwork_runtime::{AuthArgs, Secret, ServiceArgs};
 
@@ -118,24 +119,6 @@ pub struct ConciliacionArgs {
     pub reconciliation_margin: Duration,
 }
 
-/// Reads a whole number of seconds, minutes, hours or days.
-fn duration(text: &str) -> Result<Duration, String> {
-    let rule = || "must be a whole number and s, m, h or d, such as 24h (at most 36500d)".to_owned();
-    let text = text.trim();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| rule())?;
-    let seconds = match text.get(digits.len()..) {
-        Some("s") => 1,
-        Some("m") => 60,
-        Some("h") => 3_600,
-        Some("d") => 86_400,
-        Some("") if number == 0 => 1,
-        Some(_) | None => return Err(rule()),
-    };
-    let total = number.checked_mul(seconds).filter(|total| *total <= 36_500 * 86_400);
-    total.map(Duration::from_secs).ok_or_else(rule)
-}
-
 /// The gateway that was chosen; as Stripe too, when it is.
 pub(crate) type Elegida = (Arc<dyn Pasarela>, Option<Arc<PasarelaStripe>>);
 
@@ -243,23 +226,6 @@ impl ConciliacionArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_is_a_number_and_a_unit() {
-        for (text, seconds) in [
-            ("30s", 30),
-            ("10m", 600),
-            ("24h", 86_400),
-            ("30d", 2_592_000),
-            ("0", 0),
-            ("0s", 0),
-        ] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for bad in ["", "24", "h", "-1h", "1.5h", "1w", "1 h", "99999999999d", "36501d"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
 
     #[derive(clap::Parser)]
     struct Cli {

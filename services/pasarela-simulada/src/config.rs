@@ -1,6 +1,6 @@
 //! What the environment decides; parsed once, in `main`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use clap::{Parser, ValueEnum};
 
@@ -8,8 +8,8 @@ use clap::{Parser, ValueEnum};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pasarela-simulada", version)]
 pub struct Config {
-    /// Address to listen on.
-    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    /// Address to listen on; `::` is every address, those of IPv4 too.
+    #[arg(long, env = "HOST", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
     pub host: IpAddr,
 
     /// HTTP port; 0 takes a free one.

@@ -31,7 +31,7 @@ pub mod telemetry;
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -62,12 +62,10 @@ pub enum AppError {
     },
 
     /// The address cannot be listened on.
-    #[error("failed to listen on {host}:{port}; set HOST to an address of this machine and PORT to a free port")]
+    #[error("failed to listen on {address}; set HOST to an address of this machine and PORT to a free port")]
     Listen {
-        /// The address that was asked for.
-        host: IpAddr,
-        /// The port that was asked for.
-        port: u16,
+        /// The address and the port that were asked for.
+        address: SocketAddr,
         /// What the system says.
         #[source]
         source: io::Error,
@@ -101,17 +99,16 @@ impl App {
             rust_log: _,
             log_format: _,
         } = config;
-        let (host, port) = (*host, *port);
-        let listener = TcpListener::bind((host, port)).await.map_err(|source| {
+        let (asked, port) = (SocketAddr::from((*host, *port)), *port);
+        let failed = |source: io::Error| {
             if source.kind() == io::ErrorKind::AddrInUse {
                 AppError::PortTaken { port }
             } else {
-                AppError::Listen { host, port, source }
+                AppError::Listen { address: asked, source }
             }
-        })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| AppError::Listen { host, port, source })?;
+        };
+        let listener = listen(asked).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
         let libro = Libro::open(database_url).await?;
         let tiempos = ejecucion::Tiempos::from_millis(*slow_ms, *late_ms, *timeout_ms);
         Ok(Self {
@@ -155,5 +152,15 @@ impl App {
         }
         simulador.libro.close().await;
         served.map_err(AppError::Serve)
+    }
+}
+
+/// Every address (`::`) is those of IPv4 too, and where the kernel has no IPv6 those of IPv4 alone.
+async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        listening => listening,
     }
 }

@@ -95,14 +95,16 @@ impl Keys {
             }
         }
         let weak = Arc::downgrade(&keys);
+        let mut are_fresh = keys.known().is_some();
         tokio::spawn(async move {
             loop {
-                let Some(keys) = weak.upgrade() else { return };
-                let pause = if keys.known().is_some() { REFRESH } else { LEAST_BETWEEN };
-                drop(keys);
+                // An issuer that is away just then must not have a withdrawn key taken for as long again.
+                let pause = if are_fresh { REFRESH } else { LEAST_BETWEEN };
                 tokio::time::sleep(pause).await;
                 let Some(keys) = weak.upgrade() else { return };
-                if let Err(error) = keys.refresh().await {
+                let refreshed = keys.refresh().await;
+                are_fresh = refreshed.is_ok();
+                if let Err(error) = refreshed {
                     tracing::warn!(error, "unable to refresh the issuer's keys; those known stay");
                 }
             }
@@ -158,7 +160,7 @@ impl Keys {
             let bytes = self.source.read().await?;
             Ok::<Set, FetchError>(serde_json::from_slice(&bytes)?)
         };
-        let set = read.await.map_err(|error| chain(&*error))?;
+        let set = read.await.map_err(|error| seedwork::fault::chain(&*error))?;
         self.replace(set);
         Ok(())
     }
@@ -234,11 +236,6 @@ fn by_type(parameters: &AlgorithmParameters) -> &'static [Algorithm] {
         | AlgorithmParameters::Other(_)
         | _ => &[],
     }
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let sources = std::iter::successors(Some(error), |error| error.source());
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 // === impl Source ===

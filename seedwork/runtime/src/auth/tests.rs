@@ -536,6 +536,26 @@ async fn a_key_that_the_issuer_withdrew_is_refused_within_ten_minutes() {
     assert!(judged(&auth, &new.cliente("c-1")).await.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_is_away_when_its_keys_grow_old_is_asked_again_soon() {
+    let (old, new) = (Issuer::new("k1"), Issuer::new("k2"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = publish(folder.path(), &[old.jwk().clone()]);
+    let auth = open(&file).await;
+    std::fs::remove_file(&file).unwrap();
+    tokio::time::sleep(Duration::from_secs(601)).await;
+    assert!(judged(&auth, &old.cliente("c-1")).await.is_ok(), "what is known stays");
+    publish(folder.path(), &[new.jwk().clone()]);
+    let patience = tokio::time::Instant::now() + Duration::from_secs(35);
+    while judged(&auth, &old.cliente("c-1")).await.is_ok() {
+        assert!(
+            tokio::time::Instant::now() < patience,
+            "as old again before it is asked"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test]
 async fn an_issuer_that_does_not_answer_costs_nothing_once_its_keys_are_known() {
     let issuer = Issuer::new("k1");

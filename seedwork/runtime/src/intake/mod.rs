@@ -251,6 +251,9 @@ impl Intake {
         .await
         .map_err(sql::fault("store a request"))?;
         if inserted.rows_affected() == 0 {
+            if at_once {
+                self.window.leave();
+            }
             let stored = self.find(&id).await?.map(|registro| registro.solicitud);
             if stored.as_ref() != Some(solicitud) {
                 return Err(IdempotencyKey::used());

@@ -62,6 +62,22 @@ async fn the_same_key_is_the_same_payment_and_another_body_is_refused() {
 }
 
 #[tokio::test]
+async fn a_repeat_takes_no_place_of_the_window() {
+    let (intake, sidecar, _folder) = door().await;
+    let key = Some(IdempotencyKey::parse("c-1", "k").unwrap());
+    intake.accept(&solicitud("24"), key).await.unwrap();
+    next_request(&sidecar).await;
+    // One of 128 is under way, as every look at the table finds again.
+    let room = || intake.window.room.load(Ordering::Relaxed);
+    eventually("a look at the table", || async { (room() == 127).then_some(()) }).await;
+    for _ in 0..20 {
+        intake.accept(&solicitud("24"), key).await.unwrap();
+    }
+    // A look that comes while a repeat has its place counts without it, and the place is given back besides: never fewer.
+    assert!(room() >= 127, "{}", room());
+}
+
+#[tokio::test]
 async fn a_request_outlives_the_process_that_took_it() {
     let (intake, sidecar, folder) = door().await;
     sidecar.fail_publishes(u32::MAX);

@@ -20,6 +20,7 @@ use tonic::{Code, Request};
 use super::{Event, Expect, Invoked, Sidecar, SidecarError, Stored};
 use crate::config::ServiceArgs;
 use crate::fitness::{self, Metadata};
+use crate::serve::StartupError;
 
 type Client = DaprClient<InterceptedService<Channel, ApiTokenInterceptor>>;
 
@@ -33,10 +34,9 @@ pub struct DaprSidecar {
     store: String,
     /// Whether the application has an inbox that must be read.
     inbox: bool,
-    /// Whether the application keeps documents, and so cannot work while the store is away.
-    documents: bool,
-    /// Set once the components were found fit and the inbox was found read.
-    fit: OnceLock<()>,
+    /// Set once the components were found fit and the inbox was found read: whether the application keeps documents, and
+    /// so cannot work while the store is away.
+    fit: OnceLock<bool>,
 }
 
 /// How long one call to daprd may take. Longer than a broker's or store's own worst hiccup, shorter than the inbound
@@ -57,18 +57,20 @@ const UNTRACED: &str = "00-00000000000000000000000000000001-0000000000000001-00"
 impl DaprSidecar {
     /// A sidecar at the ports of `args`. Connects lazily: daprd waits for our port before it is ready itself, so we
     /// must not wait for daprd.
-    pub fn new(args: &ServiceArgs) -> Result<Self, crate::serve::StartupError> {
+    pub fn new(args: &ServiceArgs) -> Result<Self, StartupError> {
         let base = format!("http://127.0.0.1:{}", args.dapr_grpc_port);
         let channel = Endpoint::from_shared(base)
-            .map_err(|error| crate::serve::StartupError::new("DAPR_GRPC_PORT makes no address", error))?
+            .map_err(|error| StartupError::new("DAPR_GRPC_PORT makes no address", error))?
             .timeout(CALL_TIMEOUT)
             .connect_lazy();
         let api_token = args.dapr_api_token.as_ref().map(|token| token.expose().to_owned());
-        let interceptor = ApiTokenInterceptor::new(api_token.clone());
+        // One that was pasted with a line end would be left out of every call, and each refused.
+        let interceptor = ApiTokenInterceptor::try_new(api_token.clone())
+            .map_err(|error| StartupError::new("DAPR_API_TOKEN must be printable ASCII, without a line end", error))?;
         let http = crate::http::client()
             .timeout(CALL_TIMEOUT)
             .build()
-            .map_err(|error| crate::serve::StartupError::new("the HTTP client cannot be made", error))?;
+            .map_err(|error| StartupError::new("the HTTP client cannot be made", error))?;
         Ok(Self {
             client: DaprClient::with_interceptor(channel, interceptor),
             http,
@@ -77,7 +79,6 @@ impl DaprSidecar {
             pubsub: args.pubsub_name.clone(),
             store: args.state_store.clone(),
             inbox: true,
-            documents: true,
             fit: OnceLock::new(),
         })
     }
@@ -86,15 +87,6 @@ impl DaprSidecar {
     #[must_use]
     pub fn without_inbox(self) -> Self {
         Self { inbox: false, ..self }
-    }
-
-    /// For an application that keeps no documents: while the store is away it can still take what it is asked for.
-    #[must_use]
-    pub fn without_documents(self) -> Self {
-        Self {
-            documents: false,
-            ..self
-        }
     }
 
     fn get_request(&self, path: &str) -> reqwest::RequestBuilder {
@@ -112,9 +104,25 @@ impl DaprSidecar {
         request
     }
 
+    /// What is asked of another application, in the name of whom `authorization` is.
+    fn invocation(
+        &self,
+        method: reqwest::Method,
+        app: App,
+        path: &str,
+        authorization: Option<&str>,
+    ) -> reqwest::RequestBuilder {
+        let request = self.http_request(method, &format!("/v1.0/invoke/{app}/method{path}"));
+        match authorization {
+            Some(authorization) => request.header(reqwest::header::AUTHORIZATION, authorization),
+            None => request,
+        }
+    }
+
     /// Whether the components can hold our promises and our inbox is read; asked until it is so, since a component may
-    /// be loaded late, and the sidecar asks us what to read only when our port is open.
-    async fn look_at_the_components(&self) -> Result<(), SidecarError> {
+    /// be loaded late, and the sidecar asks us what to read only when our port is open. Answers whether the application
+    /// keeps documents.
+    async fn look_at_the_components(&self) -> Result<bool, SidecarError> {
         let asking = |error| unavailable("ask the Dapr sidecar for its components (GET /v1.0/metadata)", error);
         let answer = self.get_request("/v1.0/metadata").send().await;
         let answer = answer.and_then(reqwest::Response::error_for_status).map_err(asking)?;
@@ -135,8 +143,7 @@ impl DaprSidecar {
             );
             return Err(unavailable(format!("have the inbox read: {reason}"), reason));
         }
-        self.fit.get_or_init(|| ());
-        Ok(())
+        Ok(*self.fit.get_or_init(|| metadata.keeps_documents()))
     }
 
     /// Whether the store answers now. What the sidecar says of its own health it found out when it started.
@@ -295,10 +302,7 @@ impl Sidecar for DaprSidecar {
     }
 
     async fn invoke_get_as(&self, app: App, path: &str, authorization: Option<&str>) -> Result<Invoked, SidecarError> {
-        let mut request = self.get_request(&format!("/v1.0/invoke/{app}/method{path}"));
-        if let Some(authorization) = authorization {
-            request = request.header(reqwest::header::AUTHORIZATION, authorization);
-        }
+        let request = self.invocation(reqwest::Method::GET, app, path, authorization);
         invoked(request, || format!("ask {app} for {path}")).await
     }
 
@@ -310,15 +314,11 @@ impl Sidecar for DaprSidecar {
         key: &str,
         body: &serde_json::Value,
     ) -> Result<Invoked, SidecarError> {
-        let path = format!("/v1.0/invoke/{app}/method{path}");
-        let mut request = self
-            .http_request(reqwest::Method::POST, &path)
+        let request = self
+            .invocation(reqwest::Method::POST, app, path, authorization)
             .header("idempotency-key", key)
             .header(reqwest::header::CONTENT_TYPE, "application/json")
             .body(body.to_string());
-        if let Some(authorization) = authorization {
-            request = request.header(reqwest::header::AUTHORIZATION, authorization);
-        }
         invoked(request, || format!("ask {app} to take a POST on {path}")).await
     }
 
@@ -326,10 +326,11 @@ impl Sidecar for DaprSidecar {
         let response = self.get_request("/v1.0/healthz/outbound").send().await;
         let answer = response.and_then(reqwest::Response::error_for_status);
         answer.map_err(|error| unavailable("reach the Dapr sidecar", error))?;
-        if self.fit.get().is_none() {
-            self.look_at_the_components().await?;
-        }
-        if self.documents {
+        let keeps_documents = match self.fit.get() {
+            Some(keeps_documents) => *keeps_documents,
+            None => self.look_at_the_components().await?,
+        };
+        if keeps_documents {
             self.look_into_the_store().await?;
         }
         Ok(())
@@ -348,16 +349,40 @@ mod tests {
 
     use super::*;
 
-    /// What a sidecar says of its application's subscriptions, one answer after the other; the last stays.
-    async fn sidecar(answers: Vec<Value>) -> DaprSidecar {
+    fn args(dapr_http_port: u16, dapr_api_token: Option<&str>) -> ServiceArgs {
+        ServiceArgs {
+            host: [127, 0, 0, 1].into(),
+            port: 1,
+            dapr_http_port,
+            dapr_grpc_port: 1, // nobody answers: the store cannot be asked
+            dapr_api_token: dapr_api_token.map(|token| token.to_owned().into()),
+            app_api_token: None,
+            pubsub_name: "pubsub".to_owned(),
+            state_store: "statestore".to_owned(),
+            database_url: String::new().into(),
+        }
+    }
+
+    fn pubsub() -> Value {
+        json!({"name": "pubsub", "type": "pubsub.redis"})
+    }
+
+    fn store() -> Value {
+        json!({"name": "statestore", "type": "state.sqlite", "capabilities": ["ETAG"]})
+    }
+
+    fn inbox_of(app: App) -> Value {
+        json!([{"pubsubname": "pubsub", "topic": app.inbox()}])
+    }
+
+    /// The sidecar of an application with these components, and what it says of its subscriptions, one answer after the
+    /// other; the last stays.
+    async fn sidecar(app: App, components: Vec<Value>, answers: Vec<Value>) -> DaprSidecar {
         let asked = Arc::new(AtomicUsize::new(0));
         let metadata = move || {
             let subscriptions = answers[asked.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)].clone();
-            let components = json!([
-                {"name": "pubsub", "type": "pubsub.redis"},
-                {"name": "statestore", "type": "state.sqlite", "capabilities": ["ETAG"]},
-            ]);
-            async move { axum::Json(json!({"id": "bff", "components": components, "subscriptions": subscriptions})) }
+            let said = json!({"id": app.id(), "components": components, "subscriptions": subscriptions});
+            async move { axum::Json(said) }
         };
         let router = Router::new()
             .route("/v1.0/healthz/outbound", get(|| async {}))
@@ -365,18 +390,16 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap().port();
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let args = ServiceArgs {
-            host: [127, 0, 0, 1].into(),
-            port: 1,
-            dapr_http_port: http,
-            dapr_grpc_port: 1, // nobody answers: the store cannot be asked
-            dapr_api_token: None,
-            app_api_token: None,
-            pubsub_name: "pubsub".to_owned(),
-            state_store: "statestore".to_owned(),
-            database_url: String::new().into(),
-        };
-        DaprSidecar::new(&args).unwrap()
+        DaprSidecar::new(&args(http, None)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_token_that_no_header_can_carry_is_refused_at_the_start() {
+        for good in [None, Some(""), Some("t")] {
+            assert!(DaprSidecar::new(&args(1, good)).is_ok(), "{good:?}");
+        }
+        let said = DaprSidecar::new(&args(1, Some("hush\n"))).err().unwrap().chain();
+        assert!(said.contains("DAPR_API_TOKEN") && !said.contains("hush"), "{said}");
     }
 
     async fn refusal(sidecar: &DaprSidecar) -> String {
@@ -385,19 +408,33 @@ mod tests {
 
     #[tokio::test]
     async fn a_sidecar_is_ready_once_it_reads_the_inbox_and_while_its_store_answers() {
-        let read = json!([{"pubsubname": "pubsub", "topic": "inbox-bff"}]);
+        let (app, components) = (App::Notificaciones, vec![pubsub(), store()]);
         // Once read, it is not asked again.
-        let starting = sidecar(vec![json!([]), read, json!([])]).await;
+        let starting = sidecar(app, components.clone(), vec![json!([]), inbox_of(app), json!([])]).await;
         let text = refusal(&starting).await;
         assert!(text.contains("no subscription to its application's inbox"), "{text}");
         for _ in 0..2 {
             let text = refusal(&starting).await;
             assert!(text.contains("read from the state store statestore"), "{text}");
         }
-        let keeps_none = sidecar(vec![json!([{"pubsubname": "pubsub", "topic": "inbox-bff"}])]).await;
-        keeps_none.without_documents().ready().await.unwrap();
-        let sender = sidecar(vec![json!([])]).await.without_inbox();
+        let sender = sidecar(app, components, vec![json!([])]).await.without_inbox();
         let text = refusal(&sender).await;
         assert!(text.contains("read from the state store"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn who_keeps_no_documents_is_ready_without_a_store_and_while_one_does_not_answer() {
+        for app in [App::Operator, App::Bff] {
+            for components in [vec![pubsub()], vec![pubsub(), store()]] {
+                let keeps_none = sidecar(app, components, vec![inbox_of(app)]).await;
+                // As it is found, and as it is remembered.
+                for _ in 0..2 {
+                    keeps_none.ready().await.unwrap();
+                }
+            }
+        }
+        let app = App::GestionClientes;
+        let text = refusal(&sidecar(app, vec![pubsub()], vec![inbox_of(app)]).await).await;
+        assert!(text.contains("no component is named statestore"), "{text}");
     }
 }

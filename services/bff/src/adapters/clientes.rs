@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use seedwork::{App, Fault};
 use seedwork_runtime::Sidecar;
+use seedwork_runtime::http::percent_encode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -103,29 +104,5 @@ impl Clientes {
                 Err(ClientesError::Unavailable)
             }
         }
-    }
-}
-
-/// A text as one segment of a path or one value of a query (RFC 3986: all but the unreserved is encoded).
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_stays_within_its_place_in_the_path() {
-        assert_eq!(percent_encode("c-1_2.3~"), "c-1_2.3~");
-        assert_eq!(percent_encode("a/../b?x=1#ñ"), "a%2F..%2Fb%3Fx%3D1%23%C3%B1");
     }
 }

@@ -1,9 +1,8 @@
 //! The client's address, asked of gestión-clientes by service invocation: the saga may not carry it.
 
-use std::fmt::Write as _;
-
 use seedwork::{App, IdCliente, Reason};
 use seedwork_runtime::Sidecar;
+use seedwork_runtime::http::percent_encode;
 use serde::Deserialize;
 
 /// What gestión-clientes says of a client.
@@ -25,7 +24,7 @@ struct Cliente {
 
 /// Asks for a client's mail address.
 pub async fn correo_de(sidecar: &dyn Sidecar, cliente: &IdCliente) -> Consulta {
-    let path = format!("/clientes/cliente/{}", segment(cliente.as_str()));
+    let path = format!("/clientes/cliente/{}", percent_encode(cliente.as_str()));
     let answer = match sidecar.invoke_get(App::GestionClientes, &path).await {
         Ok(answer) => answer,
         Err(error) => {
@@ -46,19 +45,6 @@ pub async fn correo_de(sidecar: &dyn Sidecar, cliente: &IdCliente) -> Consulta {
 
 fn incierta(que: &str) -> Consulta {
     Consulta::Incierta(Reason::new("ClientesNoDisponible", format!("gestion-clientes {que}")))
-}
-
-/// A client's id is any printable text: as one path segment, every byte that could mean something is escaped.
-fn segment(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.') {
-            path.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-        path
-    })
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::{collections::HashMap, ops::RangeInclusive};
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Query, State},
 };
 use serde_json::Value;
 
-use super::Estado;
+use super::{Estado, Tramo};
 use crate::{
     consultas::{Movidas, Pagina},
     problema::{Fallo, Problema},
@@ -17,7 +17,7 @@ use crate::{
 
 type Parametros = Query<HashMap<String, String>>;
 
-pub(crate) async fn referencia(State(simulador): Estado, Path(referencia): Path<String>) -> Result<Json<Value>, Fallo> {
+pub(crate) async fn referencia(State(simulador): Estado, Tramo(referencia): Tramo) -> Result<Json<Value>, Fallo> {
     Ok(Json(simulador.libro.referencia(&referencia).await?))
 }
 

@@ -9,8 +9,8 @@ use std::{io, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, Path, State},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -30,6 +30,9 @@ use corte::{Corte, Puerta};
 use llamada::Llamada;
 
 type Estado = State<Arc<Simulador>>;
+
+/// What stands in the path where a route has a name in braces.
+pub(crate) struct Tramo(String);
 
 /// Serves until `shutdown` resolves and the calls of that moment are answered.
 pub(crate) async fn serve(
@@ -68,16 +71,16 @@ async fn autorizar(State(simulador): Estado, llamada: Llamada) -> Result<Respons
     responder(simulador, llamada, solicitud).await
 }
 
-async fn capturar(State(simulador): Estado, Path(id): Path<String>, llamada: Llamada) -> Result<Response, Problema> {
+async fn capturar(State(simulador): Estado, Tramo(id): Tramo, llamada: Llamada) -> Result<Response, Problema> {
     let solicitud = Solicitud::Capturar(Captura::leer(id, &llamada.campos)?);
     responder(simulador, llamada, solicitud).await
 }
 
-async fn anular(State(simulador): Estado, Path(id): Path<String>, llamada: Llamada) -> Result<Response, Problema> {
+async fn anular(State(simulador): Estado, Tramo(id): Tramo, llamada: Llamada) -> Result<Response, Problema> {
     responder(simulador, llamada, Solicitud::Anular(Anulacion { autorizacion: id })).await
 }
 
-async fn reembolsar(State(simulador): Estado, Path(id): Path<String>, llamada: Llamada) -> Result<Response, Problema> {
+async fn reembolsar(State(simulador): Estado, Tramo(id): Tramo, llamada: Llamada) -> Result<Response, Problema> {
     let solicitud = Solicitud::Reembolsar(Reembolso::leer(id, &llamada.campos)?);
     responder(simulador, llamada, solicitud).await
 }
@@ -126,6 +129,20 @@ async fn responder(simulador: Arc<Simulador>, llamada: Llamada, solicitud: Solic
             // Never sent: the connection is cut. It only ends the request.
             Ok(trace::Withheld.into_response())
         }
+    }
+}
+
+// === impl Tramo ===
+
+impl<S: Send + Sync> FromRequestParts<S> for Tramo {
+    type Rejection = Problema;
+
+    /// What is no text names nothing that there is.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let tramo = Path::<String>::from_request_parts(parts, state).await;
+        tramo
+            .map(|Path(texto)| Self(texto))
+            .map_err(|_| Problema::ruta_desconocida())
     }
 }
 

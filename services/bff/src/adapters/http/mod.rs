@@ -243,7 +243,10 @@ async fn by_post(
     if !requests::is_json(&headers) {
         return Err(BadRequest::MediaType.into());
     }
-    let body = body.map_err(|_| BadRequest::TooLarge)?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => BadRequest::TooLarge,
+        _ => BadRequest::Unread,
+    })?;
     let request = requests::by_post(&headers, &body)?.data(quien.clone());
     let judged = door.executor.judge(request)?;
     match judged.changes() {

@@ -31,6 +31,8 @@ pub(super) enum BadRequest {
     MediaType,
     #[error("el cuerpo debe tener como máximo {BODY_LIMIT} bytes")]
     TooLarge,
+    #[error("el cuerpo no se pudo leer entero; envíelo de nuevo")]
+    Unread,
     #[error("Idempotency-Key solo puede tener caracteres ASCII imprimibles")]
     IdempotencyKey,
     #[error("ofrezca uno de los subprotocolos graphql-transport-ws, graphql-ws")]
@@ -137,6 +139,7 @@ impl IntoResponse for BadRequest {
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Json
+            | Self::Unread
             | Self::NoQuery
             | Self::Variables
             | Self::Batch
