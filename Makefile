@@ -251,7 +251,7 @@ chart-lint: ## The chart: lint, every variant rendered, its README up to date
 	  'integracionPagos.pasarela=stripe|stripe.secretName is needed' 'integracionPagos.pasarela=paypal|integracionPagos.pasarela' \
 	  'notificaciones.smtp.url=smtps://m.example.com|smtp.remitente is needed' 'notificaciones.smtp.url=mail:25|notificaciones.smtp.url' \
 	  'redis.maxMemory=much|redis.maxMemory' 'jaeger.goMemLimit=700Mi|jaeger.goMemLimit' 'broker.component=kafka|set redis.enabled=false' \
-	  'postgresql.maxConnections=249|postgresql.maxConnections is 249, and 250' \
+	  'postgresql.maxConnections=201|postgresql.maxConnections is 201, and 202' \
 	  'defaults.autoscaling.enabled=true,defaults.autoscaling.maxReplicas=5|postgresql.maxConnections' \
 	  'gestionClientes.reintentos.dias={31}|gestionClientes.reintentos.dias' 'gestionClientes.recordatorios.cada=often|gestionClientes.recordatorios.cada' 'bff.graphiql=maybe|bff.graphiql' \
 	  'bff.limits.ratePerSecond=-1|bff.limits.ratePerSecond'; \
@@ -265,7 +265,7 @@ chart-lint: ## The chart: lint, every variant rendered, its README up to date
 	  'defaults.tolerations[0].key=pagos|11|^ *- key: pagos$$' 'defaults.priorityClassName=high|11|^ *priorityClassName: high$$' \
 	  'defaults.affinity.nodeAffinity.n=1,defaults.affinity.podAntiAffinity.p=1|11|^ *nodeAffinity:$$' \
 	  'defaults.affinity.nodeAffinity.n=1,defaults.affinity.podAntiAffinity.p=1|5|^ *podAntiAffinity:$$' \
-	  'monitoring.rules=true,operator.maxLive=100|1|>= 0.9 \* 100$$' 'monitoring.rules=true|7|^ *- alert: '; \
+	  'monitoring.rules=true,operator.maxLive=100|1|>= 0.9 \* 100$$' 'monitoring.rules=true|8|^ *- alert: '; \
 	do values=$${shown%%|*} rest=$${shown#*|}; count=$$(helm template pagos $(CHART) $(RENDER) --set "$$values" 2>$(TARGET)/chart-lint.log | grep -c "$${rest#*|}"); \
 	  [ "$$count" = "$${rest%%|*}" ] || { cat $(TARGET)/chart-lint.log; echo "error: with $$values $$count lines are $${rest#*|}, and not $${rest%%|*}"; exit 1; }; done
 	@for alert in $$(sed -n 's/^ *- alert: //p' $(CHART)/templates/monitoring/prometheus.yaml); \
