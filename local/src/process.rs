@@ -148,6 +148,19 @@ pub fn all() -> impl Iterator<Item = Identity> {
         .filter_map(Identity::of)
 }
 
+/// A process that a test has to kill, marked as this part.
+#[cfg(test)]
+pub(crate) fn marked_sleep(state: &Path, part: &str) -> (std::process::Child, Identity) {
+    let mut sleep = std::process::Command::new("sleep");
+    let child = sleep.arg("600").env(MARK, mark(state, part)).spawn().unwrap();
+    let identity = Identity::of(child.id()).unwrap();
+    // We go on before the kernel has laid out the new program's environment.
+    while identity.marked_as().is_none() && identity.alive() {
+        std::thread::yield_now();
+    }
+    (child, identity)
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
@@ -219,13 +232,7 @@ mod tests {
     #[test]
     fn a_mark_says_whose_part_a_process_is() {
         let state = Path::new("/a:b/.local/up");
-        let mut sleep = Command::new("sleep");
-        let mut child = sleep.arg("600").env(MARK, mark(state, "etcd")).spawn().unwrap();
-        let identity = Identity::of(child.id()).unwrap();
-        // We go on before the kernel has laid out the new program's environment.
-        while identity.marked_as().is_none() && identity.alive() {
-            std::thread::yield_now();
-        }
+        let (mut child, identity) = marked_sleep(state, "etcd");
         let expected = ("/a:b/.local/up".to_owned(), "etcd".to_owned());
         assert_eq!(identity.marked_as(), Some(expected));
         assert_eq!(marked(state), [("etcd".to_owned(), identity)]);

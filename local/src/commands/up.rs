@@ -315,7 +315,7 @@ mod tests {
 
     use super::*;
     use crate::ports::Ports;
-    use crate::process::{MARK, mark};
+    use crate::process::marked_sleep;
 
     const OLD: Identity = Identity { pid: 7, start: 1 };
     const NEW: Identity = Identity { pid: 7, start: 2 };
@@ -418,13 +418,7 @@ mod tests {
     #[test]
     fn who_finds_a_port_held_by_another_checkout_is_told_which() {
         let state = Path::new("/elsewhere/.local/up");
-        let mut sleep = Command::new("sleep");
-        let mut child = sleep.arg("600").env(MARK, mark(state, "etcd")).spawn().unwrap();
-        let holder = Identity::of(child.id()).unwrap();
-        // We go on before the kernel has laid out the new program's environment.
-        while holder.marked_as().is_none() && holder.alive() {
-            std::thread::yield_now();
-        }
+        let (mut child, holder) = marked_sleep(state, "etcd");
         let holder = described(holder);
         let whose = "of the local system in /elsewhere/.local/up";
         assert!(holder.ends_with(whose), "{holder}");
