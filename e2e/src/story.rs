@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::cluster::{Cluster, Outcome};
 use crate::doors::Doors;
 use crate::edges::Watch;
-use crate::load::{kill, pay, upgrade};
+use crate::load::{DEADLINE, kill, pay, upgrade};
 use crate::report::{PATIENCE, ensure, step, text};
 use crate::{intruders, rights, screen, streams};
 
@@ -60,7 +60,8 @@ async fn in_namespace(cluster: &Cluster, play: &Play) -> Outcome {
         None
     };
     step("helm install, until all is ready", async {
-        cluster.install(&["operator.politicaNotificacion=Compensate"])
+        let deadline = format!("operator.deadlineSeconds={DEADLINE}");
+        cluster.install(&["operator.politicaNotificacion=Compensate", &deadline])
     })
     .await?;
     let doors = Doors::open(&cluster.namespace, ports, world.http());
@@ -128,7 +129,7 @@ async fn first_payments(cluster: &Cluster, world: &World, ana: &IdCliente, ports
     let replicas = step("a stream at each replica of the BFF", streams::open(cluster, ports)).await?;
     let paid = step(
         "a payment that completes",
-        pay(world, ana, "24.00", "e2e-1", "Completed"),
+        pay(cluster, world, ana, "24.00", "e2e-1", "Completed"),
     )
     .await?;
     let resource = format!("paymentsaga/{}", paid.id.resource_name());
@@ -142,7 +143,7 @@ async fn first_payments(cluster: &Cluster, world: &World, ana: &IdCliente, ports
     .await?;
     let declined = step(
         "a declined one that is undone",
-        pay(world, ana, "24.01", "e2e-2", "Compensated"),
+        pay(cluster, world, ana, "24.01", "e2e-2", "Compensated"),
     )
     .await?;
     step("every replica streamed all of it", async {
