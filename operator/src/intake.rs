@@ -96,8 +96,7 @@ pub async fn open(leases: &Api<Lease>) -> Result<(), Fault> {
 }
 
 async fn mark(leases: &Api<Lease>, holder: Option<&str>) -> Result<bool, Fault> {
-    let found = leases
-        .get_opt(LEASE)
+    let found = whole(leases.get_opt(LEASE))
         .await
         .map_err(fault::kube("read the Lease intake"))?;
     let Some(mut lease) = found else { return Ok(false) };
@@ -107,8 +106,7 @@ async fn mark(leases: &Api<Lease>, holder: Option<&str>) -> Result<bool, Fault> 
     // For people; operators go by the version.
     spec.renew_time = holder.map(|_| MicroTime(crate::shell::now()));
     // Carries the version that was read. Only a drain writes it, and there is one at a time.
-    leases
-        .replace(LEASE, &PostParams::default(), &lease)
+    whole(leases.replace(LEASE, &PostParams::default(), &lease))
         .await
         .map_err(fault::kube("write the Lease intake"))?;
     Ok(true)

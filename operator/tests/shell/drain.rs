@@ -132,10 +132,10 @@ async fn a_mark_that_lapsed_is_a_new_one() {
         .play(drain::drain(client, &settings), async |server, _| {
             finds_nothing(server, "1").await;
             // For so long that operators took new payments again.
-            let slow = server.lease("GET").await;
-            tokio::time::sleep(Duration::from_secs(60)).await;
-            slow.send(200, &lease(Some("drain"), "2"));
-            server.lease("PUT").await.echo();
+            for _ in 0..30 {
+                server.lease("GET").await.refuse(500);
+            }
+            closes(server, "2").await;
             server.list().await.send(200, &list(&[]));
             for version in 3..=13 {
                 finds_nothing(server, &version.to_string()).await;
@@ -164,6 +164,45 @@ async fn a_drain_that_fails_opens_the_intake_again_and_names_what_is_left() {
         .await;
     let sentence = drained.unwrap_err().chain();
     assert!(sentence.contains(&object(None, "7").name_any()), "{sentence}");
+}
+
+/// An API server that is away for a moment, such as while it is replaced, ends no drain.
+#[tokio::test]
+async fn a_call_that_fails_is_tried_again_while_there_is_patience() {
+    let mut stage = Stage::new().await;
+    let client = stage.client();
+    let settings = settings(60);
+    tokio::time::pause();
+    let drained = stage
+        .play(drain::drain(client, &settings), async |server, _| {
+            server.lease("GET").await.refuse(500);
+            closes(server, "1").await;
+            server.list().await.refuse(500);
+            closes(server, "2").await;
+            let done = serde_json::to_value(object(Some(&ended()), "7")).unwrap();
+            server.list().await.send(200, &list(&[done]));
+            server.call("DELETE", "").await.refuse(500);
+            for version in 3..=14 {
+                finds_nothing(server, &version.to_string()).await;
+            }
+        })
+        .await;
+    drained.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_always_fails_ends_the_drain_with_its_patience() {
+    let mut stage = Stage::new().await;
+    let client = stage.client();
+    let settings = settings(0);
+    let drained = stage
+        .play(drain::drain(client, &settings), async |server, _| {
+            server.lease("GET").await.refuse(500);
+            // It is to be opened again, which fails as well.
+            server.lease("GET").await.refuse(500);
+        })
+        .await;
+    assert!(drained.unwrap_err().chain().contains("cannot close the intake"));
 }
 
 #[tokio::test]
