@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use seedwork::Fault;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::oneshot;
+use tokio::sync::{SetOnce, oneshot};
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
 use crate::problem::Problem;
@@ -67,16 +68,64 @@ impl StartupError {
     }
 }
 
-/// Runs a process's `main`: prints a start-up problem as one sentence and exits with 1.
+/// How this process is asked to stop.
+static STOP: Stop = Stop::new();
+
+struct Stop {
+    /// Whether it has come so far that it ends in order.
+    in_order: AtomicBool,
+    asked: SetOnce<()>,
+}
+
+/// Runs a process's `main`: prints a start-up problem as one sentence and exits with 1. Who is asked to stop before it serves ends
+/// at once: the first process of a container does not get a signal that it does not listen to, and would be waited for.
 pub async fn main<F>(run: F) -> std::process::ExitCode
 where
     F: Future<Output = Result<(), StartupError>>,
 {
-    match run.await {
+    match STOP.unless_asked(signalled(), run).await {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", error.chain());
             std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+// === impl Stop ===
+
+impl Stop {
+    const fn new() -> Self {
+        Self {
+            in_order: AtomicBool::new(false),
+            asked: SetOnce::const_new(),
+        }
+    }
+
+    async fn unless_asked<F>(&self, signalled: impl Future<Output = ()>, run: F) -> Result<(), StartupError>
+    where
+        F: Future<Output = Result<(), StartupError>>,
+    {
+        let at_once = async {
+            signalled.await;
+            // Whoever begins to listen for signals meanwhile has not heard this one.
+            let _ = self.asked.set(());
+            if self.in_order.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            outcome = run => outcome,
+            () = at_once => Err(StartupError::told("stopped before it could serve")),
+        }
+    }
+
+    async fn is_asked(&self, signalled: impl Future<Output = ()>) {
+        self.in_order.store(true, Ordering::SeqCst);
+        tokio::select! {
+            _ = self.asked.wait() => {}
+            () = signalled => {}
         }
     }
 }
@@ -242,8 +291,12 @@ async fn run_within(
     }
 }
 
-/// Completes on SIGTERM or Ctrl-C.
+/// Completes on SIGTERM or Ctrl-C. Once somebody waits here [`main`] leaves the end to them.
 pub async fn stop_signal() {
+    STOP.is_asked(signalled()).await;
+}
+
+async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut term) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
@@ -297,6 +350,25 @@ mod tests {
         assert!(or_ipv4(Err(taken), everywhere).is_err(), "half of the addresses");
         let told = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
         assert!(or_ipv4(no_ipv6(), told).is_err(), "another address than was asked for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_asked_to_stop_ends_at_once_until_it_ends_in_order() {
+        let stop = Stop::new();
+        let starting = stop.unless_asked(async {}, std::future::pending());
+        let outcome = tokio::time::timeout(LEAVE, starting).await;
+        let sentence = outcome.expect("it is waited for").unwrap_err().chain();
+        assert!(sentence.contains("before it could serve"), "{sentence}");
+
+        let stop = Stop::new();
+        let serving = async {
+            // Who listens from now on hears what was said before.
+            stop.is_asked(std::future::pending()).await;
+            tokio::time::sleep(LEAVE).await;
+            Ok(())
+        };
+        let ended = tokio::time::timeout(2 * LEAVE, stop.unless_asked(async {}, serving)).await;
+        ended.expect("it is not told").expect("what is under way is finished");
     }
 
     #[tokio::test(start_paused = true)]
