@@ -27,8 +27,9 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// How many hashes are made at once: each takes 19 MiB, so registrations must not be able to take all memory.
-const TURNS: usize = 4;
+/// How many hashes are made at once: each takes 19 MiB, some of which the allocator keeps for a while, and a burst of registrations
+/// must stay well under a pod's 256 MiB.
+const TURNS: usize = 2;
 
 // === impl Huella ===
 
