@@ -90,6 +90,7 @@ fmt: ## Format the code
 	cargo fmt --all
 
 kill-matrix: tools build ## Kill -9 each process in turn while 50 payments run (some minutes)
+	cargo test --locked --package local --test system -- --list | grep -q "kill matrix"
 	cargo test --locked --package local --test system -- "kill matrix"
 
 check-crates: ## Compile each crate alone: its manifest says all it needs (CRATES="seedwork saga": only these)
@@ -265,6 +266,8 @@ chart-lint: ## The chart: lint, every variant rendered, its README up to date
 	  'defaults.tolerations[0].key=pagos|11|^ *- key: pagos$$' 'defaults.priorityClassName=high|11|^ *priorityClassName: high$$' \
 	  'defaults.affinity.nodeAffinity.n=1,defaults.affinity.podAntiAffinity.p=1|11|^ *nodeAffinity:$$' \
 	  'defaults.affinity.nodeAffinity.n=1,defaults.affinity.podAntiAffinity.p=1|5|^ *podAntiAffinity:$$' \
+	  'pasarelaSimulada.enabled=true|1|pay 24.01 ' 'integracionPagos.pasarelaUrl=https://g.example.com|1|pay 24.00 cliente-que-no-existe ' \
+	  'integracionPagos.pasarela=stripe,integracionPagos.stripe.secretName=s|1|pay 24.00 cliente-que-no-existe ' \
 	  'monitoring.rules=true,operator.maxLive=100|1|>= 0.9 \* 100$$' 'monitoring.rules=true|8|^ *- alert: '; \
 	do values=$${shown%%|*} rest=$${shown#*|}; count=$$(helm template pagos $(CHART) $(RENDER) --set "$$values" 2>$(TARGET)/chart-lint.log | grep -c "$${rest#*|}"); \
 	  [ "$$count" = "$${rest%%|*}" ] || { cat $(TARGET)/chart-lint.log; echo "error: with $$values $$count lines are $${rest#*|}, and not $${rest%%|*}"; exit 1; }; done
@@ -308,7 +311,7 @@ chart-readme: ## Write the table of values into the chart's README
 
 # For a cluster that has no registry: CLUSTER is a script whose `load IMAGE BINARY[=PATH]…` makes an image of binaries.
 CLUSTER ?= ../shared/cluster/cluster
-cluster-load: ## Load the locally built binaries into the cluster as images, TAG=dev
+cluster-load:
 	@for image in $(IMAGES); do $(CLUSTER) load $(REPOSITORY)/$$image:$(TAG) $(BIN)/$$image || exit; done
 	@# The shell that the chart waits and tests with.
 	@$(CLUSTER) load docker.io/library/busybox:1.36 /bin/busybox $(foreach applet,sh nc sleep wget sed,/bin/busybox=/bin/$(applet))

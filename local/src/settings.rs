@@ -193,6 +193,7 @@ pub const PASSED_ON: [(App, &[&str]); 3] = [
         &[
             "PASARELA",
             "PASARELA_TIMEOUT_MS",
+            "CLAVES_VIGENCIA_SECONDS",
             "STRIPE_SECRET_KEY",
             "STRIPE_WEBHOOK_SECRET",
             "STRIPE_URL",

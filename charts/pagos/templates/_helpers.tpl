@@ -78,6 +78,12 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{ $image.registry }}{{ $image.repository }}/{{ index . 1 }}:{{ $image.tag | default (index . 0).Chart.AppVersion }}
 {{- end }}
 
+{{/* Whether the simulated gateway takes the payments: then no money moves. Something or nothing. */}}
+{{- define "pagos.simulated" -}}
+{{- $pagos := .Values.integracionPagos -}}
+{{- if and .Values.pasarelaSimulada.enabled (eq $pagos.pasarela "simulada") (not $pagos.pasarelaUrl) }}yes{{ end }}
+{{- end }}
+
 {{- define "pagos.pullSecrets" -}}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:

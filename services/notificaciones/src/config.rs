@@ -60,7 +60,7 @@ pub struct SmtpArgs {
     pub remitente: Option<String>,
 
     /// How long one mail may take, in milliseconds.
-    #[arg(long, env = "SMTP_TIMEOUT_MS", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    #[arg(long, env = "SMTP_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub smtp_timeout_ms: u64,
 }
 
