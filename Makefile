@@ -90,7 +90,8 @@ fmt: ## Format the code
 	cargo fmt --all
 
 kill-matrix: tools build ## Kill -9 each process in turn while 50 payments run (some minutes)
-	cargo test --locked --package local --test system -- --list | grep -q "kill matrix"
+	@cargo test --locked --quiet --package local --test system -- --list "kill matrix" | grep -q "kill matrix" \
+	  || { echo "error: no check of the whole system is called so" >&2; exit 1; }
 	cargo test --locked --package local --test system -- "kill matrix"
 
 check-crates: ## Compile each crate alone: its manifest says all it needs (CRATES="seedwork saga": only these)

@@ -144,9 +144,11 @@ async fn run(args: &Args) -> Outcome<String> {
         format!("not done within {} minutes (--within)", args.within)
     };
     let outcome = tokio::select! {
+        // In this order: an interruption must be listened for before a system is started, which blocks.
+        biased;
+        why = interrupted() => Err(why),
         outcome = measured => outcome,
         why = too_long => Err(why),
-        why = interrupted() => Err(why),
     };
     if args.running.is_none() {
         // After a failure the logs stay to be read; the next run forgets them.

@@ -187,6 +187,13 @@ impl Book {
         }
     }
 
+    /// Everything that was done to any.
+    pub(crate) fn deeds(&self) -> BTreeSet<String> {
+        let inner = self.lock();
+        let deeds = inner.payments.iter().flat_map(|payment| &payment.deeds);
+        deeds.map(|(_, what)| what.clone()).collect()
+    }
+
     /// A person holds a payment, or did.
     pub(crate) fn holds(&self, id: &IdCorrelacion) {
         if let Some(payment) = self.lock().payment(id) {
@@ -287,6 +294,9 @@ mod tests {
         let count = book.count();
         assert_eq!((count.asked, count.accepted, count.tries), (1, 1, 2));
         assert_eq!(book.all_wrong(), Vec::<String>::new());
+        assert!(book.deeds().is_empty());
+        book.deed(&id, "cancelled");
+        assert_eq!(book.deeds(), BTreeSet::from(["cancelled".to_owned()]));
         let third = book.asks(&id, "k", Door::Bff, &solicitud);
         book.told(third, Answer::Accepted(SolicitudPago::keyed_id("c-1", "other")));
         assert_eq!(book.all_wrong().len(), 1);

@@ -12,6 +12,7 @@
 mod args;
 mod book;
 mod clock;
+mod draws;
 mod ends;
 mod etcd;
 mod load;

@@ -25,6 +25,8 @@ use crate::{Outcome, about, text};
 
 /// How long payments flow before the first fault.
 const WARM_UP: Duration = Duration::from_secs(5);
+/// How long the first may take: a new system answers its first calls late.
+const FIRST_ACCEPTED: Duration = Duration::from_secs(60);
 
 /// A campaign on a system that runs, and what came of it so far.
 pub(crate) struct Campaign<'a> {
@@ -110,13 +112,17 @@ impl<'a> Campaign<'a> {
     }
 
     async fn warm_up(&self) -> Outcome {
+        let book = &self.scene.book;
+        let accepted = until("a payment to be accepted", FIRST_ACCEPTED, async || {
+            if book.count().accepted > 0 {
+                return Ok(());
+            }
+            let wrong = book.all_wrong();
+            Err(wrong.first().map_or("no answer", String::as_str).to_owned())
+        });
+        accepted.await.map_err(text)?;
         sleep(WARM_UP).await;
-        if self.scene.book.count().accepted > 0 {
-            return Ok(());
-        }
-        let wrong = self.scene.book.all_wrong();
-        let why = wrong.first().map_or("no answer", String::as_str);
-        Err(format!("no door takes a payment: {why}"))
+        Ok(())
     }
 
     async fn storm(&mut self) {
@@ -242,6 +248,7 @@ impl<'a> Campaign<'a> {
             held_back: millis(self.load.held_back()),
             count: book.count(),
             versions: recorder.written().0,
+            deeds: book.deeds(),
             plan: self.plan,
             faults: self.nemesis.faults(),
             recoveries: self.recoveries,

@@ -1,8 +1,10 @@
 //! A wire that can be cut: a TCP proxy in front of a local port. What happens to it is a [`Mode`], set from outside.
 
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use local::holders::holder;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -48,7 +50,7 @@ impl Wire {
         let mode = watch::Sender::new(Mode::Open);
         for (port, target) in ends.iter().copied() {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-            let listener = listener.map_err(|error| format!("port {port} for a wire: {error}"))?;
+            let listener = listener.map_err(|error| in_the_way(port, &error))?;
             tokio::spawn(accept(listener, target, mode.subscribe()));
         }
         Ok(Self { mode })
@@ -58,6 +60,22 @@ impl Wire {
     pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
+}
+
+/// Who listens there, as far as that can be seen, or what else there is.
+fn in_the_way(port: u16, error: &std::io::Error) -> String {
+    if error.kind() != ErrorKind::AddrInUse {
+        return format!("port {port}, meant for a wire, cannot be had: {error}");
+    }
+    let holder = match holder(port) {
+        Some(process) => {
+            let system = process.marked_as().map(|(state, _)| state);
+            let system = system.map_or_else(String::new, |state| format!(" of the local system in {state}"));
+            format!("{} (process {}){system}", process.name(), process.pid)
+        }
+        None => "a process that is not yours".to_owned(),
+    };
+    format!("port {port}, meant for a wire, is held by {holder}")
 }
 
 async fn accept(listener: TcpListener, target: u16, mode: watch::Receiver<Mode>) {

@@ -32,7 +32,7 @@ pub(crate) struct Version {
     pub(crate) phase: Option<Phase>,
     /// Its number.
     pub(crate) secuencia: u64,
-    /// Its steps, in their order.
+    /// Its steps, in their order; none before it has a policy.
     pub(crate) steps: Vec<StepState>,
     /// Whether the client was told of the reversal.
     pub(crate) aviso: Aviso,
@@ -312,6 +312,15 @@ fn write(file: &mut BufWriter<File>, at: Millis, revision: i64, id: &IdCorrelaci
     }
     let line = json!({"at": at, "revision": revision, "id": id, "object": object});
     writeln!(file, "{line}").map_err(text)
+}
+
+// === impl Version ===
+
+impl Version {
+    /// Whether it says how the payment is to be carried out.
+    pub(crate) fn has_policy(&self) -> bool {
+        !self.steps.is_empty()
+    }
 }
 
 // === impl News ===

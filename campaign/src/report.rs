@@ -8,6 +8,7 @@ use checker::{Check, Verdict};
 
 use crate::book::Count;
 use crate::clock::{Millis, millis, show};
+use crate::load::DEEDS;
 use crate::nemesis::{Fault, Kind, Outage, Phase, Recovery};
 use crate::out::thousands;
 use crate::redis::Stream;
@@ -44,6 +45,10 @@ const LONG_STORM: Duration = Duration::from_secs(180);
 const MANY_FAULTS: f64 = 60.0;
 /// Enough for one single fault with what comes before and after it, on a slow machine as well.
 const SINGLE: Duration = Duration::from_secs(10);
+/// Where so many thousandths of a deed are to be drawn, 17.5, it was done at least once. Of five that are drawn at least four
+/// are done: the other's payment fails or leaves before. That is 14, and where 14 are to be expected there is none with a
+/// chance below e^-14, less than one in a million.
+const SOME_DONE: usize = 17_500;
 /// No payment goes through the traces: whatever comes next would count as their recovery.
 const TRACES: &str = "jaeger";
 /// How soon payments are to move again after a kill, half of the times and nearly always.
@@ -63,6 +68,8 @@ pub(crate) struct Report {
     pub(crate) held_back: Millis,
     pub(crate) count: Count,
     pub(crate) versions: u64,
+    /// What people and banks did to any payment.
+    pub(crate) deeds: BTreeSet<String>,
     pub(crate) plan: Plan,
     pub(crate) faults: Vec<Fault>,
     pub(crate) recoveries: Vec<Recovery>,
@@ -99,6 +106,7 @@ impl Report {
         let waiting = waiting.map(|_| "what waited for the operator was not worked off in time".to_owned());
         let more = self.more.iter().cloned();
         let left_out = self.kinds_left_out().into_iter().chain(self.parts_left_out());
+        let left_out = left_out.chain(self.deeds_left_out());
         violations
             .chain(more)
             .chain(without)
@@ -135,6 +143,19 @@ impl Report {
                 never.join(", ")
             )
         })
+    }
+
+    /// Deeds that there were payments enough for and that nobody did.
+    fn deeds_left_out(&self) -> Option<String> {
+        let accepted = self.count.accepted;
+        let due = DEEDS
+            .iter()
+            .filter(|(_, of_thousand)| accepted * of_thousand >= SOME_DONE);
+        let never: Vec<&str> = due
+            .map(|(deed, _)| *deed)
+            .filter(|deed| !self.deeds.contains(*deed))
+            .collect();
+        (!never.is_empty()).then(|| format!("not done to any of {accepted} payments: {}", never.join(", ")))
     }
 
     fn of_kind(&self, kind: Kind) -> usize {
@@ -511,6 +532,37 @@ mod tests {
         // Too short, and too few faults.
         assert_eq!(wrong(plan(60, 0.5), &[]), Vec::<String>::new());
         assert_eq!(wrong(plan(600, 30.0), &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_deed_that_there_were_payments_enough_for_and_that_nobody_did_is_complained_of() {
+        let wrong = |accepted, done: &[&str]| {
+            let count = Count {
+                accepted,
+                ..Count::default()
+            };
+            let deeds = done.iter().map(|deed| (*deed).to_owned()).collect();
+            let report = Report {
+                count,
+                deeds,
+                ..Report::default()
+            };
+            report.wrong()
+        };
+        let all = DEEDS.map(|(deed, _)| deed);
+        assert_eq!(wrong(57_773, &all), Vec::<String>::new());
+        for left_out in all {
+            let others: Vec<&str> = all.into_iter().filter(|deed| *deed != left_out).collect();
+            let one = wrong(57_773, &others);
+            assert!(one.len() == 1 && one[0].ends_with(&format!(": {left_out}")), "{one:?}");
+        }
+        // Too few for any; enough for what is drawn most often; enough for all.
+        assert_eq!(wrong(729, &[]), Vec::<String>::new());
+        assert_eq!(wrong(730, &[]), ["not done to any of 730 payments: chargeback told"]);
+        assert_eq!(
+            wrong(2_917, &[]),
+            [format!("not done to any of 2917 payments: {}", all.join(", "))]
+        );
     }
 
     #[test]

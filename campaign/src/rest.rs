@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::clock::Millis;
 use crate::ends::Open;
 use crate::etcd::{EVENTS, SAGAS};
+use crate::recorder::Recorder;
 use crate::scene::Scene;
 use crate::{Outcome, text};
 
@@ -67,12 +68,11 @@ impl Scene {
         left.join(", ")
     }
 
-    /// Waits until these have been seen, and nothing was written since for a moment.
+    /// Waits until the operator has taken these up, and nothing was written since for a moment.
     pub(crate) async fn seen(&self, held: &[IdCorrelacion]) -> Outcome {
         let seen = until("payments that are held to be seen", SEEN, async || {
-            let unseen = held.iter().filter(|id| self.recorder.last(id).is_none());
             let quiet = self.clock.now().saturating_sub(self.recorder.written().1);
-            match unseen.count() {
+            match unseen(&self.recorder, held) {
                 0 if quiet >= QUIET => Ok(()),
                 unseen => Err(format!("{unseen} are not; the last write was {quiet} ms ago")),
             }
@@ -107,6 +107,13 @@ impl Scene {
     }
 }
 
+/// How many of these the operator has not taken up. All that it writes about them is their policy, with what belongs to it: one
+/// that is held from its creation on has no status.
+fn unseen(recorder: &Recorder, held: &[IdCorrelacion]) -> usize {
+    let taken_up = |id: &IdCorrelacion| recorder.last(id).is_some_and(|version| version.has_policy());
+    held.iter().filter(|id| !taken_up(id)).count()
+}
+
 fn note(left: &mut Vec<String>, what: &str, how_many: Outcome<u64>) {
     match how_many {
         Ok(0) => {}
@@ -117,4 +124,28 @@ fn note(left: &mut Vec<String>, what: &str, how_many: Outcome<u64>) {
 
 fn count(size: usize) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use saga::{OnExhausted, Politica};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_held_payment_is_seen_when_it_has_a_policy() {
+        let recorder = Recorder::after(0);
+        let held = [IdCorrelacion::parse("p-1").unwrap()];
+        assert_eq!(unseen(&recorder, &held), 1);
+        let mut resource = json!({
+            "metadata": {"name": held[0].resource_name()},
+            "spec": {"idCliente": "c-1", "medioPago": "PSE", "monto": "24.00", "moneda": "USD", "suspend": true},
+        });
+        recorder.add(10, 1, held[0].clone(), Some(&resource)).unwrap();
+        assert_eq!(unseen(&recorder, &held), 1);
+        resource["spec"]["politica"] = json!(Politica::standard(OnExhausted::Compensate));
+        recorder.add(20, 2, held[0].clone(), Some(&resource)).unwrap();
+        assert_eq!(unseen(&recorder, &held), 0);
+    }
 }

@@ -8,6 +8,7 @@ use local::part::Part;
 use local::parts::Context;
 use local::ports::Ports;
 use local::render::{fill_in, values};
+use local::settings::Profile;
 use local::status::write_atomically;
 use seedwork::App;
 
@@ -83,7 +84,9 @@ impl Wires {
     pub(crate) async fn open(ports: Ports) -> Outcome<Self> {
         let mut all = Vec::new();
         for (name, ends) in ends(ports) {
-            all.push((name, Wire::open(&ends).await?));
+            let wire = Wire::open(&ends).await;
+            let wire = wire.map_err(|why| format!("{why}\n{}", elsewhere(ports)))?;
+            all.push((name, wire));
         }
         Ok(Self(all))
     }
@@ -106,6 +109,16 @@ impl Wires {
             wire.set(Mode::Open);
         }
     }
+}
+
+/// What a person may do about a port that cannot be had.
+fn elsewhere(ports: Ports) -> String {
+    let base = ports.base();
+    let other = if base < 60_000 { base + 1000 } else { 23_000 };
+    format!(
+        "End what holds it, or use other ports: {} (everything listens between there and 200 above)",
+        Profile::Campaign.moved(other)
+    )
 }
 
 /// The parts, told to use the wires, with more in the environment of some.
@@ -230,6 +243,21 @@ mod tests {
             distinct.iter().all(|port| (23_100..23_200).contains(port)),
             "{distinct:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn who_finds_a_port_of_a_wire_taken_is_told_who_holds_it_and_how_to_use_others() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // The first wire leads to the API server.
+        let some = Ports::from_base(23_000).unwrap();
+        let base = port - (before(some, some.kube_apiserver()) - some.base());
+        let opened = Wires::open(Ports::from_base(base).unwrap()).await;
+        let why = opened.map(drop).unwrap_err();
+        let holder = format!("(process {})", std::process::id());
+        assert!(why.contains(&format!("port {port}")) && why.contains(&holder), "{why}");
+        let other = if base < 60_000 { base + 1000 } else { 23_000 };
+        assert!(why.contains(&format!(": PORT_BASE={other} make campaign ")), "{why}");
     }
 
     #[test]

@@ -97,7 +97,7 @@ async fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut report = Report::begin(&rig);
     properties::all(&mut rig, &mut report, args.only.as_deref().unwrap_or("")).await;
     rig.end().await;
-    let all_held = report.end();
+    let all_held = report.end()?;
     // Defaults are measured, not held to anything.
     Ok(if all_held || args.defaults {
         ExitCode::SUCCESS

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::rig::Rig;
 
 /// What was asked so far.
@@ -46,9 +46,29 @@ impl Report {
         println!("{word} {seconds:6.1} s  {sentence}{detail}");
     }
 
-    /// The summary; whether everything held.
-    pub(crate) fn end(&self) -> bool {
+    /// The summary; whether everything held. Fails if nothing was asked: a typing error must not look like a success.
+    pub(crate) fn end(&self) -> Result<bool> {
         println!("{}: {} passed, {} failed", self.name, self.passed, self.failed);
-        self.failed == 0
+        if self.passed + self.failed == 0 {
+            return Err(Failure(
+                "nothing was asked: no property holds the words of --only".to_owned(),
+            ));
+        }
+        Ok(self.failed == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_on_nothing_is_no_success() {
+        let end = |passed, failed| {
+            let name = "any".to_owned();
+            Report { name, passed, failed }.end()
+        };
+        assert!(end(0, 0).is_err());
+        assert_eq!((end(2, 0), end(2, 1), end(0, 1)), (Ok(true), Ok(false), Ok(false)));
     }
 }

@@ -14,7 +14,7 @@ use crate::failure::{During as _, Failure, Result};
 use crate::journal::Journal;
 use crate::receiver::{self, Kind, service_args};
 use crate::resources::{self, Values};
-use crate::sender::{self, Sender, number, post_to};
+use crate::sender::{self, Sender, client, number, post_to};
 use crate::service::{Process, Service, listens};
 use crate::stores::Store;
 
@@ -48,6 +48,12 @@ pub(crate) struct Sidecar {
     http: u16,
 }
 
+/// Where a run has its data and its logs. It goes when this goes, unless it is to be kept.
+struct Folder {
+    path: PathBuf,
+    keep: bool,
+}
+
 /// Everything that runs.
 pub(crate) struct Rig {
     pub(crate) choice: Choice,
@@ -60,11 +66,11 @@ pub(crate) struct Rig {
     pub(crate) sender: Sender,
     pub(crate) journal: Journal,
     root: PathBuf,
-    folder: PathBuf,
     values: Values,
     base: u16,
     tokens: [String; 2],
-    keep: bool,
+    /// Last, so that it goes after the processes that write into it.
+    folder: Folder,
 }
 
 // === impl Choice ===
@@ -84,6 +90,7 @@ impl Sidecar {
     /// silence: its last words are shown.
     pub(crate) async fn up(&mut self) -> Result<()> {
         let url = format!("http://127.0.0.1:{}/v1.0/healthz", self.http);
+        let http = client().map_err(Failure)?;
         let process = &mut self.process;
         process.start()?;
         let up = until("a sidecar", SIDECAR, async || {
@@ -91,7 +98,8 @@ impl Sidecar {
                 println!("note  daprd ended and is started again: {}", process.last_words());
                 process.start().map_err(|failure| failure.to_string())?;
             }
-            let answer = reqwest::get(&url).await.and_then(reqwest::Response::error_for_status);
+            let answer = http.get(&url).send().await;
+            let answer = answer.and_then(reqwest::Response::error_for_status);
             answer.map(|_| ()).map_err(|error| error.to_string())
         });
         let up = up.await;
@@ -140,6 +148,11 @@ impl Rig {
     pub(crate) async fn start(root: &Path, choice: Choice, base: u16, keep: bool) -> Result<Self> {
         let base = free_base(base)?;
         let folder = std::env::temp_dir().join(format!("conformance-{}-{base}", std::process::id()));
+        // First, so that it goes when anything below fails.
+        let guard = Folder {
+            path: folder.clone(),
+            keep,
+        };
         fs::create_dir_all(folder.join("data")).during(format!("make {}", folder.display()))?;
         let secret = |_| format!("{:032x}", rand::random::<u128>());
         let [password, dapr, app] = [0; 3].map(secret);
@@ -224,11 +237,10 @@ impl Rig {
                 files: REPLICAS.map(|index| journal(&folder, index)).into(),
             },
             root: root.to_owned(),
-            folder,
             values,
             base,
             tokens,
-            keep,
+            folder: guard,
         };
         rig.settle().await?;
         rig.first_messages().await;
@@ -338,9 +350,10 @@ impl Rig {
     /// Another sidecar of the sender, with the resources of this folder, which the caller fills.
     pub(crate) async fn other_resources(&mut self, name: &str, files: &[PathBuf]) -> Result<Sidecar> {
         self.own.process.stop().await;
-        resources::render(files, &self.values, &self.folder.join(name))?;
+        let folder = &self.folder.path;
+        resources::render(files, &self.values, &folder.join(name))?;
         let daprd = daprd(&self.root)?;
-        let mut other = sidecar(&daprd, &self.folder, name, self.base, 2, &self.tokens);
+        let mut other = sidecar(&daprd, folder, name, self.base, 2, &self.tokens);
         other.up().await?;
         Ok(other)
     }
@@ -379,12 +392,11 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl Drop for Folder {
     fn drop(&mut self) {
-        if self.keep {
-            println!("kept: {}", self.folder.display());
-        } else {
-            fs::remove_dir_all(&self.folder).ok();
+        // What cannot be removed is kept, too, and nobody should have to find it.
+        if self.keep || fs::remove_dir_all(&self.path).is_err() {
+            println!("kept: {}", self.path.display());
         }
     }
 }
@@ -469,4 +481,22 @@ fn sidecar(daprd: &Path, folder: &Path, resources: &str, base: u16, nth: usize, 
         .env("POD_NAME", format!("{}-{nth}", app.id()))
         .env("GOMEMLIMIT", "64MiB");
     Sidecar { process, http }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_unless_it_is_to_be_kept() {
+        let path = std::env::temp_dir().join(format!("conformance-folder-{}", std::process::id()));
+        for keep in [true, false] {
+            fs::create_dir_all(path.join("data")).unwrap();
+            drop(Folder {
+                path: path.clone(),
+                keep,
+            });
+            assert_eq!(path.exists(), keep);
+        }
+    }
 }

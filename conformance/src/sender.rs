@@ -28,6 +28,9 @@ const SIDE_BY_SIDE: usize = 8;
 /// How long one message may be tried until the broker takes it.
 const ACCEPT: Duration = Duration::from_secs(60);
 
+/// How long a page may take: `/health` itself waits 5 s for its sidecar.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// The sender, and what it read from the dead letters.
 pub(crate) struct Sender {
     pub(crate) sidecar: Arc<dyn Sidecar>,
@@ -190,8 +193,10 @@ pub(crate) async fn post_to(url: &str) -> Result<()> {
     }
 }
 
-fn client() -> std::result::Result<reqwest::Client, String> {
-    seedwork_runtime::http::client()
+/// A client of what runs here.
+pub(crate) fn client() -> std::result::Result<reqwest::Client, String> {
+    local::http::client()
+        .timeout(ANSWER)
         .build()
         .map_err(|error| error.to_string())
 }

@@ -28,9 +28,19 @@ const RELEASE: &str = "pagos";
 impl Cluster {
     /// Makes the namespace, with the pod-security level `restricted` enforced.
     pub(crate) fn make_namespace(&self) -> Outcome {
-        self.kubectl(&["create", "namespace", &self.namespace])?;
+        let name = &self.namespace;
+        self.kubectl(&["create", "namespace", name]).map_err(|said| {
+            if said.contains("AlreadyExists") {
+                format!(
+                    "{said}\nif an earlier run left it: `kubectl --namespace {name} delete paymentsagas --all`, then \
+                     `kubectl delete namespace {name}`; else name another with --namespace"
+                )
+            } else {
+                said
+            }
+        })?;
         let level = "pod-security.kubernetes.io/enforce=restricted";
-        self.kubectl(&["label", "namespace", &self.namespace, level]).map(drop)
+        self.kubectl(&["label", "namespace", name, level]).map(drop)
     }
 
     /// Removes the namespace and waits until it is gone.

@@ -41,7 +41,12 @@ pub(crate) async fn play(cluster: &Cluster, play: &Play) -> Outcome {
         cluster.make_namespace()
     })
     .await?;
-    let outcome = in_namespace(cluster, play).await;
+    // Whoever interrupts this gets the cluster back as it was.
+    let outcome = tokio::select! {
+        biased;
+        Ok(()) = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+        outcome = in_namespace(cluster, play) => outcome,
+    };
     if play.keep {
         println!("kept: kubectl --namespace {} get paymentsagas", cluster.namespace);
         return outcome;

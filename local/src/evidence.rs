@@ -143,12 +143,10 @@ impl World {
     }
 
     async fn payment(&self, id: &IdCorrelacion) -> Result<Option<Pago>> {
-        let (status, row) = self
-            .get(&self.url(App::IntegracionPagos, &format!("/pagos/{id}")))
-            .await?;
-        if status == 404 {
+        let url = self.url(App::IntegracionPagos, &format!("/pagos/{id}"));
+        let Some(row) = self.page(&url).await? else {
             return Ok(None);
-        }
+        };
         let cobrado = Some(&row["montoCobrado"]).filter(|cobrado| !cobrado.is_null());
         Ok(Some(Pago {
             estado: text(&row["estado"]),

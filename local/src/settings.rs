@@ -215,7 +215,8 @@ impl Settings {
         let (ttl_seconds, politica_notificacion, aviso_deadline_seconds, stall_after_seconds) = match profile {
             Profile::Up | Profile::Bench => (3600, PoliticaNotificacion::Continue, 60, 600),
             Profile::Demo => (120, PoliticaNotificacion::Compensate, 4, 600),
-            Profile::Test => (3, PoliticaNotificacion::Compensate, 4, 600),
+            // Soon, and not before a check on a busy machine has seen how a payment ended.
+            Profile::Test => (5, PoliticaNotificacion::Compensate, 4, 600),
             Profile::Campaign => (20, PoliticaNotificacion::Compensate, 60, 60),
         };
         Self {

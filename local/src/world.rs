@@ -156,6 +156,15 @@ impl World {
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
+    /// `GET` of something that may not be there: 404 says so. Any other refusal says nothing about it and is an error.
+    pub(crate) async fn page(&self, url: &str) -> Result<Option<Value>> {
+        match self.get(url).await? {
+            (200, body) => Ok(Some(body)),
+            (404, _) => Ok(None),
+            (status, body) => Err(Error::advice(format!("{url} answers {status}: {body}"))),
+        }
+    }
+
     /// `POST` of JSON, with an optional `Idempotency-Key`.
     pub async fn post(&self, url: &str, body: &Value, key: Option<&str>) -> Result<(u16, Value)> {
         let mut request = self
@@ -242,20 +251,17 @@ impl World {
 
     /// A payment's invoice, as gestión-clientes shows it.
     pub(crate) async fn factura_row(&self, id: &IdCorrelacion) -> Result<Option<Value>> {
-        let (status, body) = self
-            .get(&self.url(App::GestionClientes, &format!("/facturacion/{id}")))
-            .await?;
+        let url = self.url(App::GestionClientes, &format!("/facturacion/{id}"));
         // Before step 1 there is a request and no invoice.
-        let request = matches!(body["estado"].as_str(), None | Some("SOLICITADO" | "RECHAZADO"));
-        Ok(Some(body).filter(|_| status == 200 && !request))
+        let invoice = |row: &Value| !matches!(row["estado"].as_str(), None | Some("SOLICITADO" | "RECHAZADO"));
+        Ok(self.page(&url).await?.filter(invoice))
     }
 
     /// The plan of a client.
     pub async fn plan(&self, id: &IdCliente) -> Result<Option<String>> {
-        let (_, body) = self
-            .get(&self.url(App::GestionClientes, &format!("/clientes/cliente/{id}")))
-            .await?;
-        Ok(body["estadoPlan"].as_str().map(str::to_owned))
+        let url = self.url(App::GestionClientes, &format!("/clientes/cliente/{id}"));
+        let cliente = self.page(&url).await?;
+        Ok(cliente.and_then(|cliente| cliente["estadoPlan"].as_str().map(str::to_owned)))
     }
 
     /// The types of a payment's notifications.
@@ -273,8 +279,9 @@ impl World {
             App::Notificaciones,
             &format!("/notificaciones/notificacion?idCorrelacion={id}"),
         );
-        let (_, body) = self.get(&url).await?;
-        Ok(body.as_array().cloned().unwrap_or_default())
+        // Of a payment that told nobody the list is empty, and there.
+        let rows = self.page(&url).await?.and_then(|list| list.as_array().cloned());
+        rows.ok_or_else(|| Error::advice(format!("{url} answers no list")))
     }
 
     /// The gateway's whole ledger.
@@ -320,4 +327,36 @@ fn unreachable_page(url: &str, error: &reqwest::Error) -> Error {
     Error::advice(format!(
         "{url} does not answer: {error}; `make status` says how the parts are"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Path;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_404_says_that_there_is_nothing() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let door = format!("http://{}", listener.local_addr().unwrap());
+        let answer = async move |Path(status): Path<u16>| (StatusCode::from_u16(status).unwrap(), "[7]");
+        let router = axum::Router::new().route("/{status}", get(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let nobody = kube::Config::new(http::Uri::from_static("http://127.0.0.1:1"));
+        let world = World {
+            http: http_client().unwrap(),
+            ports: Ports::from_base(20_000).unwrap(),
+            kube: Client::try_from(nobody).unwrap(),
+            authorization: None,
+        };
+        let page = async |status: u16| world.page(&format!("{door}/{status}")).await;
+        assert_eq!(page(200).await.unwrap(), Some(json!([7])));
+        assert_eq!(page(404).await.unwrap(), None);
+        for status in [401, 429, 500, 503] {
+            let said = page(status).await.unwrap_err().to_string();
+            assert_eq!(said, format!("{door}/{status} answers {status}: [7]"));
+        }
+    }
 }

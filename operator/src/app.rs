@@ -31,7 +31,7 @@ use crate::intake::{self, Intake};
 use crate::memory::Memories;
 use crate::reconcile::{on_error, reconcile};
 use crate::record::{self, Recorded};
-use crate::resources::CALL;
+use crate::resources::{CALL, whole};
 use crate::room::{self, Room};
 use crate::shell::{Shell, Watched};
 
@@ -44,6 +44,9 @@ const LOOK_AT_ALL: Duration = Duration::from_secs(10);
 
 /// How long one watch goes on before the next takes over from it: nothing is heard of a connection whose other end is gone.
 const WATCH_SECONDS: u32 = 60;
+
+/// How long a connection may say nothing while an answer is awaited. A watch may, until the next takes over from it.
+const QUIET_SECONDS: u32 = WATCH_SECONDS + 30;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -66,15 +69,13 @@ pub async fn run(settings: RunArgs) -> Result<(), StartupError> {
     let api: Api<PaymentSaga> = Api::namespaced(client.clone(), namespace);
     let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
     // As it is watched: a resource that cannot be read must not keep the operator from starting either.
-    watched
-        .list(&kube::api::ListParams::default().limit(1))
-        .await
-        .map_err(|error| {
-            StartupError::new(
-                format!("cannot list paymentsagas in namespace {namespace}; is the definition applied?"),
-                error,
-            )
-        })?;
+    let first = kube::api::ListParams::default().limit(1);
+    whole(watched.list(&first)).await.map_err(|error| {
+        StartupError::new(
+            format!("cannot list paymentsagas in namespace {namespace}; is the definition applied?"),
+            error,
+        )
+    })?;
     let pool = sql::open(&args.database_url, &MIGRATIONS).await?;
     let readers = sql::readers(&args.database_url, &pool).await?;
     let sidecar: Arc<dyn Sidecar> = Arc::new(DaprSidecar::new(&args)?);
@@ -149,8 +150,12 @@ pub(crate) async fn connect() -> Result<Client, Box<dyn std::error::Error + Send
 }
 
 /// A client each of whose answers begins within [`CALL`], or the call has failed. Without it a call into a connection whose
-/// other end is gone hangs for a quarter of an hour, and with it whatever waits for its turn.
-fn patient(config: kube::Config) -> kube::Result<Client> {
+/// other end is gone hangs for a quarter of an hour, and with it whatever waits for its turn. And one that has begun fails once
+/// nothing more has come for [`QUIET_SECONDS`]: the watch lists without a limit of ours.
+fn patient(mut config: kube::Config) -> kube::Result<Client> {
+    config.read_timeout = Some(Duration::from_secs(QUIET_SECONDS.into()));
+    // From when a call is sent: the time for which its connection lay idle before would be taken from a watch.
+    config.reset_reader_on_write = true;
     let builder = ClientBuilder::try_from(config)?;
     // Until the answer begins, so that a watch may go on for as long as it likes.
     Ok(builder.with_layer(&TimeoutLayer::new(CALL)).build())
@@ -192,6 +197,7 @@ pub async fn tell_ends(shell: Arc<Shell>) {
 #[cfg(test)]
 mod tests {
     use kube::api::ListParams;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -205,5 +211,23 @@ mod tests {
         let api: Api<PaymentSaga> = Api::namespaced(client, "pagos");
         let listed = tokio::time::timeout(CALL * 2, api.list(&ListParams::default())).await;
         assert!(listed.expect("it does not hang").is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_cut_in_the_middle_fails_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let client = patient(kube::Config::new(url.parse().unwrap())).unwrap();
+        let api: Api<PaymentSaga> = Api::namespaced(client, "pagos");
+        let asked = tokio::time::Instant::now();
+        let listed = tokio::spawn(async move { api.list(&ListParams::default()).await.is_err() });
+        let (mut connection, _) = listener.accept().await.unwrap();
+        assert!(connection.read(&mut [0; 1024]).await.unwrap() > 0);
+        let begun = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+        connection.write_all(begun).await.unwrap();
+        let quiet = Duration::from_secs(QUIET_SECONDS.into());
+        let failed = tokio::time::timeout(quiet * 2, listed).await;
+        assert!(failed.expect("it does not hang").unwrap());
+        assert!(asked.elapsed() >= quiet, "its answer had not begun");
     }
 }

@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 use seedwork_runtime::serve::StartupError;
 use tokio::time::Instant;
@@ -15,7 +16,8 @@ use tokio::time::Instant;
 use crate::config::DrainArgs;
 use crate::crd::PaymentSaga;
 use crate::resources::{CALL, whole};
-use crate::{app, intake};
+use crate::shell::Watched;
+use crate::{app, intake, retire};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(2);
@@ -23,6 +25,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// From when on every replica knows that the intake is closed, and what it had begun before is there to be seen: a look
 /// comes, takes its time, and so does a creation that was begun just before.
 const KNOWN_BY_ALL: Duration = Duration::from_secs(intake::LOOK.as_secs() + 2 * CALL.as_secs());
+
+/// How many are deleted at a time.
+const AT_ONCE: usize = 16;
 
 /// Most names in the closing sentence.
 const NAMED: usize = 20;
@@ -56,32 +61,35 @@ async fn empty(client: Client, leases: &Api<Lease>, settings: &DrainArgs) -> Res
         namespace,
         patience_seconds,
     } = settings;
-    let api: Api<PaymentSaga> = Api::namespaced(client, namespace);
+    let api: Api<Watched> = Api::namespaced(client, namespace);
     let deadline = Instant::now() + Duration::from_secs(*patience_seconds);
     let mut closed_since = None;
     let mut renewed: Option<Instant> = None;
+    // What was there at the last look that got through.
+    let mut last = Vec::new();
     loop {
         match look(&api, leases).await {
-            Ok(Look { closed, sagas }) => {
-                let now = Instant::now();
+            Ok(Look { marked, closed, sagas }) => {
                 // A mark that lapsed let new ones in meanwhile.
-                if renewed.is_some_and(|renewed| now - renewed >= intake::STANDS) {
+                if renewed.is_some_and(|renewed| marked - renewed >= intake::STANDS) {
                     closed_since = None;
                 }
-                let closed_for = now - *closed_since.get_or_insert(now);
-                renewed = Some(now);
+                let closed_for = marked - *closed_since.get_or_insert(marked);
+                renewed = Some(marked);
                 if sagas.is_empty() && (!closed || closed_for >= KNOWN_BY_ALL) {
                     println!("no payment is left in {namespace}");
                     return Ok(());
                 }
                 tell(closed, &sagas);
                 if !sagas.is_empty() && Instant::now() >= deadline {
-                    return Err(left(&sagas));
+                    return Err(left(&sagas, None));
                 }
+                last = sagas;
             }
             // An API server that is being replaced answers again in a while.
             Err(error) if Instant::now() < deadline => println!("{}; it is tried again", error.chain()),
-            Err(error) => return Err(error),
+            Err(error) if last.is_empty() => return Err(error),
+            Err(error) => return Err(left(&last, Some(&error))),
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -89,16 +97,20 @@ async fn empty(client: Client, leases: &Api<Lease>, settings: &DrainArgs) -> Res
 
 /// What a look at the namespace found.
 struct Look {
+    /// When the intake had been closed: what came after may have taken longer than that stands.
+    marked: Instant,
     /// Whether new payments wait.
     closed: bool,
-    sagas: Vec<PaymentSaga>,
+    /// As they are watched: one that cannot be read keeps no other from leaving.
+    sagas: Vec<Watched>,
 }
 
 /// Closes the intake, or says so again, and has what has ended leave.
-async fn look(api: &Api<PaymentSaga>, leases: &Api<Lease>) -> Result<Look, StartupError> {
+async fn look(api: &Api<Watched>, leases: &Api<Lease>) -> Result<Look, StartupError> {
     let closed = intake::close(leases)
         .await
         .map_err(|fault| StartupError::new("cannot close the intake", fault.chain()))?;
+    let marked = Instant::now();
     let sagas = match whole(api.list(&ListParams::default())).await {
         Ok(list) => list.items,
         // Without the definition there are no payments.
@@ -106,19 +118,31 @@ async fn look(api: &Api<PaymentSaga>, leases: &Api<Lease>) -> Result<Look, Start
         Err(error) => return Err(StartupError::new("cannot list paymentsagas", error)),
     };
     let stays = |saga: &&PaymentSaga| saga.has_ended() && saga.metadata.deletion_timestamp.is_none();
-    for saga in sagas.iter().filter(stays) {
-        match whole(api.delete(&saga.name_any(), &DeleteParams::default())).await {
-            Ok(_) => {}
-            // Its time was up anyway.
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(StartupError::new(format!("cannot delete {}", saga.name_any()), error)),
-        }
-    }
-    Ok(Look { closed, sagas })
+    let readable = sagas.iter().filter_map(|saga| saga.0.as_ref().ok());
+    let deletions: Vec<_> = readable.filter(stays).map(|saga| delete(api, saga)).collect();
+    let deleted = stream::iter(deletions).buffer_unordered(AT_ONCE);
+    deleted.try_collect::<()>().await?;
+    Ok(Look { marked, closed, sagas })
 }
 
-fn tell(closed: bool, sagas: &[PaymentSaga]) {
-    let ended = sagas.iter().filter(|saga| saga.has_ended()).count();
+/// Deletes what has ended, as it was seen.
+async fn delete(api: &Api<Watched>, saga: &PaymentSaga) -> Result<(), StartupError> {
+    let name = saga.name_any();
+    match whole(api.delete(&name, &retire::as_seen(saga))).await {
+        Ok(_) => Ok(()),
+        // Its time was up anyway, or it has changed since: the next look decides.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(error) => Err(StartupError::new(format!("cannot delete {name}"), error)),
+    }
+}
+
+/// Whether its record says that it has ended, which nobody knows of what cannot be read.
+fn has_ended(saga: &Watched) -> bool {
+    saga.0.as_ref().is_ok_and(PaymentSaga::has_ended)
+}
+
+fn tell(closed: bool, sagas: &[Watched]) {
+    let ended = sagas.iter().filter(|saga| has_ended(saga)).count();
     println!(
         "{}; {} payments have not ended, {ended} have and are leaving",
         if closed {
@@ -130,16 +154,30 @@ fn tell(closed: bool, sagas: &[PaymentSaga]) {
     );
 }
 
-/// Says what is left, those that have not ended first.
-fn left(sagas: &[PaymentSaga]) -> StartupError {
-    let (ended, running): (Vec<_>, Vec<_>) = sagas.iter().partition(|saga| saga.has_ended());
-    let names: Vec<_> = running.iter().chain(&ended).map(|saga| saga.name_any()).collect();
+/// Says what is left, those that have not ended first, and why no later look got through, if so.
+fn left(sagas: &[Watched], failed: Option<&StartupError>) -> StartupError {
+    let (ended, running): (Vec<&Watched>, Vec<_>) = sagas.iter().partition(|saga| has_ended(saga));
+    let all = running.into_iter().chain(ended);
+    let named: Vec<_> = all.take(NAMED).map(name).collect();
+    let named = named.join(", ");
     StartupError::new(
         format!(
             "{} payments are left; uninstall again once they have ended, or with --no-hooks to leave them as they are; to go on \
              with the release, `helm rollback` to the last number of `helm history`",
-            names.len()
+            sagas.len()
         ),
-        names.into_iter().take(NAMED).collect::<Vec<_>>().join(", "),
+        match failed {
+            Some(error) => format!("{named}; the last look failed: {}", error.chain()),
+            None => named,
+        },
     )
+}
+
+/// The name, and whether waiting will not help: nobody brings to its end what cannot be read.
+fn name(saga: &Watched) -> String {
+    let name = saga.name_any();
+    match &saga.0 {
+        Ok(_) => name,
+        Err(_) => format!("{name} (cannot be read)"),
+    }
 }

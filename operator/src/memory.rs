@@ -4,7 +4,7 @@
 //! from when it looks again.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use saga::Memory;
@@ -27,9 +27,15 @@ const TELL_RESTING: Duration = Duration::from_secs(60);
 pub struct Memories {
     started: Instant,
     by_uid: Mutex<HashMap<String, Remembered>>,
-    /// Resources that are refused, of which a person was told: in which generation.
-    refused: Mutex<HashMap<String, i64>>,
+    /// Resources that are refused, of which a person was told.
+    refused: Generations,
+    /// Resources that are left alone, and were counted.
+    left_alone: Generations,
 }
+
+/// In which generation of each resource something was done that is done once.
+#[derive(Debug, Default)]
+struct Generations(Mutex<HashMap<String, i64>>);
 
 /// How far this replica has come with the removal of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +74,8 @@ impl Memories {
         Self {
             started: now,
             by_uid: Mutex::default(),
-            refused: Mutex::default(),
+            refused: Generations::default(),
+            left_alone: Generations::default(),
         }
     }
 
@@ -206,30 +213,47 @@ impl Memories {
 
     /// Whether this generation of a resource is refused for the first time.
     pub fn begin_refusing(&self, uid: &str, generation: i64) -> bool {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.insert(uid.to_owned(), generation) != Some(generation)
+        self.refused.begin(uid, generation)
     }
 
     /// Nobody heard of it: it counts as the first time again.
     pub fn refuse_again(&self, uid: &str) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.remove(uid);
+        self.refused.lock().remove(uid);
+    }
+
+    /// Whether this generation of a resource is left alone for the first time.
+    pub fn begin_letting_alone(&self, uid: &str, generation: i64) -> bool {
+        self.left_alone.begin(uid, generation)
     }
 
     /// Forgets the resources that are gone: those neither in `present` nor seen lately.
     pub fn keep(&self, present: &HashSet<String>, now: Instant) {
         self.lock()
             .retain(|uid, entry| present.contains(uid) || now.duration_since(entry.seen) < LATELY);
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.retain(|uid, _| present.contains(uid));
+        for once in [&self.refused, &self.left_alone] {
+            once.lock().retain(|uid, _| present.contains(uid));
+        }
     }
 
     fn first_sight(&self, secuencia: u64, now: Instant) -> Remembered {
         Remembered::new(secuencia, now, now.duration_since(self.started) < FIRST_LOOK)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Generations ===
+
+impl Generations {
+    /// Whether it was not done in this generation yet; from now on it was.
+    fn begin(&self, uid: &str, generation: i64) -> bool {
+        self.lock().insert(uid.to_owned(), generation) != Some(generation)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

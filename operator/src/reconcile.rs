@@ -200,30 +200,42 @@ async fn adopt(shell: &Shell, recorded: &Recorded) -> Result<Requeue, Fault> {
     Ok(Requeue::await_change())
 }
 
-/// A resource that no rule of ours would have let in. Nothing was issued for it; a person is told.
+/// A resource that no rule of ours would have let in. Nothing was issued for it; a person is told. A newer operator's that this one
+/// cannot read is taken for such a one: no more than its metadata is handed on.
 async fn left_alone(shell: &Shell, object: &impl Resource<DynamicType = ()>, why: &str) -> Requeue {
     tracing::warn!(
         name = object.name_any(),
         why,
         "a resource that is no payment is left alone"
     );
-    metrics::counter!("operator_resources_left_alone_total").increment(1);
+    let again = let_alone(shell, object);
     shell.refuse(object, &Reason::new("EspecificacionInvalida", why)).await;
-    Requeue::await_change()
+    again
 }
 
 /// A payment of a newer operator's, while a release is rolled out or after it was rolled back.
 fn left_to_the_newer(shell: &Shell, object: &PaymentSaga, fault: &Fault) -> Requeue {
-    // Its answers are the newer one's to act on: held here it would wait for them as long as it stays, and take room by it.
-    if let Some(id) = IdCorrelacion::from_resource_name(&object.name_any()) {
-        shell.held.let_go(&id);
-    }
     tracing::debug!(
         name = object.name_any(),
         error = fault.chain(),
         "a payment is left alone"
     );
-    metrics::counter!("operator_resources_left_alone_total").increment(1);
+    let_alone(shell, object)
+}
+
+/// Nothing is done for this resource here, which is counted once for each generation of it.
+fn let_alone(shell: &Shell, object: &impl Resource<DynamicType = ()>) -> Requeue {
+    // Its answers are another operator's to act on, or nobody's: held here it would wait for them as long as it stays, take
+    // room by it, and be written in vain.
+    if let Some(id) = IdCorrelacion::from_resource_name(&object.name_any()) {
+        shell.held.let_go(&id);
+    }
+    let meta = object.meta();
+    let uid = meta.uid.as_deref().unwrap_or_default();
+    let generation = meta.generation.unwrap_or_default();
+    if shell.memories.begin_letting_alone(uid, generation) {
+        metrics::counter!("operator_resources_left_alone_total").increment(1);
+    }
     Requeue::await_change()
 }
 

@@ -3,6 +3,7 @@
 use saga::{Applied, Ignored};
 use seedwork::contrato::{Contracargo, Respuesta};
 use seedwork::{App, Fault, IdCorrelacion, Message, Reason};
+use tokio::time::Instant;
 
 use crate::record::Recorded;
 use crate::requests;
@@ -75,6 +76,12 @@ pub async fn contracargo(shell: &Shell, contracargo: &Contracargo) -> Result<(),
     for _ in 0..RACES {
         let recorded = match shell.read(id_correlacion).await? {
             Some(recorded) => requests::earlier_life(shell, &recorded).await?.unwrap_or(recorded),
+            // No resource is made while a release is drained. Who knows of the chargeback tells it until it is attended, to
+            // this release or to the next.
+            None if shell.intake.is_closed(Instant::now()) => {
+                tracing::debug!(id = %id_correlacion, "a chargeback is left to whoever told it, who tells it again");
+                return Ok(());
+            }
             None => match revive(shell, id_correlacion).await? {
                 Some(recorded) => recorded,
                 None => {

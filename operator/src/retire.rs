@@ -8,6 +8,7 @@ use kube::api::{DeleteParams, Preconditions};
 use seedwork::Fault;
 use tokio::time::Instant;
 
+use crate::crd::PaymentSaga;
 use crate::fault;
 use crate::memory::Leaving;
 use crate::record::Recorded;
@@ -68,15 +69,19 @@ fn step_of(recorded: &Recorded) -> Option<Leaving> {
 /// out twice.
 async fn delete(shell: &Shell, recorded: &Recorded) -> Result<(), Fault> {
     let object = recorded.object();
-    let params = DeleteParams {
+    let deleted = shell.api.delete(&object.name_any(), &as_seen(object)).await;
+    deleted.map(drop).map_err(fault::kube("delete a finished PaymentSaga"))
+}
+
+/// A deletion of this very version of this very resource.
+pub(crate) fn as_seen(object: &PaymentSaga) -> DeleteParams {
+    DeleteParams {
         preconditions: Some(Preconditions {
             uid: object.uid(),
             resource_version: object.resource_version(),
         }),
         ..DeleteParams::default()
-    };
-    let deleted = shell.api.delete(&object.name_any(), &params).await;
-    deleted.map(drop).map_err(fault::kube("delete a finished PaymentSaga"))
+    }
 }
 
 /// Takes our finalizer away from the version that was looked at, which says where the payment stands: if anything changed

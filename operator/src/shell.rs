@@ -27,6 +27,9 @@ use crate::room::Room;
 /// A resource as it is watched: one that cannot be read does not stop the watch.
 pub type Watched = kube::core::DeserializeGuard<PaymentSaga>;
 
+/// The most bytes that the API server takes as an event's note.
+const NOTE: usize = 1024;
+
 /// The operator at work.
 pub struct Shell {
     /// The resources.
@@ -125,11 +128,9 @@ impl Shell {
         // It is copied only if it may be needed.
         let read = |object: &PaymentSaga| Recorded::read(object.clone()).ok();
         match (cached, self.held.find(id)) {
-            // People may have changed the spec since we wrote.
-            (Some(cached), Some(held)) if is_further(cached, &held) => match read(cached) {
-                Some(cached) => Some(cached.with(&held)),
-                None => Some(held),
-            },
+            // People may have changed the spec since we wrote. What a newer operator wrote is not known here: it went on from
+            // what is held, and a fresh read decides.
+            (Some(cached), Some(held)) if is_further(cached, &held) => read(cached).map(|cached| cached.with(&held)),
             (Some(cached), None) => read(cached),
             (_, held) => held,
         }
@@ -199,7 +200,8 @@ impl Shell {
         self.held.tell_if_it_stays(created);
     }
 
-    /// What follows a write. None of it is needed for the write to count: each part has its own way to be made good.
+    /// What follows a write. None of it is needed for the write to count: each part has its own way to be made good, but for an
+    /// event, which is lost if nobody takes it.
     async fn follow_up(&self, before: Option<&Saga>, recorded: &Recorded) {
         let Some(saga) = recorded.saga() else { return };
         self.publish_outstanding(recorded).await;
@@ -286,20 +288,13 @@ impl Shell {
             self.raise(recorded.object(), "Resolve", &reason).await;
         }
         if saga.phase() == Phase::Stalled && before.is_none_or(|before| before.phase() != Phase::Stalled) {
-            let message = recorded
-                .object()
-                .status
-                .as_ref()
-                .and_then(|status| status.message.clone());
+            let status = recorded.object().status.as_ref();
+            let message = status.and_then(|status| status.message.as_deref()).unwrap_or_default();
             let code = saga
                 .reason()
                 .map_or_else(|| "Stalled".to_owned(), |reason| reason.motivo);
-            self.raise(
-                recorded.object(),
-                "Stall",
-                &Reason::new(code, message.unwrap_or_default()),
-            )
-            .await;
+            // Longer than a reason may be: the remedy is at its end.
+            self.warn(recorded.object(), "Stall", code, message).await;
         }
     }
 
@@ -317,10 +312,14 @@ impl Shell {
 
     /// Publishes one Warning on a resource; whether it was taken.
     pub async fn raise(&self, object: &impl Resource<DynamicType = ()>, action: &str, reason: &Reason) -> bool {
+        self.warn(object, action, reason.motivo.clone(), &reason.mensaje).await
+    }
+
+    async fn warn(&self, object: &impl Resource<DynamicType = ()>, action: &str, code: String, note: &str) -> bool {
         let event = Event {
             type_: EventType::Warning,
-            reason: reason.motivo.clone(),
-            note: Some(reason.mensaje.clone()),
+            reason: code,
+            note: Some(note[..note.floor_char_boundary(NOTE)].to_owned()),
             action: action.to_owned(),
             secondary: None,
         };

@@ -19,26 +19,47 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// How long a payment may take to get where a deed waits for it, before nobody does anything to it.
 const REACHES: Duration = Duration::from_secs(120);
 
+/// What is done, in the words of the book.
+pub(super) const CANCELLED: &str = "cancelled";
+pub(super) const DELETED: &str = "deleted";
+pub(super) const SUSPENDED: &str = "suspended";
+pub(super) const RESUMED: &str = "resumed";
+pub(super) const CHARGED_BACK: &str = "chargeback told";
+
+/// To how many payments of a thousand each is to be done, as `orders` draws them.
+pub(crate) const DEEDS: [(&str, usize); 5] = [
+    (CANCELLED, 20),
+    (DELETED, 9),
+    (SUSPENDED, 6),
+    (RESUMED, 6),
+    (CHARGED_BACK, 24),
+];
+
 pub(super) async fn cancel(load: &Load, id: &IdCorrelacion, after: Duration) {
     sleep(after).await;
     if patched(load, id, &json!({"spec": {"cancel": true}})).await {
-        load.book.deed(id, "cancelled");
+        load.book.deed(id, CANCELLED);
     }
 }
 
 pub(super) async fn suspend(load: &Load, id: &IdCorrelacion, after: Duration, lasts: Duration) {
     sleep(after).await;
     if patched(load, id, &json!({"spec": {"suspend": true}})).await {
-        load.book.deed(id, "suspended");
+        load.book.deed(id, SUSPENDED);
         sleep(lasts).await;
-        resume(load, id).await;
+        resume(load, id, RESUMED).await;
     }
 }
 
-pub(super) async fn resume(load: &Load, id: &IdCorrelacion) {
+/// What was held since its creation: not the end of a suspension, so the book has another word for it.
+pub(super) async fn let_go_on(load: &Load, id: &IdCorrelacion) {
+    resume(load, id, "let go on").await;
+}
+
+async fn resume(load: &Load, id: &IdCorrelacion, word: &str) {
     load.book.holds(id);
     if patched(load, id, &json!({"spec": {"suspend": false}})).await {
-        load.book.deed(id, "resumed");
+        load.book.deed(id, word);
     }
 }
 
@@ -47,7 +68,7 @@ pub(super) async fn delete(load: &Load, id: &IdCorrelacion, after: Duration) {
     let name = id.resource_name();
     let params = DeleteParams::default();
     if taken(load, id, "its deletion", || load.sagas.delete(&name, &params)).await {
-        load.book.deed(id, "deleted");
+        load.book.deed(id, DELETED);
     }
 }
 
@@ -104,7 +125,7 @@ async fn take_back(load: &Load, id: &IdCorrelacion) -> Outcome {
     });
     match told.await.ok_or("the chargeback is not answered")? {
         (200, _) => {
-            load.book.deed(id, "chargeback told");
+            load.book.deed(id, CHARGED_BACK);
             Ok(())
         }
         (status, answer) => Err(format!("the chargeback is answered {status} {answer}")),

@@ -6,7 +6,7 @@ mod doors;
 mod orders;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use checker::{Answer, Door};
@@ -15,16 +15,18 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use local::kubernetes::NAMESPACE;
 use local::wait::until;
 use local::world::World;
-use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::Rng as _;
 use seedwork::{IdCliente, IdCorrelacion, SolicitudPago};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::book::Book;
+use crate::clock::millis;
+use crate::draws::generator;
 use crate::recorder::Recorder;
 use crate::scene::Scene;
 use crate::{Outcome, text};
 
+pub(crate) use self::deeds::DEEDS;
 pub(crate) use self::orders::{Deed, Order};
 
 /// How long a client waits for an answer before it asks again.
@@ -51,7 +53,7 @@ pub(crate) struct Load {
     /// No new payments.
     stopped: AtomicBool,
     /// Milliseconds for which no payment was asked for since too many were open.
-    held_back: AtomicUsize,
+    held_back: AtomicU64,
 }
 
 /// Who pays.
@@ -138,7 +140,7 @@ impl Load {
             open: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
-            held_back: AtomicUsize::new(0),
+            held_back: AtomicU64::new(0),
         }
     }
 
@@ -170,32 +172,49 @@ impl Load {
 
     /// For how long no payment was asked for since too many were open.
     pub(crate) fn held_back(&self) -> Duration {
-        let millis = self.held_back.load(Ordering::Relaxed);
-        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+        Duration::from_millis(self.held_back.load(Ordering::Relaxed))
     }
 
     /// Asks for payments until it is stopped: one after the other at its rate, whatever became of the others. While too many
     /// are open none is asked for.
     pub(crate) async fn run(self: Arc<Self>, seed: u64) {
-        let mut random = StdRng::seed_from_u64(seed);
+        let pursue = |order: Order| {
+            tokio::spawn(Arc::clone(&self).pursue(order));
+        };
+        self.in_turn(seed, pursue).await;
+    }
+
+    /// Each order when its time has come. Which is the nth follows from the seed, however often any was held back.
+    async fn in_turn(&self, seed: u64, mut ask: impl FnMut(Order)) {
         let mut next = Instant::now();
-        let mut number = 0;
-        while !self.stopped.load(Ordering::Relaxed) {
+        for number in 0_u64.. {
+            let mut random = generator(seed, number);
             // Clients do not ask in step.
             let gap = random.random_range(0.2..1.8_f64) / self.rate;
             next += Duration::from_secs_f64(gap);
             sleep_until(next).await;
-            if self.open() >= self.most.load(Ordering::Relaxed) {
-                let pause = Duration::from_millis(100);
-                sleep(pause).await;
-                self.held_back.fetch_add(100, Ordering::Relaxed);
+            if self.is_full() {
+                let full = Instant::now();
+                while self.is_full() && !self.is_stopped() {
+                    sleep(Duration::from_millis(100)).await;
+                }
+                self.held_back.fetch_add(millis(full.elapsed()), Ordering::Relaxed);
+                // What was not asked for meanwhile is not made up for.
                 next = Instant::now();
-                continue;
             }
-            let order = Order::draw(number, seed, &mut random, &self.payers);
-            number += 1;
-            tokio::spawn(Arc::clone(&self).pursue(order));
+            if self.is_stopped() {
+                return;
+            }
+            ask(Order::draw(number, seed, &mut random, &self.payers));
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.open() >= self.most.load(Ordering::Relaxed)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// Makes a few payments that a person holds, so that there is something to look after while nothing is asked for. Those that
@@ -217,7 +236,7 @@ impl Load {
     pub(crate) async fn resume(&self, held: &[IdCorrelacion]) -> Outcome {
         let resuming = async {
             for id in held {
-                deeds::resume(self, id).await;
+                deeds::let_go_on(self, id).await;
             }
         };
         let late = |_| {
@@ -324,12 +343,47 @@ mod tests {
             .await
             .unwrap();
         let book = Book::new(Clock::start(), &folder.join("clients.jsonl")).unwrap();
-        let payer = Payer {
+        let payer = |kind| Payer {
             id: IdCliente::parse("c-1").unwrap(),
-            kind: Kind::Plain,
+            kind,
         };
-        let payers = vec![payer.clone(), payer];
+        // One of each kind is drawn from; another one holds a payment, too.
+        let mut payers = PAYERS.map(|(kind, _, _)| payer(kind)).to_vec();
+        payers.push(payer(Kind::Plain));
         Load::new(world, Arc::new(book), Arc::new(Recorder::after(0)), payers, 1.0)
+    }
+
+    /// What is asked for in so many minutes and one more, if the first half of each but the last is held back.
+    async fn orders(load: &Load, held_back: usize) -> Vec<String> {
+        let mut orders = Vec::new();
+        let asking = load.in_turn(7, |order| orders.push(format!("{order:?}")));
+        let meanwhile = async {
+            for _ in 0..held_back {
+                load.set_most(0);
+                sleep(Duration::from_secs(30)).await;
+                load.set_most(1);
+                sleep(Duration::from_secs(30)).await;
+            }
+            load.set_most(1);
+            sleep(Duration::from_secs(60)).await;
+            load.stop();
+        };
+        tokio::join!(meanwhile, asking);
+        orders
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_back_is_asked_for_all_the_same_and_all_of_the_wait_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (free, full) = (in_vain(folder.path()).await, in_vain(folder.path()).await);
+        let (all, later) = (orders(&free, 0).await, orders(&full, 2).await);
+        let both = all.len().min(later.len());
+        assert!(both > 30, "{both}");
+        assert_eq!(all[..both], later[..both]);
+        assert_eq!(free.held_back(), Duration::ZERO);
+        // Each wait begins with the next order, which is 1.8 s away at most, and ends with the next look.
+        let held_back = full.held_back().as_secs();
+        assert!((56..=60).contains(&held_back), "{held_back} s");
     }
 
     #[tokio::test(start_paused = true)]

@@ -168,6 +168,11 @@ fn deed(random: &mut StdRng, door: Door) -> Deed {
     let drawn = random.random_range(0..1000);
     let after = Duration::from_millis(random.random_range(0..1500));
     let later = Duration::from_millis(random.random_range(0..40_000));
+    chosen(drawn, door, after, later)
+}
+
+/// One of a thousand.
+fn chosen(drawn: u32, door: Door, after: Duration, later: Duration) -> Deed {
     match drawn {
         0..20 => Deed::Cancel { after },
         // An applied payment that is deleted before the operator has seen it never was one: nothing holds it back.
@@ -186,10 +191,13 @@ fn deed(random: &mut StdRng, door: Door) -> Deed {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng as _;
+    use std::collections::BTreeMap;
+
     use seedwork::IdCliente;
 
     use super::*;
+    use crate::draws::generator;
+    use crate::load::deeds::{CANCELLED, CHARGED_BACK, DEEDS, DELETED, RESUMED, SUSPENDED};
 
     #[test]
     fn the_weights_add_up_and_the_same_seed_asks_for_the_same() {
@@ -202,13 +210,33 @@ mod tests {
             })
             .collect();
         let drawn = || -> Vec<String> {
-            let mut random = StdRng::seed_from_u64(7);
             (0..200)
-                .map(|number| format!("{:?}", Order::draw(number, 7, &mut random, &payers)))
+                .map(|number| format!("{:?}", Order::draw(number, 7, &mut generator(7, number), &payers)))
                 .collect()
         };
         assert_eq!(drawn(), drawn());
         let ids: std::collections::BTreeSet<String> = drawn().into_iter().collect();
         assert_eq!(ids.len(), 200);
+    }
+
+    #[test]
+    fn each_deed_is_drawn_as_often_as_is_said() {
+        let mut drawn: BTreeMap<&str, usize> = BTreeMap::new();
+        // One payment of ten is applied.
+        let doors = [Door::Bff; 9].into_iter().chain([Door::Kubernetes]);
+        for (door, one) in doors.flat_map(|door| (0..1000).map(move |one| (door, one))) {
+            let done: &[&str] = match chosen(one, door, Duration::ZERO, Duration::ZERO) {
+                Deed::None | Deed::Hold => &[],
+                Deed::Cancel { .. } => &[CANCELLED],
+                Deed::Delete { .. } => &[DELETED],
+                Deed::Suspend { .. } => &[SUSPENDED, RESUMED],
+                Deed::Chargeback { .. } => &[CHARGED_BACK],
+            };
+            for what in done {
+                *drawn.entry(what).or_default() += 1;
+            }
+        }
+        let of_ten_thousand = DEEDS.map(|(what, of_thousand)| (what, of_thousand * 10));
+        assert_eq!(drawn, BTreeMap::from(of_ten_thousand));
     }
 }

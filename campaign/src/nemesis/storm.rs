@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use local::status::State;
 use nix::sys::signal::Signal;
+use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
-use rand::{Rng as _, SeedableRng as _};
 use saga::{Aviso, StepState};
 use seedwork::{Action, App, Step};
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::full::STORES;
 use super::{Claim, Fault, Kind, Nemesis, Phase};
 use crate::Outcome;
+use crate::draws::generator;
 use crate::proxy::Mode;
 use crate::recorder::News;
 
@@ -88,12 +89,12 @@ const VICTIMS: [Victim; 5] = [
 impl Nemesis {
     /// Breaks something every so many seconds on average, for as long as `lasts`; then everything is whole again.
     pub(crate) async fn storm(self: &Arc<Self>, seed: u64, every: f64, lasts: Duration) -> Outcome {
-        let mut random = StdRng::seed_from_u64(seed);
         let parts = self.scene.system.parts()?;
         let wires: Vec<String> = self.scene.system.wires.names().map(str::to_owned).collect();
         let (half, until) = (Instant::now() + lasts / 2, Instant::now() + lasts);
         let mut under_way = JoinSet::new();
         for round in 0_u64.. {
+            let mut random = generator(seed, round);
             // Exponential gaps: sometimes several at once, sometimes none for a while.
             let gap = -every * random.random_range(f64::EPSILON..1.0_f64).ln();
             let wake = Instant::now() + Duration::from_secs_f64(gap.min(every * 4.0));

@@ -16,6 +16,7 @@ use crate::failure::{During as _, Failure, Result};
 use crate::receiver::Kind;
 use crate::resources;
 use crate::rig::Rig;
+use crate::sender::client;
 
 const WRITERS: usize = 16;
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -162,7 +163,8 @@ pub(super) async fn writes_survive_a_crash(rig: &mut Rig) -> Result<String> {
 
 /// `GET /health` at a port: status and body.
 async fn health(port: u16) -> Result<(u16, String)> {
-    let answer = reqwest::get(format!("http://127.0.0.1:{port}/health")).await;
+    let url = format!("http://127.0.0.1:{port}/health");
+    let answer = client().map_err(Failure)?.get(url).send().await;
     let answer = answer.during("ask for the health")?;
     let status = answer.status().as_u16();
     Ok((status, answer.text().await.during("read the health")?))

@@ -295,15 +295,10 @@ impl Stage {
             reembolsado,
             ..
         } = saldos.get(payment.id.as_str()).cloned().unwrap_or_default();
-        let (held, most) = if phase == "Completed" {
-            (payment.minor, 1)
+        let (held, once) = if phase == "Completed" {
+            (payment.minor, capturas == 1)
         } else {
-            (0, 1)
-        };
-        let once = if phase == "Completed" {
-            capturas == 1
-        } else {
-            capturas <= most
+            (0, capturas <= 1)
         };
         let text =
             format!("gateway: {capturas} capture(s) of {capturado}, {reembolsado} refunded, {held} kept (cents)");

@@ -127,21 +127,20 @@ pub fn obey(saga: &Saga, controls: &Controls) -> Option<Saga> {
     if saga.ended() {
         return None;
     }
-    if saga.cause.is_none() && *deleted {
-        let reason = Reason::new("Eliminado", "El pago se eliminó antes de terminar.");
+    let word = if *deleted {
+        Some((CauseKind::Deleted, "Eliminado", "eliminó"))
+    } else if *cancel {
+        Some((CauseKind::Cancelled, "Cancelado", "canceló"))
+    } else {
+        None
+    };
+    if let Some((kind, code, done)) = word
+        && saga.cause.is_none()
+    {
         let cause = Cause {
-            kind: CauseKind::Deleted,
+            kind,
             step: None,
-            reason,
-        };
-        return Some(saga.changed(|next| next.turn_back(cause)));
-    }
-    if saga.cause.is_none() && *cancel {
-        let reason = Reason::new("Cancelado", "El pago se canceló antes de terminar.");
-        let cause = Cause {
-            kind: CauseKind::Cancelled,
-            step: None,
-            reason,
+            reason: Reason::new(code, format!("El pago se {done} antes de terminar.")),
         };
         return Some(saga.changed(|next| next.turn_back(cause)));
     }

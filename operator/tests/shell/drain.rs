@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 use operator::config::DrainArgs;
-use operator::{drain, requests};
-use seedwork::App;
-use seedwork::contrato::SolicitarPago;
+use operator::{drain, replies, requests};
+use saga::Saga;
+use seedwork::contrato::{Contracargo, SolicitarPago};
+use seedwork::{App, Message};
 use serde_json::{Value, json};
 
 use crate::fixture::{NAMESPACE, Server, Stage};
@@ -25,6 +26,11 @@ fn lease(holder: Option<&str>, version: &str) -> Value {
 
 fn list(items: &[Value]) -> Value {
     json!({"apiVersion": "pagos.saludtech.dev/v1alpha1", "kind": "PaymentSagaList", "metadata": {}, "items": items})
+}
+
+/// A payment as it is listed.
+fn listed(saga: &Saga) -> Value {
+    serde_json::to_value(object(Some(saga), "7")).unwrap()
 }
 
 fn settings(patience_seconds: u64) -> DrainArgs {
@@ -55,6 +61,15 @@ async fn closes(server: &mut Server, version: &str) {
 async fn finds_nothing(server: &mut Server, version: &str) {
     closes(server, version).await;
     server.list().await.send(200, &list(&[]));
+}
+
+/// The drain gives up, and the intake is open again.
+async fn opens(server: &mut Server, version: &str) {
+    server.lease("GET").await.send(200, &lease(Some("drain"), version));
+    let opened = server.lease("PUT").await;
+    assert_eq!(opened.body["spec"], json!({}), "nobody holds it");
+    assert_eq!(opened.resource_version(), version);
+    opened.echo();
 }
 
 async fn looks(stage: &mut Stage, found: &Value) {
@@ -99,6 +114,41 @@ async fn the_same_request_begins_once_the_mark_is_gone() {
 }
 
 #[tokio::test]
+async fn a_chargeback_waits_for_the_end_of_a_drain_if_its_payment_has_left_and_else_does_not() {
+    let mut stage = Stage::new().await;
+    looks(&mut stage, &lease(Some("drain"), "5")).await;
+    stage.archive(&object(Some(&ended()), "7")).await;
+    let shell = Arc::clone(&stage.shell);
+    let contracargo = Contracargo {
+        id_correlacion: payment(),
+        motivo: "fraude".to_owned(),
+    };
+    let left = stage
+        .play(replies::contracargo(&shell, &contracargo), async |server, _| {
+            server.call("GET", "").await.refuse(404);
+        })
+        .await;
+    left.unwrap();
+    assert_eq!(
+        stage.topics(),
+        Vec::<String>::new(),
+        "not attended, so it is told again"
+    );
+
+    let taken = stage
+        .play(replies::contracargo(&shell, &contracargo), async |server, _| {
+            server.call("GET", "").await.answer(200, &object(Some(&ended()), "8"));
+            server.call("PUT", "/status").await.accept("9");
+            server.event().await.echo();
+        })
+        .await;
+    taken.unwrap();
+    let sent = stage.messages();
+    let attended = |one: &Message| matches!(one, Message::ContracargoAtendido { .. });
+    assert!(sent.iter().any(attended), "{sent:?}");
+}
+
+#[tokio::test]
 async fn an_empty_namespace_is_believed_once_every_replica_knows_that_the_intake_is_closed() {
     let mut stage = Stage::new().await;
     let client = stage.client();
@@ -109,8 +159,7 @@ async fn an_empty_namespace_is_believed_once_every_replica_knows_that_the_intake
             // One that a replica was beginning when the mark was set shows at the second look.
             finds_nothing(server, "1").await;
             closes(server, "2").await;
-            let late = serde_json::to_value(object(Some(&ended()), "7")).unwrap();
-            server.list().await.send(200, &list(&[late]));
+            server.list().await.send(200, &list(&[listed(&ended())]));
             let delete = server.call("DELETE", "").await;
             delete.answer(200, &object(Some(&ended()), "8"));
             for version in 3..=12 {
@@ -146,6 +195,44 @@ async fn a_mark_that_lapsed_is_a_new_one() {
 }
 
 #[tokio::test]
+async fn a_mark_that_lapses_during_a_long_look_is_a_new_one() {
+    /// How many are deleted at a time.
+    const AT_ONCE: usize = 16;
+    let mut stage = Stage::new().await;
+    let client = stage.client();
+    let settings = settings(300);
+    let many = (0..7 * AT_ONCE).map(|number| {
+        let mut one = listed(&ended());
+        one["metadata"]["name"] = json!(format!("pago-p-{number}"));
+        one
+    });
+    let many = list(&many.collect::<Vec<_>>());
+    tokio::time::pause();
+    let drained = stage
+        .play(drain::drain(client, &settings), async |server, _| {
+            finds_nothing(server, "1").await;
+            closes(server, "2").await;
+            server.list().await.send(200, &many);
+            // Each is answered in time. Together they take longer than the mark stands, and new payments came.
+            for _ in 0..7 {
+                let mut asked = Vec::new();
+                for _ in 0..AT_ONCE {
+                    asked.push(server.delete().await);
+                }
+                tokio::time::sleep(Duration::from_secs(9)).await;
+                for delete in asked {
+                    delete.refuse(404);
+                }
+            }
+            for version in 3..=14 {
+                finds_nothing(server, &version.to_string()).await;
+            }
+        })
+        .await;
+    drained.unwrap();
+}
+
+#[tokio::test]
 async fn a_drain_that_fails_opens_the_intake_again_and_names_what_is_left() {
     let mut stage = Stage::new().await;
     let client = stage.client();
@@ -153,17 +240,59 @@ async fn a_drain_that_fails_opens_the_intake_again_and_names_what_is_left() {
     let drained = stage
         .play(drain::drain(client, &settings), async |server, _| {
             closes(server, "1").await;
-            let running = serde_json::to_value(object(Some(&started()), "7")).unwrap();
-            server.list().await.send(200, &list(&[running]));
-            server.lease("GET").await.send(200, &lease(Some("drain"), "2"));
-            let opened = server.lease("PUT").await;
-            assert_eq!(opened.body["spec"], json!({}), "nobody holds it");
-            assert_eq!(opened.resource_version(), "2");
-            opened.echo();
+            server.list().await.send(200, &list(&[listed(&started())]));
+            opens(server, "2").await;
         })
         .await;
     let sentence = drained.unwrap_err().chain();
     assert!(sentence.contains(&object(None, "7").name_any()), "{sentence}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_has_not_ended_and_keeps_no_other_from_leaving() {
+    let mut stage = Stage::new().await;
+    let client = stage.client();
+    let settings = settings(0);
+    let mut unreadable = listed(&ended());
+    unreadable["metadata"]["name"] = json!("pago-p-2");
+    unreadable["spec"]["medioPago"] = json!("Trueque");
+    let drained = stage
+        .play(drain::drain(client, &settings), async |server, _| {
+            closes(server, "1").await;
+            let all = list(&[unreadable, listed(&ended())]);
+            server.list().await.send(200, &all);
+            let delete = server.call("DELETE", "").await;
+            let preconditions = json!({"uid": "uid-1", "resourceVersion": "7"});
+            assert_eq!(delete.body["preconditions"], preconditions);
+            // Somebody wrote it just now: the next look decides.
+            delete.refuse(409);
+            opens(server, "2").await;
+        })
+        .await;
+    let sentence = drained.unwrap_err().chain();
+    let expected = ["2 payments are left", "pago-p-2 (cannot be read), pago-p-1"];
+    assert!(expected.iter().all(|part| sentence.contains(part)), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_drain_whose_last_look_fails_names_what_was_left_before_and_says_why() {
+    let mut stage = Stage::new().await;
+    let client = stage.client();
+    let settings = settings(3);
+    tokio::time::pause();
+    let drained = stage
+        .play(drain::drain(client, &settings), async |server, _| {
+            closes(server, "1").await;
+            server.list().await.send(200, &list(&[listed(&started())]));
+            server.lease("GET").await.refuse(500);
+            // Past its patience.
+            server.lease("GET").await.refuse(500);
+            opens(server, "2").await;
+        })
+        .await;
+    let sentence = drained.unwrap_err().chain();
+    let expected = ["1 payments are left", "pago-p-1", "cannot close the intake"];
+    assert!(expected.iter().all(|part| sentence.contains(part)), "{sentence}");
 }
 
 /// An API server that is away for a moment, such as while it is replaced, ends no drain.
@@ -179,8 +308,7 @@ async fn a_call_that_fails_is_tried_again_while_there_is_patience() {
             closes(server, "1").await;
             server.list().await.refuse(500);
             closes(server, "2").await;
-            let done = serde_json::to_value(object(Some(&ended()), "7")).unwrap();
-            server.list().await.send(200, &list(&[done]));
+            server.list().await.send(200, &list(&[listed(&ended())]));
             server.call("DELETE", "").await.refuse(500);
             for version in 3..=14 {
                 finds_nothing(server, &version.to_string()).await;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Parser as _;
+use http::request::Parts;
 use http::{Request, Response};
 use kube::client::Body;
 use kube::core::DeserializeGuard;
@@ -223,6 +224,13 @@ impl Server {
         self.next("GET", &path).await
     }
 
+    /// The next call, which must delete a payment.
+    pub(crate) async fn delete(&mut self) -> Call {
+        let (parts, call) = self.take().await;
+        assert_eq!(parts.method, "DELETE", "{}", parts.uri);
+        call
+    }
+
     /// The next call, which must be a new Kubernetes event.
     pub(crate) async fn event(&mut self) -> Call {
         self.next("POST", &format!("/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"))
@@ -230,13 +238,18 @@ impl Server {
     }
 
     async fn next(&mut self, method: &str, path: &str) -> Call {
+        let (parts, call) = self.take().await;
+        assert_eq!((parts.method.as_str(), parts.uri.path()), (method, path));
+        call
+    }
+
+    async fn take(&mut self) -> (Parts, Call) {
         let (request, reply) = self.incoming.recv().await.unwrap();
         let (parts, body) = request.into_parts();
-        assert_eq!((parts.method.as_str(), parts.uri.path()), (method, path));
         let body = body.collect_bytes().await.unwrap();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let spec = Arc::clone(&self.spec);
-        Call { body, reply, spec }
+        (parts, Call { body, reply, spec })
     }
 }
 

@@ -12,12 +12,12 @@ use operator::record::Recorded;
 use operator::resource::FINALIZER;
 use operator::shell::Watched;
 use operator::{replies, requests};
-use saga::{Controls, Memory, Saga};
+use saga::{Applied, Controls, Memory, Saga};
 use seedwork::contrato::{Contracargo, Respuesta};
-use seedwork::{Action, Fault, Message, Step};
+use seedwork::{Action, Fault, Message, Outcome, Reason, Step};
 use serde_json::json;
 
-use crate::fixture::Stage;
+use crate::fixture::{self, Stage};
 use crate::payments::{answer, applied_by_a_person, done, ended, object, payment, stalled, started, told, watched};
 
 fn without_finalizer(saga: Option<&Saga>) -> PaymentSaga {
@@ -120,6 +120,8 @@ fn strange() -> Arc<Watched> {
 #[tokio::test]
 async fn a_resource_that_cannot_be_read_is_left_alone_and_a_person_is_told() {
     let mut stage = Stage::new().await;
+    let (handle, recorder) = fixture::metrics();
+    let _metrics = metrics::set_default_local_recorder(&recorder);
     let pass = reconcile(strange(), Arc::clone(&stage.shell));
     let result = stage
         .play(pass, async |server, _| {
@@ -131,9 +133,25 @@ async fn a_resource_that_cannot_be_read_is_left_alone_and_a_person_is_told() {
         .await;
     assert_eq!(result.unwrap(), Requeue::await_change());
     assert_eq!(stage.topics(), Vec::<String>::new());
-    // It is looked at every few seconds; the person heard it once.
+    // It is looked at every few seconds; the person heard it once, and it counts as one.
     let again = reconcile(strange(), Arc::clone(&stage.shell));
     assert_eq!(asking_nobody(again).await.unwrap(), Requeue::await_change());
+    let counted = handle.render();
+    let line = "operator_resources_left_alone_total 1";
+    assert!(counted.lines().any(|one| one == line), "{counted}");
+}
+
+#[tokio::test]
+async fn a_payment_that_can_be_read_no_more_takes_no_room_any_more() {
+    let mut stage = Stage::new().await;
+    let shell = Arc::clone(&stage.shell);
+    let all = shell.held.room();
+    shell.held.keep(&Recorded::read(object(None, "6")).unwrap());
+    assert_eq!(shell.held.room(), all - 1, "it waits for its first step");
+    let pass = reconcile(strange(), Arc::clone(&shell));
+    let result = stage.play(pass, async |server, _| server.event().await.echo()).await;
+    result.unwrap();
+    assert_eq!(shell.held.room(), all);
 }
 
 #[tokio::test]
@@ -206,6 +224,69 @@ async fn a_payment_that_a_newer_operator_took_over_takes_no_room_any_more() {
     let pass = reconcile(watched(&of_the_newer()), Arc::clone(&stage.shell));
     asking_nobody(pass).await.unwrap();
     assert_eq!(held.room(), all);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_payment_that_a_newer_operator_brought_on_is_not_acted_on_from_what_was_held() {
+    let mut stage = Stage::new().await;
+    let ours = object(Some(&done(&started(), Step::CrearFacturacion)), "6");
+    stage.shell.held.keep(&Recorded::read(ours).unwrap());
+    stage.cache(&of_the_newer());
+    let shell = Arc::clone(&stage.shell);
+    let answer = answer(Step::RealizarPago);
+    let result = stage
+        .play(replies::respuesta(&shell, &answer), async |server, _| {
+            server.call("GET", "").await.answer(200, &of_the_newer());
+        })
+        .await;
+    assert!(
+        result.is_err_and(|fault| fault.retryable()),
+        "the newer one is to have the answer"
+    );
+    assert_eq!(stage.topics(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_is_told_that_a_payment_is_stalled_is_told_the_remedy_as_well() {
+    for (letter, is_whole) in [("ñ", true), ("🧾", false)] {
+        let mut stage = Stage::new().await;
+        let cancel = Controls {
+            cancel: true,
+            ..Controls::default()
+        };
+        let undoing = told(&started(), &cancel, &Memory::default());
+        let failed = Respuesta {
+            action: Action::Undo(Step::CrearFacturacion),
+            outcome: Outcome::Failed(Reason::new("SinConexion", letter.repeat(256))),
+            ..answer(Step::CrearFacturacion)
+        };
+        let Applied::Changed(failing) = saga::apply(&undoing, &failed) else {
+            panic!("it is shown that an undo fails")
+        };
+        let failing_object = watched(&object(Some(&failing), "7"));
+        tokio::time::pause();
+        let first = reconcile(Arc::clone(&failing_object), Arc::clone(&stage.shell));
+        asking_nobody(first).await.unwrap();
+        let patience = failing.politica.stall_after_seconds;
+        tokio::time::advance(Duration::from_secs(patience.into())).await;
+        let pass = reconcile(failing_object, Arc::clone(&stage.shell));
+        let result = stage
+            .play(pass, async |server, _| {
+                let write = server.call("PUT", "/status").await;
+                assert_eq!(write.body["status"]["phase"], "Stalled");
+                let message = write.body["status"]["message"].as_str().unwrap().to_owned();
+                write.accept("8");
+                let event = server.event().await;
+                assert_eq!(event.body["reason"], "SinConexion");
+                let note = event.body["note"].as_str().unwrap();
+                assert!(message.starts_with(note) && note.len() <= 1024, "{note}");
+                assert_eq!(note.ends_with("once settled by hand."), is_whole, "{note}");
+                event.echo();
+            })
+            .await;
+        result.unwrap();
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::intake::{IdempotencyKey, KeyInUse};
 use crate::members::TWICE;
+use crate::serve::BODY_LIMIT;
 
 /// An error as a caller reads it: the words are Spanish, as all that clients read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,10 +69,14 @@ impl Problem {
         self
     }
 
-    /// A body above the limit.
-    pub fn too_large() -> Self {
-        let sentence = format!("el cuerpo debe tener como máximo {} bytes", crate::serve::BODY_LIMIT);
-        Self::of(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+    /// A body that was not read, at a door where one may have as many bytes as `limit`.
+    pub fn unread(rejection: &BytesRejection, limit: usize) -> Self {
+        let status = rejection.status();
+        let sentence = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => format!("el cuerpo debe tener como máximo {limit} bytes"),
+            _ => "el cuerpo no se pudo leer entero; envíelo de nuevo".to_owned(),
+        };
+        Self::of(status, sentence)
     }
 
     /// Its HTTP status.
@@ -132,11 +137,9 @@ impl From<KeyInUse> for Problem {
 }
 
 impl From<BytesRejection> for Problem {
+    /// Where no door says otherwise, the limit is [`BODY_LIMIT`].
     fn from(rejection: BytesRejection) -> Self {
-        match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
-            status => Self::of(status, "el cuerpo no se pudo leer entero; envíelo de nuevo"),
-        }
+        Self::unread(&rejection, BODY_LIMIT)
     }
 }
 
@@ -278,6 +281,18 @@ mod tests {
             assert_eq!(problem["title"], "la petición incumple una regla");
             assert_eq!(problem["errors"], serde_json::json!([sentence]), "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_large_is_told_the_limit_of_its_door() {
+        // Above what is read where no limit is set.
+        let request = Request::new(Body::from(vec![0_u8; 3 * 1024 * 1024]));
+        let rejection = Bytes::from_request(request, &()).await.err().unwrap();
+        let problem = Problem::unread(&rejection, 1_048_576);
+        assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(problem.detail(), "el cuerpo debe tener como máximo 1048576 bytes");
+        let problem = Problem::from(rejection);
+        assert_eq!(problem.detail(), "el cuerpo debe tener como máximo 65536 bytes");
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use seedwork::Fault;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{SetOnce, oneshot};
 use tower_http::timeout::RequestBodyDeadlineLayer;
@@ -33,6 +34,9 @@ pub const EVERYWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// How many connections may wait to be taken, where the kernel allows as many.
 const BACKLOG: u32 = 4_096;
+
+/// How long who is answered may take nothing of it: an answer that nobody reads is not held for ever.
+const UNREAD: Duration = Duration::from_secs(30);
 
 /// Why a process cannot start, as a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -160,9 +164,19 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
+    listen_on(socket, address)
+}
+
+fn listen_on(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
-    // Each connection has it from here: one whose other end is gone without a word is given up, if late.
+    // Each connection has both from here: one whose other end is gone without a word is given up, if late, and so is one whose
+    // other end takes nothing more.
     socket.set_keepalive(true)?;
+    SockRef::from(&socket).set_tcp_user_timeout(Some(UNREAD))?;
+    if address.is_ipv6() {
+        // A kernel may be set (net.ipv6.bindv6only) to leave the addresses of IPv4 out.
+        SockRef::from(&socket).set_only_v6(false)?;
+    }
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -339,9 +353,20 @@ mod tests {
             accepted.keepalive().unwrap(),
             "who is gone is waited for without an end"
         );
+        let unread = SockRef::from(&accepted).tcp_user_timeout().unwrap();
+        assert_eq!(unread, Some(UNREAD), "what nobody reads is held without an end");
         assert!(bind(EVERYWHERE, port).await.err().unwrap().chain().contains("set PORT"));
 
         let everywhere = SocketAddr::from((EVERYWHERE, 0));
+        if address.is_ipv6() {
+            // As it comes from a kernel with net.ipv6.bindv6only.
+            let socket = TcpSocket::new_v6().unwrap();
+            SockRef::from(&socket).set_only_v6(true).unwrap();
+            let listener = listen_on(socket, everywhere).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let reached = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
+            assert!(reached.is_ok(), "the addresses of IPv6 alone");
+        }
         // EAFNOSUPPORT, as a kernel says that has no IPv6.
         let no_ipv6 = || Err(io::Error::from_raw_os_error(97));
         let listener = or_ipv4(no_ipv6(), everywhere).unwrap();

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use integracion_pagos::App;
+use seedwork_runtime::participant;
 use seedwork_runtime::serve::{self, StartupError};
 use seedwork_runtime::telemetry::{self, TelemetryArgs};
 
@@ -49,7 +51,9 @@ async fn main() -> ExitCode {
 async fn run(args: Run) -> Result<(), StartupError> {
     let Run { own, telemetry } = args;
     let _guard = telemetry::init("integracion-pagos", &telemetry)?;
-    let app = integracion_pagos::build(&own).await?;
+    let App { router, participation } = integracion_pagos::build(&own).await?;
     let listener = serve::bind(own.service.host, own.service.port).await?;
-    serve::run(listener, app.router, serve::stop_signal()).await
+    let served = serve::run(listener, router, serve::stop_signal()).await;
+    participation.settle(participant::PATIENCE).await;
+    served
 }

@@ -1,8 +1,10 @@
 //! The process: configuration, telemetry, signals.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use seedwork_runtime::participant;
 use seedwork_runtime::serve::{self, StartupError};
 use seedwork_runtime::telemetry::{self, TelemetryArgs};
 
@@ -50,8 +52,13 @@ async fn run(args: Run) -> Result<(), StartupError> {
     let Run { own, telemetry } = args;
     let _guard = telemetry::init("notificaciones", &telemetry)?;
     // The app is held: the sweep ends when it is dropped.
-    let (_app, router) = notificaciones::build(&own).await?;
+    let (app, router) = notificaciones::build(&own).await?;
     // Last: the sidecar takes an open port for a ready app, asks within seconds what it subscribes to, and never again.
     let listener = serve::bind(own.service.host, own.service.port).await?;
-    serve::run(listener, router, serve::stop_signal()).await
+    let served = serve::run(listener, router, serve::stop_signal()).await;
+    let participation = Arc::clone(&app.participation);
+    // No sweep begins any more: it would be cut off.
+    drop(app);
+    participation.settle(participant::PATIENCE).await;
+    served
 }

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 mod tests;
 
 pub use documento::{Documento, Standing};
-pub use participation::Participation;
+pub use participation::{PATIENCE, Participation};
 
 /// What a participant brings: its aggregate, and how to take one step towards a command's end.
 #[async_trait]

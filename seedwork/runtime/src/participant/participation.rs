@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use seedwork::contrato::{Comando, Respuesta};
 use seedwork::{Action, App, Fault, IdCorrelacion, Message, Outcome, Reason};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::documento::{Documento, Standing};
@@ -19,11 +21,20 @@ pub struct Participation<P> {
     sidecar: Arc<dyn Sidecar>,
     in_flight: Mutex<HashSet<(IdCorrelacion, Action)>>,
     slots: Semaphore,
+    tasks: TaskTracker,
 }
+
+/// How long a process that is asked to stop gives [`Participation::settle`]. A pod has 30 s: 3 for the chart's `preStop`, 15 for
+/// the requests under way ([`serve::run`](crate::serve::run)), these 5, and 5 for the last spans.
+///
+/// What is relied on is the sidecar, which saves and publishes what a command comes to. In Kubernetes it is asked to stop when the
+/// pod is, a `preStop` before us, and takes calls for the chart's `dapr.io/block-shutdown-duration` from then on. What comes later
+/// is left as by a crash: it is not recorded, and the operator asks again.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many commands of one process may be calling outside at once; the rest wait in memory, and the operator asks
 /// again for what a crash forgets.
-const SLOTS: usize = 64;
+pub(super) const SLOTS: usize = 64;
 
 /// How many commands may be accepted and unfinished; past that, deliveries are retried.
 const BACKLOG: usize = 2_000;
@@ -63,6 +74,7 @@ impl<P: Participant> Participation<P> {
             sidecar,
             in_flight: Mutex::default(),
             slots,
+            tasks: TaskTracker::new(),
         })
     }
 
@@ -86,6 +98,12 @@ impl<P: Participant> Participation<P> {
         if !P::CALLS_OUTSIDE {
             return self.run(&comando).await;
         }
+        if self.slots.is_closed() {
+            return Err(Fault::unavailable(
+                "accept another command",
+                "the process is about to end",
+            ));
+        }
         {
             let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
             if in_flight.len() >= BACKLOG {
@@ -97,17 +115,30 @@ impl<P: Participant> Participation<P> {
         }
         let this = Arc::clone(self);
         let work = async move {
-            let flight = Flight(&this, (comando.id_correlacion.clone(), comando.action));
-            // The semaphore is never closed.
-            let _slot = this.slots.acquire().await;
+            let _flight = Flight(&this, (comando.id_correlacion.clone(), comando.action));
+            // Closed: the process is about to end, and what was begun now would be cut off.
+            let Ok(_slot) = this.slots.acquire().await else {
+                return;
+            };
             if let Err(fault) = this.run(&comando).await {
                 let command = comando.action.command_type();
                 tracing::warn!(command, error = fault.chain(), "a command is left to its next delivery");
             }
-            drop(flight);
         };
-        tokio::spawn(work.in_current_span());
+        self.tasks.spawn(work.in_current_span());
         Ok(())
+    }
+
+    /// Waits, for `patience` at most, until the commands under way have ended; for a process that ends in order, once nothing is
+    /// delivered to it any more. They were acknowledged, so the broker forgets them, and what one has done outside before it was
+    /// cut off may be done twice. What waits for a slot is not begun: the operator asks for it again.
+    pub async fn settle(&self, patience: Duration) {
+        self.slots.close();
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            let (commands, seconds) = (self.tasks.len(), patience.as_secs());
+            tracing::warn!(commands, seconds, "commands are still under way; they are left");
+        }
     }
 
     /// Works on a command until it has ended or nothing more can be done now.

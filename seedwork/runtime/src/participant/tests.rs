@@ -1,12 +1,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use seedwork::contrato::Comando;
 use seedwork::{Action, App, Fault, IdCorrelacion, Outcome, Reason, Step};
+use tokio::time::{Instant, sleep};
 
 use super::laws::{Laws, comando, reply_to};
-use super::{Documento, Move, Participant, Participation};
+use super::participation::SLOTS;
+use super::{Documento, Move, PATIENCE, Participant, Participation};
 use crate::sidecar::{Expect, MemorySidecar, Sidecar};
 
 /// A participant that counts: a do takes one unit from outside, an undo gives it back.
@@ -14,6 +17,8 @@ use crate::sidecar::{Expect, MemorySidecar, Sidecar};
 struct Counter {
     calls: AtomicU32,
     silent: bool,
+    /// How long it takes outside.
+    takes: Duration,
     shown: Mutex<Vec<u64>>,
 }
 
@@ -29,6 +34,9 @@ impl Participant for Counter {
             (Action::Do(_), None) => Ok(Move::Checkpoint(0)),
             (Action::Do(_), Some(count)) => {
                 self.calls.fetch_add(1, Ordering::SeqCst);
+                if !self.takes.is_zero() {
+                    sleep(self.takes).await;
+                }
                 if self.silent {
                     return Ok(Move::Unsettled(Reason::new("SinRespuesta", "silence")));
                 }
@@ -157,4 +165,41 @@ async fn an_answer_is_kept_when_another_commands_write_leaves_the_aggregate_as_i
         };
         assert_eq!(after, Some(expected));
     }
+}
+
+/// A participant with a command in each slot and one that waits for a slot. Each takes so many seconds, of which one is over.
+async fn busy(seconds: u64) -> (Arc<Participation<Counter>>, Arc<MemorySidecar>) {
+    let (participation, sidecar) = at_work(Counter {
+        takes: Duration::from_secs(seconds),
+        ..Counter::default()
+    });
+    for n in 0..=SLOTS {
+        let order = comando(Action::Do(Step::RealizarPago), &format!("p-{n}"));
+        participation.receive(order).await.unwrap();
+    }
+    sleep(Duration::from_secs(1)).await;
+    (participation, sidecar)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_ends_before_its_process_does_and_nothing_more_is_begun() {
+    let (participation, sidecar) = busy(4).await;
+    participation.settle(PATIENCE).await;
+    assert_eq!(sidecar.take_messages().len(), SLOTS, "each is recorded and answered");
+    let late = comando(Action::Do(Step::RealizarPago), "late");
+    assert!(
+        participation.receive(late).await.is_err(),
+        "another process is to take it"
+    );
+    sleep(Duration::from_secs(60)).await;
+    assert!(sidecar.take_messages().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_longer_than_there_is_patience_holds_no_process() {
+    let (participation, sidecar) = busy(60).await;
+    let begun = Instant::now();
+    participation.settle(PATIENCE).await;
+    assert!(begun.elapsed() < 2 * PATIENCE, "{:?}", begun.elapsed());
+    assert!(sidecar.take_messages().is_empty());
 }

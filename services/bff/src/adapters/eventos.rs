@@ -130,29 +130,27 @@ impl Eventos {
         let Interest { pago, cliente } = interest;
         let cliente = cliente.as_ref().map(IdCliente::as_str);
         // A statement each, so that each walks its own index.
-        let query = match (pago, cliente) {
-            (Some(pago), cliente) => sqlx::query(
+        let (statement, whose) = match (pago, cliente) {
+            (Some(pago), cliente) => (
                 "SELECT numero, id_correlacion, id_cliente, datos FROM eventos
                  WHERE numero > $1 AND id_correlacion = $3 AND ($4 = '' OR id_cliente = $4) ORDER BY numero LIMIT $2",
-            )
-            .bind(last)
-            .bind(i64::from(limit))
-            .bind(pago.as_str())
-            .bind(cliente.unwrap_or_default()),
-            (None, Some(cliente)) => sqlx::query(
+                vec![pago.as_str(), cliente.unwrap_or_default()],
+            ),
+            (None, Some(cliente)) => (
                 "SELECT numero, id_correlacion, id_cliente, datos FROM eventos
                  WHERE numero > $1 AND id_cliente = $3 ORDER BY numero LIMIT $2",
-            )
-            .bind(last)
-            .bind(i64::from(limit))
-            .bind(cliente),
-            (None, None) => sqlx::query(
+                vec![cliente],
+            ),
+            (None, None) => (
                 "SELECT numero, id_correlacion, id_cliente, datos FROM eventos
                  WHERE numero > $1 ORDER BY numero LIMIT $2",
-            )
-            .bind(last)
-            .bind(i64::from(limit)),
+                Vec::new(),
+            ),
         };
+        let mut query = sqlx::query(statement).bind(last).bind(i64::from(limit));
+        for whose in whose {
+            query = query.bind(whose);
+        }
         let rows = query.fetch_all(&self.pool).await.map_err(sql::fault("read events"))?;
         let read = |row: sqlx::any::AnyRow| {
             Ok(Arc::new(Evento {

@@ -180,33 +180,30 @@ impl ReadModel {
             .as_ref()
             .map_or((i64::MAX, ""), |cursor| (cursor.creado_ms, cursor.id.as_str()));
         // Two statements: with a client given, only its own rows are walked.
-        let query = match id_cliente {
-            Some(id_cliente) => sqlx::query(
+        let statement = match id_cliente {
+            Some(_) => {
                 "SELECT estado, creado_ms, id_correlacion FROM pagos
                  WHERE (creado_ms < $1 OR (creado_ms = $1 AND id_correlacion < $2)) AND ($3 = '' OR fase = $3)
                    AND creado_ms >= $5 AND creado_ms < $6 AND id_cliente = $7
-                 ORDER BY creado_ms DESC, id_correlacion DESC LIMIT $4",
-            )
-            .bind(creado_ms)
-            .bind(id)
-            .bind(fase.map_or("", Fase::as_str))
-            .bind(i64::from(*limit) + 1)
-            .bind(desde_ms.unwrap_or(i64::MIN))
-            .bind(hasta_ms.unwrap_or(i64::MAX))
-            .bind(id_cliente.as_str()),
-            None => sqlx::query(
+                 ORDER BY creado_ms DESC, id_correlacion DESC LIMIT $4"
+            }
+            None => {
                 "SELECT estado, creado_ms, id_correlacion FROM pagos
                  WHERE (creado_ms < $1 OR (creado_ms = $1 AND id_correlacion < $2)) AND ($3 = '' OR fase = $3)
                    AND creado_ms >= $5 AND creado_ms < $6
-                 ORDER BY creado_ms DESC, id_correlacion DESC LIMIT $4",
-            )
+                 ORDER BY creado_ms DESC, id_correlacion DESC LIMIT $4"
+            }
+        };
+        let mut query = sqlx::query(statement)
             .bind(creado_ms)
             .bind(id)
             .bind(fase.map_or("", Fase::as_str))
             .bind(i64::from(*limit) + 1)
             .bind(desde_ms.unwrap_or(i64::MIN))
-            .bind(hasta_ms.unwrap_or(i64::MAX)),
-        };
+            .bind(hasta_ms.unwrap_or(i64::MAX));
+        if let Some(id_cliente) = id_cliente {
+            query = query.bind(id_cliente.as_str());
+        }
         let mut rows = query.fetch_all(&self.pool).await.map_err(sql::fault("list payments"))?;
         let more = rows.len() > usize::from(*limit);
         rows.truncate(usize::from(*limit));

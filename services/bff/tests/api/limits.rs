@@ -5,10 +5,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use bff::Pace;
+use futures::{SinkExt as _, StreamExt as _, stream};
 use seedwork_runtime::Auth;
 use seedwork_runtime::auth::issuer::Issuer;
 use seedwork_runtime::participant::laws::eventually;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite;
 
 use crate::subscription::{Socket, connect, connect_with, let_in, receive, send, serve};
 use crate::support::{Answer, Bff, Database, calm, next, running};
@@ -216,6 +218,38 @@ async fn a_socket_is_within_the_same_limits() {
         .iter()
         .find(|answer| answer["errors"][0]["extensions"]["code"] == "RATE_LIMITED");
     assert_eq!(refused.expect("all were let through")["data"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_flood_of_what_a_socket_refuses_waits_outside() {
+    const FRAMES: usize = 1_000;
+    // 16 frames to be looked at, and 16 refusals to be told.
+    const WITHIN: usize = 32;
+    let bff = Bff::start().await;
+    let address = serve(&bff).await;
+    let (mut out, mut told) = let_in(&address, "graphql-transport-ws").await.split();
+    let mut frames = stream::iter((0..FRAMES).map(|id| {
+        let operation = json!({"id": id.to_string(), "type": "subscribe", "payload": {"query": PAY}});
+        Ok::<_, tungstenite::Error>(tungstenite::Message::text(operation.to_string()))
+    }));
+    let flood = async { out.send_all(&mut frames).await.unwrap() };
+    let answers = async {
+        let mut complete = 0;
+        while complete < FRAMES {
+            let message = next(&mut told).await.unwrap();
+            let answer: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+            if answer["type"] == "complete" {
+                complete += 1;
+                continue;
+            }
+            assert!(answer["payload"]["errors"].is_array(), "{answer}");
+            // Frames are taken in their order: all up to this one are within, but for those that are complete.
+            let taken = answer["id"].as_str().unwrap().parse::<usize>().unwrap() + 1;
+            let waiting = taken.saturating_sub(complete);
+            assert!(waiting <= WITHIN, "{waiting} refusals wait in memory");
+        }
+    };
+    tokio::join!(flood, answers);
 }
 
 /// A socket of who comes from there, if there is a place for it.

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use seedwork_runtime::auth::issuer::Issuer;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::Bff;
+use crate::support::{Bff, running};
 
 #[test]
 fn the_committed_schema_is_the_one_that_is_served() {
@@ -121,6 +121,49 @@ async fn the_introspection_of_graphql_tools_is_answered() {
     assert_eq!(answer["data"]["__schema"]["subscriptionType"]["name"], "Subscription");
 }
 
+/// All there is of a payment.
+const PAGO: &str = "idCorrelacion fase secuencia idCliente monto montoTexto moneda medioPago step motivo mensaje
+    inicio fin traceId terminado pasos { nombre estado motivo mensaje }";
+
+#[tokio::test]
+async fn whole_pages_are_told_some_at_a_time() {
+    let bff = Bff::start().await;
+    bff.tell(&running("p-1", 1)).await;
+    let asked = async |pages: usize, limite: &str, variables: Value| {
+        // A variable that is declared must be used.
+        let declared = limite.find('$').map_or("", |_| "($n: Int! = 5)");
+        let mut query = format!("query{declared} {{");
+        for n in 0..pages {
+            write!(query, " a{n}: pagos{limite} {{ pagos {{ {PAGO} }} cursor }}").unwrap();
+        }
+        query.push_str(" }");
+        bff.graphql_with(&query, &variables, None).await
+    };
+    for (pages, limite, variables) in [
+        (1, "(limite: 100)", Value::Null),
+        (2, "(limite: 100)", Value::Null),
+        (11, "", Value::Null),
+        (15, "(limite: $n)", json!({"n": 5})),
+        (15, "(limite: $n)", Value::Null),
+    ] {
+        let answer = asked(pages, limite, variables).await;
+        assert_eq!(answer["errors"], Value::Null, "{pages} {limite}");
+        assert_eq!(answer["data"]["a0"]["pagos"][0]["idCorrelacion"], "p-1");
+    }
+    for (pages, limite, variables) in [
+        (3, "(limite: 100)", Value::Null),
+        (12, "", Value::Null),
+        (3, "(limite: $n)", json!({"n": 100})),
+    ] {
+        let answer = asked(pages, limite, variables).await;
+        let error = &answer["errors"][0];
+        let sentence = "la consulta pide demasiados datos: a lo sumo 5000, contados en cada fila de sus listas";
+        assert_eq!(error["message"], sentence, "{pages} {limite}");
+        assert_eq!(error["extensions"]["code"], "QUERY_TOO_LARGE");
+        assert_eq!(answer["data"], Value::Null);
+    }
+}
+
 #[tokio::test]
 async fn a_query_that_asks_too_much_is_refused() {
     let bff = Bff::start().await;
@@ -134,12 +177,10 @@ async fn a_query_that_asks_too_much_is_refused() {
         bff.graphql(&deep).await["errors"][0]["message"],
         "Query is nested too deep."
     );
-    let all = "idCorrelacion fase secuencia idCliente monto montoTexto moneda medioPago step motivo mensaje inicio fin
-        traceId terminado pasos { nombre estado motivo mensaje }";
     // What is asked for as often as it may be, and of each of these all there is, several times.
     let mut wide = "{".to_owned();
     for n in 0..15 {
-        write!(wide, " a{n}: pago(idCorrelacion: \"x\") {{ {all} {all} }}").unwrap();
+        write!(wide, " a{n}: pago(idCorrelacion: \"x\") {{ {PAGO} {PAGO} }}").unwrap();
     }
     wide.push_str(" }");
     let mut aliases = "{".to_owned();

@@ -8,7 +8,7 @@ use super::{moment, number, text, unreadable};
 use crate::domain::factura::{Cancelacion, EstadoFactura, Factura, Reintento};
 use crate::domain::instante::Instante;
 
-/// A query for invoices, for [`read`]. What a query is made of must stand in the program.
+/// A query for invoices, for [`read`] and [`page`]. What a query is made of must stand in the program.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -140,7 +140,22 @@ fn ms(moment: Option<Instante>) -> i64 {
     moment.map_or(0, Instante::ms)
 }
 
-pub(super) fn read(row: &AnyRow) -> Result<Factura, Fault> {
+/// The invoices of a page and the id of its last row; `None` past the last page. One that cannot be read, since a newer version
+/// stored it, does not silence the others.
+pub(super) fn page(rows: &[AnyRow]) -> Result<Option<(Vec<Factura>, String)>, Fault> {
+    let Some(last) = rows.last() else { return Ok(None) };
+    let readable = |row: &AnyRow| {
+        let unreadable = |fault: &Fault| {
+            let id = text(row, "id").unwrap_or_default();
+            let error = fault.chain();
+            tracing::error!(id, error, "a stored invoice cannot be read; it waits for who can");
+        };
+        read(row).inspect_err(unreadable).ok()
+    };
+    Ok(Some((rows.iter().filter_map(readable).collect(), text(last, "id")?)))
+}
+
+fn read(row: &AnyRow) -> Result<Factura, Fault> {
     let moneda = Moneda::parse(&text(row, "moneda")?).map_err(unreadable("moneda"))?;
     let estado = EstadoFactura::read(&text(row, "estado")?, moment(row, "periodo_fin")?);
     let cancelacion = match moment(row, "cancelada")? {

@@ -10,7 +10,7 @@ use seedwork_runtime::Sidecar;
 use seedwork_runtime::sql::{self, Pool};
 use serde_json::json;
 
-use super::facturas::{read, select};
+use super::facturas::{page, select};
 use super::fecha;
 use crate::domain::factura::Factura;
 use crate::domain::instante::Instante;
@@ -45,16 +45,14 @@ impl Recordatorios {
         let mut told = 0;
         for clase in Clase::ALL {
             let mut cursor = String::new();
-            loop {
-                let facturas = self.pendientes(clase, ahora, &cursor).await?;
-                let Some(last) = facturas.last() else { break };
-                cursor = last.id.to_string();
+            while let Some((facturas, last)) = self.pendientes(clase, ahora, &cursor).await? {
                 for factura in &facturas {
                     if self.pedir(clase, factura).await? {
                         self.anotar(clase, factura, ahora).await?;
                         told += 1;
                     }
                 }
+                cursor = last;
             }
         }
         Ok(told)
@@ -96,8 +94,13 @@ impl Recordatorios {
         }
     }
 
-    /// The last confirmed invoice of each client, if it falls due within the days of `clase` and nobody was told.
-    async fn pendientes(&self, clase: Clase, ahora: Instante, cursor: &str) -> Result<Vec<Factura>, Fault> {
+    /// The last confirmed invoice of each client, if it falls due within the days of `clase` and nobody was told: a [`page`].
+    async fn pendientes(
+        &self,
+        clase: Clase,
+        ahora: Instante,
+        cursor: &str,
+    ) -> Result<Option<(Vec<Factura>, String)>, Fault> {
         let (desde, hasta) = self.reglas.vencimientos(clase, ahora);
         let rows = sqlx::query(select!(
             "WHERE f.estado = 'CONFIRMADO' AND f.periodo_fin > $1 AND f.periodo_fin <= $2 AND f.id > $3
@@ -114,7 +117,7 @@ impl Recordatorios {
         .fetch_all(&self.pool)
         .await
         .map_err(sql::fault("read what falls due"))?;
-        rows.iter().map(read).collect()
+        page(&rows)
     }
 
     async fn anotar(&self, clase: Clase, factura: &Factura, ahora: Instante) -> Result<(), Fault> {

@@ -9,7 +9,7 @@ use seedwork::{Fault, IdCliente, IdCorrelacion};
 use seedwork_runtime::intake::{EstadoSolicitud, IdempotencyKey, Intake};
 use seedwork_runtime::sql::{self, Pool};
 
-use super::facturas::{Facturas, read, select};
+use super::facturas::{Facturas, page, select};
 use super::{number, text, unreadable};
 use crate::domain::factura::{Factura, PERIODO_DIAS, Reintento};
 use crate::domain::instante::{Instante, MS_PER_DAY};
@@ -153,14 +153,21 @@ impl Reintentos {
     /// When the database does not answer: the rest is made next time.
     pub async fn reintentar(&self, ahora: Instante) -> Result<usize, Fault> {
         let (mut made, mut cursor) = (0, String::new());
-        loop {
-            let facturas = self.declinadas(ahora, &cursor).await?;
-            let Some(last) = facturas.last() else { return Ok(made) };
-            cursor = last.id.to_string();
+        while let Some((facturas, last)) = self.declinadas(ahora, &cursor).await? {
             for factura in &facturas {
-                made += usize::from(self.try_again(factura, ahora).await?);
+                match self.try_again(factura, ahora).await {
+                    Ok(is_made) => made += usize::from(is_made),
+                    // What cannot be read of one payment does not silence the others.
+                    Err(fault @ Fault::Bug { .. }) => {
+                        let id = &factura.id;
+                        tracing::error!(%id, error = fault.chain(), "a declined payment cannot be tried again");
+                    }
+                    Err(fault) => return Err(fault),
+                }
             }
+            cursor = last;
         }
+        Ok(made)
     }
 
     /// Makes the next attempt for a payment, if there is one and it is due.
@@ -204,8 +211,8 @@ impl Reintentos {
         Ok(true)
     }
 
-    /// Payments that a person asked for and that were declined softly, not too long ago.
-    async fn declinadas(&self, ahora: Instante, cursor: &str) -> Result<Vec<Factura>, Fault> {
+    /// Payments that a person asked for and that were declined softly, not too long ago: a [`page`].
+    async fn declinadas(&self, ahora: Instante, cursor: &str) -> Result<Option<(Vec<Factura>, String)>, Fault> {
         let rows = sqlx::query(select!(
             "WHERE f.estado = 'CANCELADO' AND f.reintento_de = '' AND f.cancelada > $1 AND f.id > $2
              ORDER BY f.id LIMIT $3"
@@ -216,6 +223,6 @@ impl Reintentos {
         .fetch_all(&self.pool)
         .await
         .map_err(sql::fault("read declined payments"))?;
-        rows.iter().map(read).collect()
+        page(&rows)
     }
 }

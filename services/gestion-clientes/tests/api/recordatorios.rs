@@ -152,3 +152,21 @@ async fn many_are_told_page_by_page() {
     assert_eq!(after(&service, 0).await.len(), 250);
     assert_eq!(after(&service, 0).await.len(), 0);
 }
+
+#[tokio::test]
+async fn invoices_that_cannot_be_read_keep_nobody_else_from_being_told() {
+    let (service, _) = paid(&[]).await;
+    // As a newer version may write them: a whole page of them, before the one that can be read.
+    for n in 0..100 {
+        sqlx::query(
+            "INSERT INTO facturas (id, id_cliente, medio_pago, monto, moneda, estado, periodo_fin, version)
+             SELECT $1, $2, 'Paloma', monto, moneda, estado, periodo_fin, version FROM facturas WHERE id = 'p-1'",
+        )
+        .bind(format!("a-{n}"))
+        .bind(format!("c-{n}"))
+        .execute(&service.pool)
+        .await
+        .unwrap();
+    }
+    assert_eq!(keys(&after(&service, 27).await), ["recordatorio/p-1/antes"]);
+}

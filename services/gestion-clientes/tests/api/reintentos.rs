@@ -290,3 +290,26 @@ async fn a_retry_whose_request_was_lost_in_a_crash_is_made_again_as_the_same() {
         .unwrap();
     assert_eq!(rows, 1);
 }
+
+/// Leaves an invoice as a newer version may write it.
+async fn spoil(service: &Service, id: &str) {
+    sqlx::query("UPDATE facturas SET medio_pago = 'Paloma' WHERE id = $1")
+        .bind(id)
+        .execute(&service.pool)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_payment_keeps_no_other_from_being_tried_again() {
+    let service = service().await;
+    let (ana, eva, luz) = (service.ana().await, service.ana().await, service.ana().await);
+    declined(&service, "p-1", &ana, SOFT).await;
+    let made = after(&service, 1).await;
+    declined(&service, &made[0], &ana, SOFT).await;
+    spoil(&service, &made[0]).await;
+    declined(&service, "p-0", &luz, SOFT).await;
+    spoil(&service, "p-0").await;
+    declined(&service, "p-2", &eva, SOFT).await;
+    assert_eq!(after(&service, 3).await.len(), 2, "the last one has its first retry");
+}

@@ -292,14 +292,17 @@ async fn after_a_comparison_that_failed_there_is_a_pause() {
 #[tokio::test]
 async fn a_comparison_that_died_is_shown_as_failed_by_the_next() {
     let servicio = clean().await;
+    let dead = "018f2f6e-0000-7000-8000-00000000dead";
     sqlx::query(
-        "INSERT INTO conciliaciones (id, estado, pasarela, desde, empezada) VALUES ('dead', 'EN_CURSO', 'SIMULADA', 0, 1)",
+        "INSERT INTO conciliaciones (id, estado, pasarela, desde, empezada) VALUES ($1, 'EN_CURSO', 'SIMULADA', 0, 1)",
     )
+    .bind(dead)
     .execute(&servicio.pool)
     .await
     .unwrap();
     reconcile(&servicio).await;
-    assert_eq!(servicio.get("/conciliacion/dead").await.body["estado"], "FALLIDA");
+    let path = format!("{DOOR}/{dead}");
+    assert_eq!(servicio.get(&path).await.body["estado"], "FALLIDA");
 }
 
 #[tokio::test]
@@ -408,4 +411,30 @@ async fn a_payment_that_the_gateway_dates_before_the_window_is_found_there() {
         (1, 1, 0, 0),
         "{report:?}"
     );
+}
+
+#[tokio::test]
+async fn what_can_be_no_id_of_a_report_is_not_asked_of_the_database() {
+    let servicio = Servicio::new().await;
+    servicio.pool.close().await;
+    for id in ["%00", "nobody", "%FF"] {
+        servicio.get(&format!("{DOOR}/{id}")).await.problem(404);
+    }
+    let possible = format!("{DOOR}/018f2f6e-0000-7000-8000-000000000001");
+    servicio.get(&possible).await.problem(503);
+}
+
+#[tokio::test]
+async fn while_accounts_without_a_row_are_looked_into_the_lease_is_renewed() {
+    const ACCOUNTS: i64 = 501;
+    let servicio = Servicio::new().await;
+    for n in 0..ACCOUNTS {
+        servicio.pasarela.plantar(&id(&format!("p-{n}")), Autorizar, 2_400);
+    }
+    let report = replica(&servicio, ALL_OF_IT).conciliar().await.unwrap();
+    assert_eq!((report.estado.as_str(), report.cuentas), ("TERMINADA", ACCOUNTS));
+    // All that is written is the lease: at the beginning, for each page of one account, for the rows, of which there are none,
+    // for each five hundred of these accounts, and at the end.
+    let lease = servicio.sidecar.get("leader:conciliacion").await.unwrap().unwrap();
+    assert_eq!(lease.etag, (1 + ACCOUNTS + 1 + 2 + 1).to_string());
 }

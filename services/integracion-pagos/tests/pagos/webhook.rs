@@ -140,6 +140,13 @@ async fn what_is_not_signed_by_stripe_is_refused_and_does_nothing() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_too_large_is_told_the_limit_of_this_door() {
+    let servicio = Servicio::new().await;
+    let huge = knock(&servicio, "", &"x".repeat(1024 * 1024 + 1)).await;
+    assert_eq!(huge.problem(413), ["el cuerpo debe tener como máximo 1048576 bytes"]);
+}
+
+#[tokio::test]
 async fn an_unknown_event_is_taken_and_ignored() {
     let servicio = Servicio::new().await;
     paid(&servicio, "p-1").await;

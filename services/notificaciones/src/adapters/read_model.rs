@@ -83,6 +83,9 @@ pub enum Anotada {
     Otra,
 }
 
+/// How long until a row that cannot be read is looked at again, in milliseconds. Others get their turn meanwhile.
+const ILEGIBLE_MS: i64 = 15_000;
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -275,10 +278,10 @@ impl ReadModel {
     }
 
     /// Looks at a pending row again later.
-    pub async fn aplazar(&self, id: &Uuid, revisar: i64) -> Result<(), Fault> {
+    pub async fn aplazar(&self, id: &str, revisar: i64) -> Result<(), Fault> {
         sqlx::query("UPDATE notificaciones SET pendiente = $1 WHERE id = $2 AND pendiente > 0")
             .bind(revisar)
-            .bind(id.to_string())
+            .bind(id)
             .execute(&self.pool)
             .await
             .map_err(sql::fault("put off a notification"))?;
@@ -286,7 +289,7 @@ impl ReadModel {
     }
 
     /// At most `limite` notifications that were not settled when it was time to look, longest due first. One that is
-    /// due later than `lejos` was put off before the clock was set back, and is due.
+    /// due later than `lejos` was put off before the clock was set back, and is due. One that cannot be read is put off.
     pub async fn pendientes(&self, ahora: i64, lejos: i64, limite: u32) -> Result<Vec<Pendiente>, Fault> {
         let rows = sqlx::query(select!(
             "WHERE pendiente > 0 AND (pendiente <= $1 OR pendiente > $2) ORDER BY pendiente, id LIMIT $3"
@@ -297,14 +300,20 @@ impl ReadModel {
         .fetch_all(&self.pool)
         .await
         .map_err(sql::fault("look for pending notifications"))?;
-        let read = |row| {
-            Ok(Pendiente {
-                notificacion: leer(row)?.aceptada()?,
-                revisar: columna(row, "pendiente")?,
-                plazo: columna(row, "plazo")?,
-            })
-        };
-        rows.iter().map(read).collect()
+        let mut pendientes = Vec::new();
+        for row in &rows {
+            match Pendiente::leer(row) {
+                Ok(pendiente) => pendientes.push(pendiente),
+                // One that cannot be read, since a newer version stored it, does not silence the others.
+                Err(fault) => {
+                    let id: String = columna(row, "id")?;
+                    let error = fault.chain();
+                    tracing::error!(id, error, "a stored notification cannot be read; it waits for who can");
+                    self.aplazar(&id, ahora.saturating_add(ILEGIBLE_MS)).await?;
+                }
+            }
+        }
+        Ok(pendientes)
     }
 
     async fn fila(&self, id: &Uuid) -> Result<Option<AnyRow>, Fault> {
@@ -425,6 +434,18 @@ impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { fecha, id } = self;
         write!(f, "{fecha}.{id}")
+    }
+}
+
+// === impl Pendiente ===
+
+impl Pendiente {
+    fn leer(row: &AnyRow) -> Result<Self, Fault> {
+        Ok(Self {
+            notificacion: leer(row)?.aceptada()?,
+            revisar: columna(row, "pendiente")?,
+            plazo: columna(row, "plazo")?,
+        })
     }
 }
 

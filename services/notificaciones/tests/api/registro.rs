@@ -86,6 +86,26 @@ async fn a_document_that_is_there_already_settles_its_row_and_is_not_written_aga
 }
 
 #[tokio::test]
+async fn a_row_that_cannot_be_read_silences_no_other_and_waits_its_turn() {
+    let arnes = Arnes::new().await;
+    let (strange, id) = (aceptar(&arnes).await, aceptar(&arnes).await);
+    // As a newer version may write it.
+    sqlx::query("UPDATE notificaciones SET medio = 'paloma' WHERE id = $1")
+        .bind(strange.to_string())
+        .execute(&arnes.pool)
+        .await
+        .unwrap();
+    assert_eq!(arnes.app.registro.barrer(LATE).await.unwrap(), 1);
+    assert!(stored(&arnes, &id).await.is_some());
+    let due: i64 = sqlx::query_scalar("SELECT pendiente FROM notificaciones WHERE id = $1")
+        .bind(strange.to_string())
+        .fetch_one(&arnes.pool)
+        .await
+        .unwrap();
+    assert!(due > LATE, "as many as a sweep takes would be all it ever takes");
+}
+
+#[tokio::test]
 async fn the_sweep_stores_what_a_command_left() {
     let arnes = Arnes::new().await;
     arnes.app.registro.vigilar();

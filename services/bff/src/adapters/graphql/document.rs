@@ -2,13 +2,16 @@
 //!
 //! The library has limits of its own (depth, complexity), but finds them by walking every fragment wherever it is
 //! spread, and fragments that spread each other twice double that walk each time. So a document is measured first, by a
-//! walk that ends.
+//! walk that ends. Nor do they know how long a list may be; what is weighed here is the answer.
 
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{
-    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
+    DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
 };
+use async_graphql::{Value, Variables};
+
+use super::query::rows;
 
 /// The operation that would be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(crate) enum TooMuch {
     Aliases,
     #[error("la consulta pide demasiadas veces el mismo campo: a lo sumo {SAME_FIELD}")]
     SameField,
+    #[error("la consulta pide demasiados datos: a lo sumo {VALUES}, contados en cada fila de sus listas")]
+    Values,
     #[error("la introspección está desactivada")]
     Introspection,
 }
@@ -41,17 +46,24 @@ const ALIASES: usize = 30;
 /// How often one selection may name the same field.
 const SAME_FIELD: usize = 15;
 
+/// How many values may be asked for, each as often as its list may have rows. A page of 100 payments with all there is of them
+/// has 2,201.
+const VALUES: usize = 5_000;
+
 /// The operation of this name, or the only one; `None` if there is no such operation.
 pub(crate) fn operation(document: &ExecutableDocument, name: Option<&str>) -> Option<Operation> {
-    let definition = match &document.operations {
-        DocumentOperations::Single(definition) => definition,
-        DocumentOperations::Multiple(definitions) => definitions.get(name?)?,
-    };
-    let OperationDefinition { ty, selection_set, .. } = &definition.node;
+    let OperationDefinition { ty, selection_set, .. } = definition(document, name)?;
     Some(Operation {
         kind: *ty,
         fields: fields(document, &selection_set.node),
     })
+}
+
+fn definition<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Option<&'d OperationDefinition> {
+    match &document.operations {
+        DocumentOperations::Single(definition) => Some(&definition.node),
+        DocumentOperations::Multiple(definitions) => Some(&definitions.get(name?)?.node),
+    }
 }
 
 /// Measures a document: all of its operations, since all are looked at before one is executed.
@@ -89,6 +101,48 @@ pub(crate) fn measure(document: &ExecutableDocument, introspection: bool) -> Res
         }
     }
     Ok(())
+}
+
+/// Weighs what an operation asks for. Its document has been measured, so that this walk ends, too.
+pub(crate) fn weigh(document: &ExecutableDocument, name: Option<&str>, variables: &Variables) -> Result<(), TooMuch> {
+    let Some(operation) = definition(document, name) else {
+        return Ok(());
+    };
+    let mut values = 0_usize;
+    // Beside each selection but the root's, how often it may be answered: lists of which one says how long they may be stand at
+    // the root alone.
+    let mut todo = vec![(&operation.selection_set.node, None::<usize>)];
+    while let Some((set, times)) = todo.pop() {
+        for selection in &set.items {
+            let below = match &selection.node {
+                Selection::Field(field) => {
+                    values += times.unwrap_or(1);
+                    let told = || limite(&field.node, operation, variables);
+                    Some(times.unwrap_or_else(|| rows(field.node.name.node.as_str(), told())))
+                }
+                Selection::FragmentSpread(_) | Selection::InlineFragment(_) => times,
+            };
+            todo.extend(within(document, &selection.node).map(|set| (set, below)));
+        }
+    }
+    if values > VALUES { Err(TooMuch::Values) } else { Ok(()) }
+}
+
+/// What a field is told of how many rows it may have.
+fn limite(field: &Field, operation: &OperationDefinition, variables: &Variables) -> Option<i32> {
+    let told = field.get_argument("limite")?.node.clone();
+    let told = told.into_const_with(|name| {
+        let default = || {
+            let mut definitions = operation.variable_definitions.iter();
+            let definition = definitions.find(|definition| definition.node.name.node == name)?;
+            Some(definition.node.default_value.as_ref()?.node.clone())
+        };
+        variables.get(&name).cloned().or_else(default).ok_or(())
+    });
+    let Ok(Value::Number(told)) = told else {
+        return None;
+    };
+    told.as_i64().and_then(|told| i32::try_from(told).ok())
 }
 
 /// The fields of a selection, those of its fragments counted where they are spread.
@@ -129,6 +183,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use async_graphql::parser::parse_query;
+    use serde_json::json;
 
     use super::*;
 
@@ -176,6 +231,49 @@ mod tests {
             Err(TooMuch::Selections)
         );
         assert_eq!(measured("{ ...Nada ... on Query { a } }"), Ok(()));
+    }
+
+    #[test]
+    fn an_answer_weighs_what_its_lists_may_have() {
+        let fields = |count| repeated(count, |n| format!("f{n}"));
+        let weighed = |query: &str, name: Option<&str>, variables: serde_json::Value| {
+            weigh(&parse_query(query).unwrap(), name, &Variables::from_json(variables))
+        };
+        let most = |query: &dyn Fn(usize) -> String, variables: &serde_json::Value, most: usize| {
+            let shown = query(most);
+            assert_eq!(weighed(&shown, None, variables.clone()), Ok(()), "{shown}");
+            let weighed = weighed(&query(most + 1), None, variables.clone());
+            assert_eq!(weighed, Err(TooMuch::Values), "{shown}");
+        };
+        // One for the list, 49 for each row, and the rest is its neighbours.
+        let below = format!("{{ pagos {{ {} }} }}", fields(48));
+        let (none, three) = (json!({}), json!({"n": 3}));
+        for (list, variables, rows) in [
+            ("pagos(limite: 100)", &none, 100),
+            ("pagos(limite: 3)", &none, 3),
+            ("pagos", &none, 20),
+            ("clientes", &none, 100),
+            ("pago", &none, 1),
+            ("pago(limite: 3)", &none, 1),
+            ("pagos(limite: $n)", &three, 3),
+            ("pagos(limite: $n)", &none, 7),
+            // Refused when they are asked for.
+            ("pagos(limite: 1000000)", &none, 100),
+            ("pagos(limite: -1)", &none, 1),
+            ("pagos(limite: $m)", &three, 20),
+        ] {
+            let query = |more: usize| format!("query($n: Int! = 7) {{ x: {list} {below} {} }}", fields(more));
+            most(&query, variables, VALUES - 1 - 49 * rows);
+        }
+        let spread = |more: usize| {
+            let fragments = format!("fragment Q on Query {{ pagos(limite: 100) {{ ...P }} }} fragment P on P {below}");
+            format!("{{ ...Q {} }} {fragments}", fields(more))
+        };
+        most(&spread, &none, VALUES - 1 - 49 * 100);
+        let two = format!("query A {{ a }} query B {{ pagos(limite: 100) {{ {} }} }}", fields(50));
+        assert_eq!(weighed(&two, Some("A"), json!({})), Ok(()), "what is not executed");
+        assert_eq!(weighed(&two, Some("B"), json!({})), Err(TooMuch::Values));
+        assert_eq!(weighed(&two, None, json!({})), Ok(()), "nothing is executed");
     }
 
     #[test]

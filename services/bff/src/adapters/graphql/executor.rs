@@ -40,18 +40,22 @@ impl Executor {
             return Err(Box::new(inexact(number)));
         }
         let name = request.operation_name.clone();
+        // The document is lent by the request as a whole.
+        let variables = std::mem::take(&mut request.variables);
         let document = match request.parsed_query() {
             Ok(document) => document,
             Err(error) => return Err(Box::new(coded(Response::from_errors(vec![error]), Code::Parse))),
         };
-        if let Err(cause) = document::measure(document, self.introspection) {
+        let measured = document::measure(document, self.introspection);
+        if let Err(cause) = measured.and_then(|()| document::weigh(document, name.as_deref(), &variables)) {
             let code = match cause {
-                TooMuch::Selections | TooMuch::Aliases | TooMuch::SameField => Code::TooLarge,
+                TooMuch::Selections | TooMuch::Aliases | TooMuch::SameField | TooMuch::Values => Code::TooLarge,
                 TooMuch::Introspection => Code::Introspection,
             };
             return Err(Box::new(error::answer(code, cause.to_string())));
         }
         let operation = document::operation(document, name.as_deref());
+        request.variables = variables;
         Ok(Judged { request, operation })
     }
 

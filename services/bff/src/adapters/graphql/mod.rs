@@ -41,7 +41,8 @@ pub(crate) struct Sources {
 /// tools (fifteen deep) needs and little more, since introspection is the one thing here that nests without end.
 const DEPTH: usize = 16;
 
-/// How many fields a query may ask for, fragments counted where they are spread.
+/// How many fields a query may ask for, fragments counted where they are spread. How long its lists may be is weighed apart
+/// ([`document::weigh`]).
 const COMPLEXITY: usize = 500;
 
 /// The schema over `sources`; `introspection`: it may be asked for.

@@ -14,8 +14,11 @@ use crate::domain::{self, Fase};
 
 pub(crate) struct Query;
 
-/// The longest page.
+/// The longest page, and one of clients whose length is not told.
 const LIMIT: i32 = 100;
+
+/// A page of payments whose length is not told.
+const PAGE: i32 = 20;
 
 #[Object]
 impl Query {
@@ -23,7 +26,7 @@ impl Query {
     async fn clientes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 100)] limite: i32,
+        #[graphql(default_with = "LIMIT")] limite: i32,
         cursor: Option<String>,
     ) -> Result<Vec<Cliente>> {
         let limit = limit(limite).map_err(|sentence| rejected(ctx, vec![sentence]))?;
@@ -71,7 +74,7 @@ impl Query {
         ctx: &Context<'_>,
         id_cliente: Option<String>,
         fase: Option<String>,
-        #[graphql(default = 20)] limite: i32,
+        #[graphql(default_with = "PAGE")] limite: i32,
         cursor: Option<String>,
         desde: Option<FechaHora>,
         hasta: Option<FechaHora>,
@@ -131,6 +134,17 @@ async fn known(sources: &Sources, id: &IdCorrelacion) -> std::result::Result<Opt
         EstadoSolicitud::Rechazada(reason) => domain::Pago::rechazado(id.clone(), registro.solicitud, reason),
         EstadoSolicitud::Abierta | EstadoSolicitud::Cerrada => domain::Pago::solicitado(id.clone(), registro.solicitud),
     }))
+}
+
+/// How many rows a field of the root may be answered with, told this `limite` or none.
+pub(super) fn rows(field: &str, limite: Option<i32>) -> usize {
+    let rows = match field {
+        "clientes" => limite.unwrap_or(LIMIT),
+        "pagos" => limite.unwrap_or(PAGE),
+        _ => 1,
+    };
+    // What is no length of a page is refused when it is asked for.
+    usize::try_from(rows.clamp(1, LIMIT)).unwrap_or(1)
 }
 
 fn limit(limite: i32) -> std::result::Result<u8, String> {

@@ -20,12 +20,13 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures::future::Either;
 use futures::stream::{BoxStream, SplitSink};
-use futures::{FutureExt as _, SinkExt as _, StreamExt as _, future, stream};
+use futures::{FutureExt as _, SinkExt as _, Stream, StreamExt as _, future, stream};
 use seedwork_runtime::problem::Problem;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::{Door, server_span};
@@ -39,6 +40,9 @@ const OPERATIONS: usize = 20;
 
 /// How many frames may wait to be looked at.
 const WAITING: usize = 16;
+
+/// How many refused operations may wait to be answered on one socket. While as many do, no frame is read.
+const REFUSALS: usize = 16;
 
 /// How many pings in a row may be followed by silence. After that nobody is there.
 const PINGS: u32 = 2;
@@ -63,6 +67,8 @@ struct Session {
     /// Known from connection_init on.
     quien: Arc<OnceLock<Quien>>,
     operations: Arc<Semaphore>,
+    /// The refused operations that are not answered yet.
+    refusals: TaskTracker,
     /// The trace that the upgrade came with.
     traceparent: Option<Arc<str>>,
 }
@@ -103,11 +109,13 @@ pub(super) async fn serve(
     let place = Arc::new(Mutex::new(place));
     let pace = door.pace;
     let stop = door.stop.clone();
+    let refusals = TaskTracker::new();
     let session = Session {
         door: door.clone(),
         address,
         quien: Arc::clone(&quien),
         operations: Arc::new(Semaphore::new(OPERATIONS)),
+        refusals: refusals.clone(),
         traceparent: traceparent.map(Arc::from),
     };
     let greeting = Greeting {
@@ -129,16 +137,18 @@ pub(super) async fn serve(
     let mut unanswered = 0;
     let (mut out, mut source) = socket.split();
     let close = loop {
-        // A frame is read when there is room for it, so that a flood waits at the socket and not in memory.
+        // A frame is read when there is room for it, and for the refusal that it may become, so that a flood waits at the
+        // socket and not in memory.
         let read = async {
             let room = frames.reserve().await;
             (room, source.next().await)
         };
-        // One is not to keep the other waiting: a question may be to end what answers without a pause.
+        // One is not to keep the other waiting: a question may be to end what answers without a pause. Where frames wait for
+        // refusals there is always one to be said, and they are counted again after it.
         let talk = async {
             tokio::select! {
                 said = conversation.next() => Either::Left(said),
-                heard = read => Either::Right(heard),
+                heard = read, if refusals.len() < REFUSALS => Either::Right(heard),
             }
         };
         // In this order: an end is not put off by what else there is to do, and silent is only who sent nothing that waits
@@ -308,22 +318,28 @@ impl async_graphql::Executor for Session {
 
     fn execute_stream(&self, request: Request, data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         match self.admit(request) {
-            Err(answer) => stream::once(future::ready(*answer)).boxed(),
+            Err(answer) => held_by(stream::once(future::ready(*answer)), self.refusals.token()),
             Ok((request, span, permit)) => {
                 let schema = self.door.executor.schema();
                 let mut answers = async_graphql::Executor::execute_stream(schema, request, data);
                 // Whatever is done for it is done within its span, which ends with it.
                 let answers = stream::poll_fn(move |cx| span.in_scope(|| answers.poll_next_unpin(cx)));
-                let coded = answers.map(|answer| coded(answer, Code::Validation));
-                // Given back when the operation has ended or was stopped.
-                coded
-                    .chain(
-                        async move { drop(permit) }
-                            .into_stream()
-                            .filter_map(|()| future::ready(None)),
-                    )
-                    .boxed()
+                held_by(answers.map(|answer| coded(answer, Code::Validation)), permit)
             }
         }
     }
+}
+
+/// Answers, and what is given back when they have ended or the operation was stopped.
+fn held_by<H: Send + 'static>(
+    answers: impl Stream<Item = Response> + Send + 'static,
+    held: H,
+) -> BoxStream<'static, Response> {
+    answers
+        .chain(
+            async move { drop(held) }
+                .into_stream()
+                .filter_map(|()| future::ready(None)),
+        )
+        .boxed()
 }

@@ -232,7 +232,7 @@ async fn register(
         (Caller::Anyone | Caller::Operador { .. } | Caller::App(_), None) => Identidad::Nueva,
     };
     let contrasena = cliente::contrasena(campos.text("contrasena"), services.contrasena_minima);
-    let (datos, contrasena) = read_body(campos, contrasena, &CLIENTE_NUEVO)?;
+    let (datos, contrasena) = read_with(campos, contrasena.map(Secret::from), &CLIENTE_NUEVO)?;
     Ok(services.clientes.crear(datos, contrasena, identidad).await?)
 }
 
@@ -254,14 +254,6 @@ async fn change(
     let condicion = condicion(headers);
     let changed = services.clientes.actualizar(&id, &datos, contrasena, &condicion);
     Ok(changed.await?)
-}
-
-fn read_body(
-    campos: &Campos,
-    contrasena: Result<String, CampoError>,
-    known: &[&str],
-) -> Result<(DatosCliente, Secret), Problem> {
-    read_with(campos, contrasena.map(Secret::from), known)
 }
 
 /// The fields that every body about a client has, and a sentence for each rule that anything in it breaks.

@@ -303,7 +303,11 @@ impl Conciliacion {
             }
         }
         // What is left has no row of ours within the window.
-        for (referencia, cuenta) in cuentas {
+        for (leidas, (referencia, cuenta)) in (0_i64..).zip(cuentas) {
+            // Each costs the reading of a document: the lease is renewed as often as for rows.
+            if leidas % PAGINA == 0 {
+                self.seguir_al_frente().await?;
+            }
             if cuenta.movida_ms > reciente {
                 recuento.en_movimiento += 1;
             } else {

@@ -8,6 +8,7 @@ use seedwork::{Fault, IdCliente};
 use seedwork_runtime::Caller;
 use seedwork_runtime::problem::{Problem, idempotency_key};
 use seedwork_runtime::spec::{BadRequest, Conflict, NotFound};
+use uuid::Uuid;
 
 use super::vista::{AvisoVista, Conciliaciones, InformeVista};
 use super::{Services, operators_only};
@@ -83,6 +84,8 @@ pub(super) async fn read(
     operators_only(&caller)?;
     let unknown = || Fault::NotFound("no hay ninguna conciliación con este id".to_owned());
     let Path(id) = id.map_err(|_| unknown())?;
+    // No other text is asked of the database: Postgres takes none with a NUL, which would look as if it were away.
+    let id = Uuid::parse_str(&id).map_err(|_| unknown())?.to_string();
     let (informe, lista) = services.conciliacion.informes().leer(&id).await?.ok_or_else(unknown)?;
     Ok(axum::Json(InformeVista::new(informe).with_list(lista)).into_response())
 }

@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, StatusCode};
 use seedwork_runtime::problem::Problem;
 use seedwork_runtime::spec::{BadRequest, Forbidden};
 
-use super::Services;
 use super::vista::Recibido;
+use super::{Services, WEBHOOK_LIMIT};
 use crate::adapters::webhook::NoRecibido;
 
 /// Stripe's webhooks, signed
@@ -26,7 +26,7 @@ pub(super) async fn stripe(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<axum::Json<Recibido>, Problem> {
-    let body = body?;
+    let body = body.map_err(|rejection| Problem::unread(&rejection, WEBHOOK_LIMIT))?;
     let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
     match services.webhook.recibir(signature.unwrap_or_default(), &body).await {
         Ok(()) => Ok(axum::Json(Recibido { recibido: true })),

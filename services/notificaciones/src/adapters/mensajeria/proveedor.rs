@@ -52,16 +52,12 @@ struct Detalle {
 impl Proveedor {
     /// A provider under `base` (`http://…`), each call to which takes at most `timeout`.
     pub fn new(base: &str, timeout: Duration) -> Result<Self, StartupError> {
-        let problem = |source: Box<dyn std::error::Error + Send + Sync>| {
-            StartupError::new(
-                "PROVEEDOR_URL must be the http:// or https:// address of the message provider",
-                source,
-            )
-        };
-        let mensajes =
-            Url::parse(&format!("{}/mensajes", base.trim_end_matches('/'))).map_err(|e| problem(e.into()))?;
+        let rule = "PROVEEDOR_URL must be the http:// or https:// address of the message provider";
+        let mensajes = Url::parse(&format!("{}/mensajes", base.trim_end_matches('/')))
+            .map_err(|error| StartupError::new(rule, error))?;
+        // Of `user:password@host` the user would be the scheme: nothing of what was set is told.
         if !matches!(mensajes.scheme(), "http" | "https") {
-            return Err(problem(format!("{} is another scheme", mensajes.scheme()).into()));
+            return Err(StartupError::told(rule));
         }
         let http = seedwork_runtime::http::client()
             .timeout(timeout)
@@ -197,9 +193,16 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_called_is_refused_at_the_start() {
         let build = |url: &str| Proveedor::new(url, Duration::from_secs(1));
-        for bad in ["", "localhost:7100", "ftp://proveedor", "smtp://proveedor"] {
-            let error = build(bad).err().unwrap();
-            assert!(error.chain().contains("PROVEEDOR_URL"), "{bad}: {}", error.chain());
+        for bad in [
+            "",
+            "localhost:7100",
+            "ftp://proveedor",
+            "smtp://ana:secreta@proveedor",
+            "ana:secreta@proveedor",
+        ] {
+            let sentence = build(bad).err().unwrap().chain();
+            assert!(sentence.contains("PROVEEDOR_URL"), "{bad}: {sentence}");
+            assert!(!sentence.contains("ana") && !sentence.contains("secreta"), "{sentence}");
         }
         for good in ["http://127.0.0.1:7100", "http://127.0.0.1:7100/"] {
             assert_eq!(build(good).unwrap().mensajes.as_str(), "http://127.0.0.1:7100/mensajes");

@@ -66,7 +66,7 @@ enum Fallo {
     Mensaje(Error),
 }
 
-/// How long the server is waited for once it has taken the mail.
+/// How long the server's good-bye is waited for once it has taken the mail.
 const DESPEDIDA: Duration = Duration::from_secs(1);
 
 /// 5xx answers that are about us (a login, a command), not about the mail: the next mail would get them too, so they
@@ -187,8 +187,10 @@ impl Smtp {
         let text = mail.formatted();
         match tokio::time::timeout(self.timeout, self.enviar(mail.envelope(), &text)).await {
             Ok(Ok(mut connection)) => {
-                // It has the mail; whether it says good-bye changes nothing.
-                let _ = tokio::time::timeout(DESPEDIDA, connection.quit()).await;
+                // It has the mail: that is recorded first. Whether it says good-bye changes nothing.
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(DESPEDIDA, connection.quit()).await;
+                });
                 Entrega::Entregado
             }
             Ok(Err(Fallo::Conexion(error))) => {
@@ -219,7 +221,7 @@ impl Mensajeria for Smtp {
     }
 
     fn turno(&self, _medio: Medio) -> Option<Duration> {
-        Some(self.timeout + DESPEDIDA)
+        Some(self.timeout)
     }
 }
 

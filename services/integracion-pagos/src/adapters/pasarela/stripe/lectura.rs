@@ -22,14 +22,6 @@ pub(super) fn es_de(intento: &Intento, id: &IdCorrelacion) -> bool {
         .is_some_and(|known| known == id.as_str())
 }
 
-/// Whether an answer decides anything.
-pub(super) fn es_definitiva<T>(respuesta: &Respuesta<T>) -> bool {
-    match respuesta {
-        Respuesta::Hecho(_) | Respuesta::Rechazado(_) => true,
-        Respuesta::Incierto(_) => false,
-    }
-}
-
 fn incierto<T>(status: &str) -> Respuesta<T> {
     let mensaje = format!("El pago está en estado {status} en Stripe");
     Respuesta::Incierto(Reason::new("EstadoIndefinido", mensaje))
@@ -107,9 +99,9 @@ pub(super) fn leer_devolucion(devolucion: &Devolucion) -> Respuesta<IdReembolso>
 /// What the refunds of a charge say of ours, which was to give back `monto`, all that was taken. `None`: nothing.
 pub(super) fn leer_devoluciones(made: &[Devolucion], clave: &str, monto: i64) -> Option<Respuesta<IdReembolso>> {
     let ours = |devolucion: &&Devolucion| {
-        devolucion
-            .metadata
-            .get(METADATA_CLAVE)
+        let metadata = devolucion.metadata.as_ref();
+        metadata
+            .and_then(|metadata| metadata.get(METADATA_CLAVE))
             .is_some_and(|known| known == clave)
     };
     if let Some(ours) = made.iter().find(ours) {
@@ -156,4 +148,29 @@ pub(super) fn cuenta(intento: &Intento) -> Result<Cuenta, Fault> {
         _ => {}
     }
     Ok(cuenta)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::adapters::pasarela::stripe::wire::Lista;
+
+    #[test]
+    fn a_refund_without_metadata_hides_ours_from_nobody() {
+        for by_hand in [
+            json!({"id": "re_1", "amount": 2_400, "status": "succeeded", "metadata": null}),
+            json!({"id": "re_1", "amount": 2_400, "status": "succeeded"}),
+        ] {
+            let ours = json!({"id": "re_2", "amount": 2_400, "status": "succeeded", "metadata": {"clave": "k"}});
+            let made = json!({"data": [by_hand, ours], "has_more": false});
+            let made: Lista<Devolucion> = serde_json::from_value(made).unwrap();
+            let found = leer_devoluciones(&made.data, "k", 2_400);
+            assert!(
+                matches!(&found, Some(Respuesta::Hecho(id)) if id.as_str() == "re_2"),
+                "{found:?}"
+            );
+        }
+    }
 }

@@ -44,9 +44,9 @@ impl MetodosFijos {
     ) -> Result<Self, StartupError> {
         for metodo in [Some(general), credito, debito, pse].into_iter().flatten() {
             if !metodo.starts_with("pm_") && !metodo.starts_with("card_") {
-                return Err(StartupError::new(
+                // Without what was set: it may be the secret key or a card number, put in the wrong place.
+                return Err(StartupError::told(
                     "STRIPE_PAYMENT_METHOD must be the id of a payment method, such as pm_card_visa",
-                    metodo.to_owned(),
                 ));
             }
         }
@@ -105,9 +105,21 @@ mod tests {
                 (other, _) => panic!("{medio}: {other:?}"),
             }
         }
-        assert!(
-            MetodosFijos::new("4242424242424242", None, None, None).is_err(),
-            "no card numbers here"
-        );
+    }
+
+    #[test]
+    fn what_is_no_means_is_refused_and_told_to_nobody() {
+        for bad in ["4242424242424242", "sk_live_hush"] {
+            for metodos in [
+                MetodosFijos::new(bad, None, None, None),
+                MetodosFijos::new("pm_a", Some(bad), None, None),
+                MetodosFijos::new("pm_a", None, Some(bad), None),
+                MetodosFijos::new("pm_a", None, None, Some(bad)),
+            ] {
+                let sentence = metodos.err().map(|error| error.chain()).unwrap_or_default();
+                assert!(sentence.contains("STRIPE_PAYMENT_METHOD"), "{bad}: {sentence}");
+                assert!(!sentence.contains(bad), "{sentence}");
+            }
+        }
     }
 }

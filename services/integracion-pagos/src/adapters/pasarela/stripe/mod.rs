@@ -29,8 +29,7 @@ pub use api::Conexion;
 use api::{Api, Fallo};
 use juicio::{Veredicto, juzgar};
 use lectura::{
-    cuenta, es_de, es_definitiva, identidad, ilegible, leer_anulacion, leer_cobro, leer_devolucion, leer_devoluciones,
-    leer_promesa,
+    cuenta, es_de, identidad, ilegible, leer_anulacion, leer_cobro, leer_devolucion, leer_devoluciones, leer_promesa,
 };
 pub use metodos::{Metodo, MetodosDePago, MetodosFijos};
 use wire::{Devolucion, Intento, Lista, METADATA_CLAVE, METADATA_ID};
@@ -99,26 +98,35 @@ impl PasarelaStripe {
         }
     }
 
-    /// Whether an intent is a promise. One that decides nothing yet is looked at once more.
-    async fn promesa(&self, id: &IdCorrelacion, intento: Intento) -> Respuesta<IdAutorizacion> {
-        let leida = leer_promesa(&intento);
-        if es_definitiva(&leida) {
-            return leida;
+    /// What an intent says. One that decides nothing yet is looked at once more.
+    async fn lo_que_dice<T>(
+        &self,
+        id: &IdCorrelacion,
+        intento: &Intento,
+        leer: impl Fn(&Intento) -> Respuesta<T>,
+    ) -> Respuesta<T> {
+        match leer(intento) {
+            incierto @ Respuesta::Incierto(_) => {
+                let ahora = self.mirar(id, &intento.id).await;
+                ahora.as_ref().map_or(incierto, leer)
+            }
+            definitivo @ (Respuesta::Hecho(_) | Respuesta::Rechazado(_)) => definitivo,
         }
-        let ahora = self.mirar(id, &intento.id).await;
-        ahora.as_ref().map_or(leida, leer_promesa)
     }
 
-    /// What was taken from an intent.
-    async fn cobro(&self, id: &IdCorrelacion, intento: Intento, autorizacion: &IdAutorizacion) -> Respuesta<Cobro> {
-        let leido = leer_cobro(&intento, autorizacion);
-        if es_definitiva(&leido) {
-            return leido;
+    /// What became of a call that was answered without an object: where that says nothing, what the one that `mirar` finds says.
+    async fn tras_fallo<T>(
+        &self,
+        operacion: Operacion,
+        id: &IdCorrelacion,
+        fallo: &Fallo,
+        mirar: impl Future<Output = Option<Intento>>,
+        leer: impl FnOnce(&Intento) -> Respuesta<T>,
+    ) -> Respuesta<T> {
+        match self.fallo(operacion, id, fallo) {
+            Ok(respuesta) => respuesta,
+            Err(motivo) => mirar.await.as_ref().map_or(Respuesta::Incierto(motivo), leer),
         }
-        let ahora = self.mirar(id, &intento.id).await;
-        ahora
-            .as_ref()
-            .map_or(leido, |intento| leer_cobro(intento, autorizacion))
     }
 
     fn fallo<T>(&self, operacion: Operacion, id: &IdCorrelacion, fallo: &Fallo) -> Result<Respuesta<T>, Reason> {
@@ -186,15 +194,12 @@ impl Pasarela for PasarelaStripe {
         let operacion = Operacion::Autorizar;
         let path = ["v1", "payment_intents"];
         match self.api.pedir::<Intento>(&path, &operacion.clave(id), &campos).await {
-            Ok(intento) if es_de(&intento, id) => self.promesa(id, intento).await,
+            Ok(intento) if es_de(&intento, id) => self.lo_que_dice(id, &intento, leer_promesa).await,
             Ok(_) => ilegible(),
-            Err(fallo) => match self.fallo(operacion, id, &fallo) {
-                Ok(respuesta) => respuesta,
-                Err(motivo) => match self.buscar(id).await {
-                    Some(intento) => leer_promesa(&intento),
-                    None => Respuesta::Incierto(motivo),
-                },
-            },
+            Err(fallo) => {
+                let made = self.buscar(id);
+                self.tras_fallo(operacion, id, &fallo, made, leer_promesa).await
+            }
         }
     }
 
@@ -207,16 +212,14 @@ impl Pasarela for PasarelaStripe {
         let operacion = Operacion::Capturar;
         let path = ["v1", "payment_intents", autorizacion.as_str(), "capture"];
         let campos = [("amount_to_capture", monto.to_string())];
+        let leer = |intento: &Intento| leer_cobro(intento, autorizacion);
         match self.api.pedir::<Intento>(&path, &operacion.clave(id), &campos).await {
-            Ok(intento) if es_de(&intento, id) => self.cobro(id, intento, autorizacion).await,
+            Ok(intento) if es_de(&intento, id) => self.lo_que_dice(id, &intento, leer).await,
             Ok(_) => ilegible(),
-            Err(fallo) => match self.fallo(operacion, id, &fallo) {
-                Ok(respuesta) => respuesta,
-                Err(motivo) => match self.mirar(id, autorizacion.as_str()).await {
-                    Some(intento) => leer_cobro(&intento, autorizacion),
-                    None => Respuesta::Incierto(motivo),
-                },
-            },
+            Err(fallo) => {
+                let held = self.mirar(id, autorizacion.as_str());
+                self.tras_fallo(operacion, id, &fallo, held, leer).await
+            }
         }
     }
 
@@ -227,13 +230,10 @@ impl Pasarela for PasarelaStripe {
         match self.api.pedir::<Intento>(&path, &operacion.clave(id), &[]).await {
             Ok(intento) if es_de(&intento, id) => leer_anulacion(&intento),
             Ok(_) => ilegible(),
-            Err(fallo) => match self.fallo(operacion, id, &fallo) {
-                Ok(respuesta) => respuesta,
-                Err(motivo) => match self.mirar(id, autorizacion.as_str()).await {
-                    Some(intento) => leer_anulacion(&intento),
-                    None => Respuesta::Incierto(motivo),
-                },
-            },
+            Err(fallo) => {
+                let held = self.mirar(id, autorizacion.as_str());
+                self.tras_fallo(operacion, id, &fallo, held, leer_anulacion).await
+            }
         }
     }
 

@@ -49,8 +49,8 @@ pub(crate) struct Devolucion {
     pub(crate) id: String,
     pub(crate) amount: i64,
     pub(crate) status: Option<String>,
-    #[serde(default)]
-    pub(crate) metadata: Metadata,
+    /// None of one that was made by hand, say.
+    pub(crate) metadata: Option<Metadata>,
 }
 
 /// A page of a list, or of a search.
