@@ -145,8 +145,12 @@ impl Report {
         })
     }
 
-    /// Deeds that there were payments enough for and that nobody did.
+    /// Deeds that there were payments enough for and that nobody did. Not asked after an outage: whoever would have done them
+    /// meanwhile gave up.
     fn deeds_left_out(&self) -> Option<String> {
+        if self.outage.is_some() {
+            return None;
+        }
         let accepted = self.count.accepted;
         let due = DEEDS
             .iter()

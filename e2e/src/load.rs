@@ -74,7 +74,7 @@ async fn ask_all(
 
 /// How long no payment may move once a pod of the operator is gone: the other one has every payment in its sight already. It
 /// takes less than 5 s on a machine that has time for it; what is printed says how long, and this is where it is wrong.
-const FAILOVER: Duration = Duration::from_secs(12);
+const FAILOVER: Duration = Duration::from_secs(20);
 
 /// Kills a pod of an application without notice while payments run. Says how long it took from the kill until a saga moved
 /// again or was made, which of the operator's must not be long, and answers the payments.

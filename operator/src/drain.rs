@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
-use seedwork_runtime::serve::StartupError;
+use seedwork_runtime::serve::{self, StartupError};
 use tokio::time::Instant;
 
 use crate::config::DrainArgs;
@@ -32,18 +32,28 @@ const AT_ONCE: usize = 16;
 /// Most names in the closing sentence.
 const NAMED: usize = 20;
 
+/// From when on a mark that was not renewed may have let new payments in: the drain's clock and an operator's look are apart.
+const MAY_LAPSE: Duration = intake::STANDS.saturating_sub(KNOWN_BY_ALL);
+
 /// Waits until no payment is left, within the patience it is given; else names what has not ended.
 pub async fn run(settings: DrainArgs) -> Result<(), StartupError> {
     let client = app::connect()
         .await
         .map_err(|error| StartupError::new("cannot find a Kubernetes API server", error))?;
-    drain(client, &settings).await
+    drain(client, &settings, serve::stop_signal()).await
 }
 
-/// The same, of this API server.
-pub async fn drain(client: Client, settings: &DrainArgs) -> Result<(), StartupError> {
+/// The same, of this API server, until it is `stopped`.
+pub async fn drain(
+    client: Client,
+    settings: &DrainArgs,
+    stopped: impl Future<Output = ()>,
+) -> Result<(), StartupError> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), &settings.namespace);
-    let drained = empty(client, &leases, settings).await;
+    let drained = tokio::select! {
+        drained = empty(client, &leases, settings) => drained,
+        () = stopped => Err(StartupError::told("stopped before every payment had left; uninstall again")),
+    };
     if drained.is_err() {
         // The uninstall stops here. The mark would lapse by itself; until then payments would wait for nothing.
         if let Err(fault) = intake::open(&leases).await {
@@ -69,9 +79,14 @@ async fn empty(client: Client, leases: &Api<Lease>, settings: &DrainArgs) -> Res
     let mut last = Vec::new();
     loop {
         match look(&api, leases).await {
-            Ok(Look { marked, closed, sagas }) => {
+            Ok(Look {
+                marked,
+                closed,
+                sagas,
+                failed,
+            }) => {
                 // A mark that lapsed let new ones in meanwhile.
-                if renewed.is_some_and(|renewed| marked - renewed >= intake::STANDS) {
+                if renewed.is_some_and(|renewed| marked - renewed >= MAY_LAPSE) {
                     closed_since = None;
                 }
                 let closed_for = marked - *closed_since.get_or_insert(marked);
@@ -82,7 +97,10 @@ async fn empty(client: Client, leases: &Api<Lease>, settings: &DrainArgs) -> Res
                 }
                 tell(closed, &sagas);
                 if !sagas.is_empty() && Instant::now() >= deadline {
-                    return Err(left(&sagas, None));
+                    return Err(left(&sagas, failed.as_ref()));
+                }
+                if let Some(error) = failed {
+                    println!("{}; it is tried again", error.chain());
                 }
                 last = sagas;
             }
@@ -103,6 +121,8 @@ struct Look {
     closed: bool,
     /// As they are watched: one that cannot be read keeps no other from leaving.
     sagas: Vec<Watched>,
+    /// The first deletion that failed.
+    failed: Option<StartupError>,
 }
 
 /// Closes the intake, or says so again, and has what has ended leave.
@@ -120,9 +140,21 @@ async fn look(api: &Api<Watched>, leases: &Api<Lease>) -> Result<Look, StartupEr
     let stays = |saga: &&PaymentSaga| saga.has_ended() && saga.metadata.deletion_timestamp.is_none();
     let readable = sagas.iter().filter_map(|saga| saga.0.as_ref().ok());
     let deletions: Vec<_> = readable.filter(stays).map(|saga| delete(api, saga)).collect();
-    let deleted = stream::iter(deletions).buffer_unordered(AT_ONCE);
-    deleted.try_collect::<()>().await?;
-    Ok(Look { marked, closed, sagas })
+    let mut deleted = stream::iter(deletions).buffer_unordered(AT_ONCE);
+    let mut failures = Vec::new();
+    // One that always fails keeps no other from leaving; when as many do, nobody is there.
+    while failures.len() < AT_ONCE
+        && let Some(outcome) = deleted.next().await
+    {
+        failures.extend(outcome.err());
+    }
+    drop(deleted);
+    Ok(Look {
+        marked,
+        closed,
+        sagas,
+        failed: failures.into_iter().next(),
+    })
 }
 
 /// Deletes what has ended, as it was seen.

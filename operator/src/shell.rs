@@ -124,7 +124,8 @@ impl Shell {
     pub fn known(&self, id: &IdCorrelacion) -> Option<Recorded> {
         let key = ObjectRef::new(&id.resource_name()).within(&self.settings.namespace);
         let cached = self.cache.get(&key);
-        let cached = cached.as_ref().and_then(|object| object.0.as_ref().ok());
+        // What cannot be read is not known, whatever is held of it.
+        let cached = cached.as_ref().map(|object| object.0.as_ref()).transpose().ok()?;
         // It is copied only if it may be needed.
         let read = |object: &PaymentSaga| Recorded::read(object.clone()).ok();
         match (cached, self.held.find(id)) {

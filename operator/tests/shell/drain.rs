@@ -1,5 +1,6 @@
 //! A release is drained: no new payment begins, what runs ends and leaves, and an uninstall that stops opens again.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,7 +156,7 @@ async fn an_empty_namespace_is_believed_once_every_replica_knows_that_the_intake
     let settings = settings(120);
     tokio::time::pause();
     let drained = stage
-        .play(drain::drain(client, &settings), async |server, _| {
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
             // One that a replica was beginning when the mark was set shows at the second look.
             finds_nothing(server, "1").await;
             closes(server, "2").await;
@@ -178,10 +179,10 @@ async fn a_mark_that_lapsed_is_a_new_one() {
     let settings = settings(300);
     tokio::time::pause();
     let drained = stage
-        .play(drain::drain(client, &settings), async |server, _| {
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
             finds_nothing(server, "1").await;
             // For so long that operators took new payments again.
-            for _ in 0..30 {
+            for _ in 0..20 {
                 server.lease("GET").await.refuse(500);
             }
             closes(server, "2").await;
@@ -209,7 +210,7 @@ async fn a_mark_that_lapses_during_a_long_look_is_a_new_one() {
     let many = list(&many.collect::<Vec<_>>());
     tokio::time::pause();
     let drained = stage
-        .play(drain::drain(client, &settings), async |server, _| {
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
             finds_nothing(server, "1").await;
             closes(server, "2").await;
             server.list().await.send(200, &many);
@@ -238,7 +239,7 @@ async fn a_drain_that_fails_opens_the_intake_again_and_names_what_is_left() {
     let client = stage.client();
     let settings = settings(0);
     let drained = stage
-        .play(drain::drain(client, &settings), async |server, _| {
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
             closes(server, "1").await;
             server.list().await.send(200, &list(&[listed(&started())]));
             opens(server, "2").await;
@@ -257,7 +258,7 @@ async fn what_cannot_be_read_has_not_ended_and_keeps_no_other_from_leaving() {
     unreadable["metadata"]["name"] = json!("pago-p-2");
     unreadable["spec"]["medioPago"] = json!("Trueque");
     let drained = stage
-        .play(drain::drain(client, &settings), async |server, _| {
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
             closes(server, "1").await;
             let all = list(&[unreadable, listed(&ended())]);
             server.list().await.send(200, &all);
@@ -281,7 +282,7 @@ async fn a_drain_whose_last_look_fails_names_what_was_left_before_and_says_why()
     let settings = settings(3);
     tokio::time::pause();
     let drained = stage
-        .play(drain::drain(client, &settings), async |server, _| {
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
             closes(server, "1").await;
             server.list().await.send(200, &list(&[listed(&started())]));
             server.lease("GET").await.refuse(500);
@@ -295,6 +296,47 @@ async fn a_drain_whose_last_look_fails_names_what_was_left_before_and_says_why()
     assert!(expected.iter().all(|part| sentence.contains(part)), "{sentence}");
 }
 
+#[tokio::test]
+async fn a_deletion_that_always_fails_keeps_no_other_from_leaving() {
+    let mut stage = Stage::new().await;
+    let client = stage.client();
+    let settings = settings(0);
+    let ended: Vec<Value> = (0..20).map(|_| listed(&ended())).collect();
+    let drained = stage
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
+            closes(server, "1").await;
+            server.list().await.send(200, &list(&ended));
+            server.delete().await.refuse(500);
+            for _ in 1..20 {
+                server.delete().await.refuse(404);
+            }
+            opens(server, "2").await;
+        })
+        .await;
+    let sentence = drained.unwrap_err().chain();
+    let expected = ["20 payments are left", "cannot delete"];
+    assert!(expected.iter().all(|part| sentence.contains(part)), "{sentence}");
+}
+
+/// Its pod is evicted, say: whoever waits for the intake is not to wait until the mark lapses.
+#[tokio::test]
+async fn a_drain_that_is_stopped_opens_the_intake_again() {
+    let mut stage = Stage::new().await;
+    let client = stage.client();
+    let settings = settings(60);
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let stopped = async { stopped.await.unwrap() };
+    let drained = stage
+        .play(drain::drain(client, &settings, stopped), async |server, _| {
+            closes(server, "1").await;
+            server.list().await.send(200, &list(&[listed(&started())]));
+            stop.send(()).unwrap();
+            opens(server, "2").await;
+        })
+        .await;
+    assert!(drained.unwrap_err().chain().contains("stopped before"));
+}
+
 /// An API server that is away for a moment, such as while it is replaced, ends no drain.
 #[tokio::test]
 async fn a_call_that_fails_is_tried_again_while_there_is_patience() {
@@ -303,14 +345,14 @@ async fn a_call_that_fails_is_tried_again_while_there_is_patience() {
     let settings = settings(60);
     tokio::time::pause();
     let drained = stage
-        .play(drain::drain(client, &settings), async |server, _| {
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
             server.lease("GET").await.refuse(500);
             closes(server, "1").await;
             server.list().await.refuse(500);
             closes(server, "2").await;
             server.list().await.send(200, &list(&[listed(&ended())]));
             server.call("DELETE", "").await.refuse(500);
-            for version in 3..=14 {
+            for version in 3..=13 {
                 finds_nothing(server, &version.to_string()).await;
             }
         })
@@ -324,7 +366,7 @@ async fn a_call_that_always_fails_ends_the_drain_with_its_patience() {
     let client = stage.client();
     let settings = settings(0);
     let drained = stage
-        .play(drain::drain(client, &settings), async |server, _| {
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
             server.lease("GET").await.refuse(500);
             // It is to be opened again, which fails as well.
             server.lease("GET").await.refuse(500);
@@ -339,7 +381,7 @@ async fn without_a_lease_it_drains_all_the_same() {
     let client = stage.client();
     let settings = settings(0);
     let drained = stage
-        .play(drain::drain(client, &settings), async |server, _| {
+        .play(drain::drain(client, &settings, pending()), async |server, _| {
             server.lease("GET").await.refuse(404);
             server.list().await.send(200, &list(&[]));
         })

@@ -247,7 +247,7 @@ async fn an_answer_to_a_payment_that_a_newer_operator_brought_on_is_not_acted_on
 }
 
 #[tokio::test]
-async fn who_is_told_that_a_payment_is_stalled_is_told_the_remedy_as_well() {
+async fn who_is_told_that_a_payment_is_stalled_is_told_the_remedy_as_far_as_a_note_goes() {
     for (letter, is_whole) in [("ñ", true), ("🧾", false)] {
         let mut stage = Stage::new().await;
         let cancel = Controls {

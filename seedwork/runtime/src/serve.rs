@@ -121,7 +121,7 @@ impl Stop {
         tokio::select! {
             biased;
             outcome = run => outcome,
-            () = at_once => Err(StartupError::told("stopped before it could serve")),
+            () = at_once => Err(StartupError::told("stopped before it was done")),
         }
     }
 
@@ -383,7 +383,7 @@ mod tests {
         let starting = stop.unless_asked(async {}, std::future::pending());
         let outcome = tokio::time::timeout(LEAVE, starting).await;
         let sentence = outcome.expect("it is waited for").unwrap_err().chain();
-        assert!(sentence.contains("before it could serve"), "{sentence}");
+        assert!(sentence.contains("before it was done"), "{sentence}");
 
         let stop = Stop::new();
         let serving = async {

@@ -57,7 +57,7 @@ async fn run(args: Run) -> Result<(), StartupError> {
     let listener = serve::bind(own.service.host, own.service.port).await?;
     let served = serve::run(listener, router, serve::stop_signal()).await;
     let participation = Arc::clone(&app.participation);
-    // No sweep begins any more: it would be cut off.
+    // No further sweep is to begin. What one has begun is cut off, and tried again once its turn is over.
     drop(app);
     participation.settle(participant::PATIENCE).await;
     served

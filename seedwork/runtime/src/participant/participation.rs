@@ -28,8 +28,9 @@ pub struct Participation<P> {
 /// the requests under way ([`serve::run`](crate::serve::run)), these 5, and 5 for the last spans.
 ///
 /// What is relied on is the sidecar, which saves and publishes what a command comes to. In Kubernetes it is asked to stop when the
-/// pod is, a `preStop` before us, and takes calls for the chart's `dapr.io/block-shutdown-duration` from then on. What comes later
-/// is left as by a crash: it is not recorded, and the operator asks again.
+/// pod is, a `preStop` before us, and takes calls for the chart's `dapr.io/block-shutdown-duration` (5 s) from then on. So two of
+/// these seconds are sure, where no request held us up before; what comes later is left as by a crash: it is not recorded, and the
+/// operator asks again.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many commands of one process may be calling outside at once; the rest wait in memory, and the operator asks

@@ -278,10 +278,10 @@ impl ReadModel {
     }
 
     /// Looks at a pending row again later.
-    pub async fn aplazar(&self, id: &str, revisar: i64) -> Result<(), Fault> {
+    pub async fn aplazar(&self, id: &Uuid, revisar: i64) -> Result<(), Fault> {
         sqlx::query("UPDATE notificaciones SET pendiente = $1 WHERE id = $2 AND pendiente > 0")
             .bind(revisar)
-            .bind(id)
+            .bind(id.to_string())
             .execute(&self.pool)
             .await
             .map_err(sql::fault("put off a notification"))?;
@@ -309,7 +309,14 @@ impl ReadModel {
                     let id: String = columna(row, "id")?;
                     let error = fault.chain();
                     tracing::error!(id, error, "a stored notification cannot be read; it waits for who can");
-                    self.aplazar(&id, ahora.saturating_add(ILEGIBLE_MS)).await?;
+                    // As it was seen: a newer replica may have taken its turn with it since.
+                    sqlx::query("UPDATE notificaciones SET pendiente = $1 WHERE id = $2 AND pendiente = $3")
+                        .bind(ahora.saturating_add(ILEGIBLE_MS))
+                        .bind(id)
+                        .bind(columna::<i64>(row, "pendiente")?)
+                        .execute(&self.pool)
+                        .await
+                        .map_err(sql::fault("put off a notification"))?;
                 }
             }
         }

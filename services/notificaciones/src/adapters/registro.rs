@@ -222,7 +222,7 @@ impl Registro {
                 (age / 2).clamp(AGAIN_MS, AGAIN_MOST_MS)
             };
             self.read_model
-                .aplazar(&notificacion.id.to_string(), ahora.saturating_add(pause))
+                .aplazar(&notificacion.id, ahora.saturating_add(pause))
                 .await?;
         }
         settled
