@@ -202,13 +202,17 @@ mod tests {
 
     use super::*;
 
+    fn api_at(listener: &TcpListener) -> Api<PaymentSaga> {
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let client = patient(kube::Config::new(url.parse().unwrap())).unwrap();
+        Api::namespaced(client, "pagos")
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_call_that_nobody_answers_fails_in_time() {
         // It takes connections, and never says a word.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let client = patient(kube::Config::new(url.parse().unwrap())).unwrap();
-        let api: Api<PaymentSaga> = Api::namespaced(client, "pagos");
+        let api = api_at(&listener);
         let listed = tokio::time::timeout(CALL * 2, api.list(&ListParams::default())).await;
         assert!(listed.expect("it does not hang").is_err());
     }
@@ -216,9 +220,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_cut_in_the_middle_fails_in_time() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let client = patient(kube::Config::new(url.parse().unwrap())).unwrap();
-        let api: Api<PaymentSaga> = Api::namespaced(client, "pagos");
+        let api = api_at(&listener);
         let asked = tokio::time::Instant::now();
         let listed = tokio::spawn(async move { api.list(&ListParams::default()).await.is_err() });
         let (mut connection, _) = listener.accept().await.unwrap();

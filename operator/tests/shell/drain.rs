@@ -10,10 +10,17 @@ use operator::{drain, replies, requests};
 use saga::Saga;
 use seedwork::contrato::{Contracargo, SolicitarPago};
 use seedwork::{App, Message};
+use seedwork_runtime::serve::StartupError;
 use serde_json::{Value, json};
 
 use crate::fixture::{NAMESPACE, Server, Stage};
 use crate::payments::{ended, object, payment, solicitud, started};
+
+/// A drain that nobody stops.
+fn draining(stage: &Stage, patience_seconds: u64) -> impl Future<Output = Result<(), StartupError>> + use<> {
+    let client = stage.client();
+    async move { drain::drain(client, &settings(patience_seconds), pending()).await }
+}
 
 /// The Lease as the chart makes it, or as a drain holds it.
 fn lease(holder: Option<&str>, version: &str) -> Value {
@@ -152,11 +159,10 @@ async fn a_chargeback_waits_for_the_end_of_a_drain_if_its_payment_has_left_and_e
 #[tokio::test]
 async fn an_empty_namespace_is_believed_once_every_replica_knows_that_the_intake_is_closed() {
     let mut stage = Stage::new().await;
-    let client = stage.client();
-    let settings = settings(120);
+    let draining = draining(&stage, 120);
     tokio::time::pause();
     let drained = stage
-        .play(drain::drain(client, &settings, pending()), async |server, _| {
+        .play(draining, async |server, _| {
             // One that a replica was beginning when the mark was set shows at the second look.
             finds_nothing(server, "1").await;
             closes(server, "2").await;
@@ -175,11 +181,10 @@ async fn an_empty_namespace_is_believed_once_every_replica_knows_that_the_intake
 #[tokio::test]
 async fn a_mark_that_lapsed_is_a_new_one() {
     let mut stage = Stage::new().await;
-    let client = stage.client();
-    let settings = settings(300);
+    let draining = draining(&stage, 300);
     tokio::time::pause();
     let drained = stage
-        .play(drain::drain(client, &settings, pending()), async |server, _| {
+        .play(draining, async |server, _| {
             finds_nothing(server, "1").await;
             // For so long that operators took new payments again.
             for _ in 0..20 {
@@ -236,10 +241,9 @@ async fn a_mark_that_lapses_during_a_long_look_is_a_new_one() {
 #[tokio::test]
 async fn a_drain_that_fails_opens_the_intake_again_and_names_what_is_left() {
     let mut stage = Stage::new().await;
-    let client = stage.client();
-    let settings = settings(0);
+    let draining = draining(&stage, 0);
     let drained = stage
-        .play(drain::drain(client, &settings, pending()), async |server, _| {
+        .play(draining, async |server, _| {
             closes(server, "1").await;
             server.list().await.send(200, &list(&[listed(&started())]));
             opens(server, "2").await;
@@ -278,11 +282,10 @@ async fn what_cannot_be_read_has_not_ended_and_keeps_no_other_from_leaving() {
 #[tokio::test]
 async fn a_drain_whose_last_look_fails_names_what_was_left_before_and_says_why() {
     let mut stage = Stage::new().await;
-    let client = stage.client();
-    let settings = settings(3);
+    let draining = draining(&stage, 3);
     tokio::time::pause();
     let drained = stage
-        .play(drain::drain(client, &settings, pending()), async |server, _| {
+        .play(draining, async |server, _| {
             closes(server, "1").await;
             server.list().await.send(200, &list(&[listed(&started())]));
             server.lease("GET").await.refuse(500);
@@ -299,11 +302,10 @@ async fn a_drain_whose_last_look_fails_names_what_was_left_before_and_says_why()
 #[tokio::test]
 async fn a_deletion_that_always_fails_keeps_no_other_from_leaving() {
     let mut stage = Stage::new().await;
-    let client = stage.client();
-    let settings = settings(0);
+    let draining = draining(&stage, 0);
     let ended: Vec<Value> = (0..20).map(|_| listed(&ended())).collect();
     let drained = stage
-        .play(drain::drain(client, &settings, pending()), async |server, _| {
+        .play(draining, async |server, _| {
             closes(server, "1").await;
             server.list().await.send(200, &list(&ended));
             server.delete().await.refuse(500);
@@ -341,11 +343,10 @@ async fn a_drain_that_is_stopped_opens_the_intake_again() {
 #[tokio::test]
 async fn a_call_that_fails_is_tried_again_while_there_is_patience() {
     let mut stage = Stage::new().await;
-    let client = stage.client();
-    let settings = settings(60);
+    let draining = draining(&stage, 60);
     tokio::time::pause();
     let drained = stage
-        .play(drain::drain(client, &settings, pending()), async |server, _| {
+        .play(draining, async |server, _| {
             server.lease("GET").await.refuse(500);
             closes(server, "1").await;
             server.list().await.refuse(500);
@@ -363,10 +364,9 @@ async fn a_call_that_fails_is_tried_again_while_there_is_patience() {
 #[tokio::test]
 async fn a_call_that_always_fails_ends_the_drain_with_its_patience() {
     let mut stage = Stage::new().await;
-    let client = stage.client();
-    let settings = settings(0);
+    let draining = draining(&stage, 0);
     let drained = stage
-        .play(drain::drain(client, &settings, pending()), async |server, _| {
+        .play(draining, async |server, _| {
             server.lease("GET").await.refuse(500);
             // It is to be opened again, which fails as well.
             server.lease("GET").await.refuse(500);
@@ -378,10 +378,9 @@ async fn a_call_that_always_fails_ends_the_drain_with_its_patience() {
 #[tokio::test]
 async fn without_a_lease_it_drains_all_the_same() {
     let mut stage = Stage::new().await;
-    let client = stage.client();
-    let settings = settings(0);
+    let draining = draining(&stage, 0);
     let drained = stage
-        .play(drain::drain(client, &settings, pending()), async |server, _| {
+        .play(draining, async |server, _| {
             server.lease("GET").await.refuse(404);
             server.list().await.send(200, &list(&[]));
         })
