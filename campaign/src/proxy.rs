@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use local::holders::holder;
+use local::holders::held_by;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -67,15 +67,7 @@ fn in_the_way(port: u16, error: &std::io::Error) -> String {
     if error.kind() != ErrorKind::AddrInUse {
         return format!("port {port}, meant for a wire, cannot be had: {error}");
     }
-    let holder = match holder(port) {
-        Some(process) => {
-            let system = process.marked_as().map(|(state, _)| state);
-            let system = system.map_or_else(String::new, |state| format!(" of the local system in {state}"));
-            format!("{} (process {}){system}", process.name(), process.pid)
-        }
-        None => "a process that is not yours".to_owned(),
-    };
-    format!("port {port}, meant for a wire, is held by {holder}")
+    format!("port {port}, meant for a wire, is held by {}", held_by(port))
 }
 
 async fn accept(listener: TcpListener, target: u16, mode: watch::Receiver<Mode>) {

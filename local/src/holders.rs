@@ -11,8 +11,22 @@ pub fn taken(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }
 
+/// Who listens on a TCP port, in the words of who is to end it.
+pub fn held_by(port: u16) -> String {
+    holder(port).map_or_else(|| "a process that is not yours".to_owned(), described)
+}
+
+/// A process in the words of who is to end it.
+pub(crate) fn described(process: Identity) -> String {
+    let text = format!("{} (process {})", process.name(), process.pid);
+    match process.marked_as() {
+        Some((state, _)) => format!("{text} of the local system in {state}"),
+        None => text,
+    }
+}
+
 /// The process that listens on a TCP port, if it is one of the caller's (the kernel does not tell about others').
-pub fn holder(port: u16) -> Option<Identity> {
+pub(crate) fn holder(port: u16) -> Option<Identity> {
     let sockets: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())

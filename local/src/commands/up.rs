@@ -146,9 +146,11 @@ fn refuse_taken_ports(root: &Path, settings: &Settings, parts: &[Part]) -> Resul
         .flat_map(|part| part.ports.iter().map(move |port| (part, *port)))
         .filter(|(_, port)| holders::taken(*port))
         .map(|(part, port)| {
-            let holder = holders::holder(port);
-            let holder = holder.map_or_else(|| "a process that is not yours".to_owned(), described);
-            format!("  port {port}, meant for {}, is held by {holder}", part.name)
+            format!(
+                "  port {port}, meant for {}, is held by {}",
+                part.name,
+                holders::held_by(port)
+            )
         })
         .collect();
     if taken.is_empty() {
@@ -162,15 +164,6 @@ fn refuse_taken_ports(root: &Path, settings: &Settings, parts: &[Part]) -> Resul
         taken.join("\n"),
         settings.profile.moved(other)
     )))
-}
-
-/// A process in the words of who is to end it.
-fn described(process: Identity) -> String {
-    let text = format!("{} (process {})", process.name(), process.pid);
-    match process.marked_as() {
-        Some((state, _)) => format!("{text} of the local system in {state}"),
-        None => text,
-    }
 }
 
 fn start_supervisor(state: &Path) -> Result<()> {
@@ -419,12 +412,12 @@ mod tests {
     fn who_finds_a_port_held_by_another_checkout_is_told_which() {
         let state = Path::new("/elsewhere/.local/up");
         let (mut child, holder) = marked_sleep(state, "etcd");
-        let holder = described(holder);
+        let holder = holders::described(holder);
         let whose = "of the local system in /elsewhere/.local/up";
         assert!(holder.ends_with(whose), "{holder}");
         child.kill().unwrap();
         child.wait().unwrap();
-        let own = described(Identity::of(std::process::id()).unwrap());
+        let own = holders::described(Identity::of(std::process::id()).unwrap());
         assert!(own.ends_with(&format!("(process {})", std::process::id())), "{own}");
     }
 
