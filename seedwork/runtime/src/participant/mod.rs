@@ -50,9 +50,15 @@ pub trait Participant: Send + Sync + 'static {
         comando: &Comando,
     ) -> Result<Move<Self::Aggregate>, Fault>;
 
-    /// Brings the read model up to `version` of the aggregate. Called after each write, before the reply, and before an
-    /// [`advance`](Self::advance) that may call outside on what another run has written; must be safe to repeat and must
-    /// never go back to an older version.
+    /// Whether replicas that call the outside for the same payment keep out of each other's way at its row of the read model: then
+    /// it is in place before each [`advance`](Self::advance).
+    fn meets_at_its_row(&self) -> bool {
+        false
+    }
+
+    /// Brings the read model up to `version` of the aggregate. Called before the reply and, where commands call outside, while a
+    /// call takes long and after one without a definite answer; must be safe to repeat and must never go back to an older
+    /// version.
     async fn project(&self, id: &IdCorrelacion, aggregate: &Self::Aggregate, version: u64) -> Result<(), Fault> {
         let _ = (id, aggregate, version);
         Ok(())

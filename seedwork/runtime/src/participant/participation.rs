@@ -1,6 +1,7 @@
 //! The shell around the laws: read, decide, write conditionally, project, reply.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub(super) const SLOTS: usize = 64;
 /// How many commands may be accepted and unfinished; past that, deliveries are retried.
 const BACKLOG: usize = 2_000;
 
+/// How long the outside may take before what is recorded is shown meanwhile: most answer sooner, and then the end alone is shown.
+pub(super) const AT_ONCE: Duration = Duration::from_millis(250);
+
 /// How often a command may lose a race against another write of its document before it is left to the next delivery.
 const RACES: usize = 16;
 
@@ -49,6 +53,16 @@ struct SoFar<A> {
     shown: u64,
     /// What was decided and is not recorded, and on which aggregate.
     decided: Option<(Option<A>, Move<A>)>,
+}
+
+/// A call to the outside does not fail because it is not seen.
+fn unless_shown(shown: Result<(), Fault>) {
+    if let Err(fault) = shown {
+        tracing::warn!(
+            error = fault.chain(),
+            "unable to show what is under way; its end is shown, or the next try"
+        );
+    }
 }
 
 struct Flight<'a, P>(&'a Participation<P>, (IdCorrelacion, Action));
@@ -149,15 +163,16 @@ impl<P: Participant> Participation<P> {
             shown: 0,
             decided: None,
         };
-        for race in 0..RACES {
-            let Document { value, expect } = if race == 0 && comando.action == Action::Do(P::FIRST) {
-                Document {
-                    value: None,
-                    expect: Expect::Absent,
-                }
-            } else {
-                load(self.sidecar.as_ref(), &key).await?
-            };
+        let mut document = if comando.action == Action::Do(P::FIRST) {
+            Document {
+                value: None,
+                expect: Expect::Absent,
+            }
+        } else {
+            self.document(&comando.id_correlacion).await?
+        };
+        for _ in 0..RACES {
+            let Document { value, expect } = document;
             let documento: Documento<P::Aggregate> = value.unwrap_or_default();
             let next = match documento.standing(comando.action) {
                 Standing::Answered(outcome) => {
@@ -188,48 +203,90 @@ impl<P: Participant> Participation<P> {
             let (documento, outcome) = next;
             match save(self.sidecar.as_ref(), &key, &documento, expect).await {
                 Ok(()) => {}
-                Err(Fault::Conflict(_)) => continue, // read again, then decide again
+                // Read again, then decide again.
+                Err(Fault::Conflict(_)) => {
+                    document = self.document(&comando.id_correlacion).await?;
+                    continue;
+                }
                 Err(fault) => return Err(fault),
             }
-            self.project(comando, &documento).await?;
             if let Some(outcome) = outcome {
+                self.project(comando, &documento).await?;
                 return self.reply(comando, outcome).await;
             }
-            so_far = SoFar {
-                shown: documento.version,
-                decided: None,
-            };
+            document = self.go_on(comando, &documento, &mut so_far).await?;
         }
         Err(Fault::Conflict(format!("{key} changes faster than it can be read")))
     }
 
+    /// Reads what was just written for the version that it has now and, where the next move calls the outside, asks for that
+    /// meanwhile. Whether somebody wrote in between is for the write that follows to find out: it may as well happen after a read.
+    async fn go_on(
+        &self,
+        comando: &Comando,
+        written: &Documento<P::Aggregate>,
+        so_far: &mut SoFar<P::Aggregate>,
+    ) -> Result<Document<Documento<P::Aggregate>>, Fault> {
+        let read = || self.document(&comando.id_correlacion);
+        if !P::CALLS_OUTSIDE {
+            self.project(comando, written).await?;
+            return read().await;
+        }
+        let (document, decided) = tokio::join!(read(), self.decide(comando, written, so_far));
+        decided?;
+        match document {
+            Ok(document) => Ok(document),
+            // What the outside has said is not thrown away for one read that failed.
+            Err(_) => read().await,
+        }
+    }
+
     /// The next move for a command that is open.
     ///
-    /// Where that calls the outside, whose answer may be given once, what was decided on this very aggregate and lost the
-    /// race of its write to another command is not decided again. An aggregate that has changed is decided on anew; and of
-    /// a step whose tombstone was written meanwhile the command is open no more.
+    /// Where that calls the outside, whose answer may be given once, what was decided on this very aggregate, while it was read
+    /// or before its write lost the race to another command, is not decided again. An aggregate that has changed is decided on
+    /// anew; and of a step whose tombstone was written meanwhile the command is open no more.
     async fn decide(
         &self,
         comando: &Comando,
         documento: &Documento<P::Aggregate>,
         so_far: &mut SoFar<P::Aggregate>,
     ) -> Result<Move<P::Aggregate>, Fault> {
+        let on = &documento.agregado;
         if !P::CALLS_OUTSIDE {
-            return self.participant.advance(documento.agregado.as_ref(), comando).await;
+            return self.participant.advance(on.as_ref(), comando).await;
         }
-        // What is recorded is shown before the outside is called: who recorded it may have died in between.
-        if documento.version > so_far.shown {
-            self.project(comando, documento).await?;
-            so_far.shown = documento.version;
-        }
-        if let Some((on, decided)) = &so_far.decided
-            && *on == documento.agregado
+        if let Some((before, decided)) = &so_far.decided
+            && before == on
         {
             return Ok(decided.clone());
         }
-        let decided = self.participant.advance(documento.agregado.as_ref(), comando).await?;
-        so_far.decided = Some((documento.agregado.clone(), decided.clone()));
+        if self.participant.meets_at_its_row() {
+            self.show(comando, documento, &mut so_far.shown).await?;
+        }
+        let mut advance = pin!(self.participant.advance(on.as_ref(), comando));
+        let decided = match tokio::time::timeout(AT_ONCE, &mut advance).await {
+            Ok(decided) => decided?,
+            Err(_) => {
+                let (shown, decided) = tokio::join!(self.show(comando, documento, &mut so_far.shown), advance);
+                unless_shown(shown);
+                decided?
+            }
+        };
+        if let Move::Unsettled(_) = &decided {
+            unless_shown(self.show(comando, documento, &mut so_far.shown).await);
+        }
+        so_far.decided = Some((on.clone(), decided.clone()));
         Ok(decided)
+    }
+
+    /// Brings the read model up to what is recorded and stays so for a while, whoever recorded it: they may have died since.
+    async fn show(&self, comando: &Comando, documento: &Documento<P::Aggregate>, shown: &mut u64) -> Result<(), Fault> {
+        if documento.version > *shown {
+            self.project(comando, documento).await?;
+            *shown = documento.version;
+        }
+        Ok(())
     }
 
     async fn project(&self, comando: &Comando, documento: &Documento<P::Aggregate>) -> Result<(), Fault> {

@@ -8,7 +8,7 @@ use seedwork::{Action, App, Fault, IdCorrelacion, Outcome, Reason, Step};
 use tokio::time::{Instant, sleep};
 
 use super::laws::{Laws, comando, reply_to};
-use super::participation::SLOTS;
+use super::participation::{AT_ONCE, SLOTS};
 use super::{Documento, Move, PATIENCE, Participant, Participation};
 use crate::sidecar::{Expect, MemorySidecar, Sidecar};
 
@@ -19,6 +19,7 @@ struct Counter {
     silent: bool,
     /// How long it takes outside.
     takes: Duration,
+    at_its_row: bool,
     shown: Mutex<Vec<u64>>,
 }
 
@@ -50,6 +51,10 @@ impl Participant for Counter {
                 outcome: Outcome::Done,
             }),
         }
+    }
+
+    fn meets_at_its_row(&self) -> bool {
+        self.at_its_row
     }
 
     async fn project(&self, _: &IdCorrelacion, _: &i64, version: u64) -> Result<(), Fault> {
@@ -123,8 +128,41 @@ async fn silence_outside_is_silence_to_the_operator() {
     assert!(sidecar.take_messages().is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_is_shown_if_it_takes_long_or_others_meet_there() {
+    let long = AT_ONCE * 2;
+    for (takes, at_its_row, expected) in [
+        (Duration::ZERO, false, vec![2]),
+        (AT_ONCE / 2, false, vec![2]),
+        (long, false, vec![1, 2]),
+        (Duration::ZERO, true, vec![1, 2]),
+        (long, true, vec![1, 2]),
+    ] {
+        let (participation, _sidecar) = at_work(Counter {
+            takes,
+            at_its_row,
+            ..Counter::default()
+        });
+        let order = comando(Action::Do(Step::RealizarPago), "p-1");
+        let run = async {
+            participation.run(&order).await.unwrap();
+        };
+        // Before its end, not with it.
+        let during = async {
+            sleep(takes.saturating_sub(Duration::from_millis(1))).await;
+            participation.participant().shown.lock().unwrap().len()
+        };
+        let ((), seen) = tokio::join!(run, during);
+        let shown = participation.participant().shown.lock().unwrap().clone();
+        assert_eq!(shown, expected, "{takes:?} {at_its_row}");
+        if takes == long {
+            assert_eq!(seen, 1, "{at_its_row}");
+        }
+    }
+}
+
 #[tokio::test]
-async fn what_is_recorded_is_shown_before_the_outside_is_called_once_more() {
+async fn what_is_recorded_and_without_an_answer_is_shown_by_each_try() {
     let (participation, _sidecar) = at_work(Counter {
         silent: true,
         ..Counter::default()
@@ -135,6 +173,20 @@ async fn what_is_recorded_is_shown_before_the_outside_is_called_once_more() {
     assert_eq!(shown(), [1], "what it has shown itself it does not show again");
     participation.run(&order).await.unwrap();
     assert_eq!(shown(), [1, 1], "whoever wrote it may have died before it was shown");
+}
+
+#[tokio::test]
+async fn what_the_outside_said_outlives_a_read_that_failed() {
+    let (participation, sidecar) = at_work(Counter::default());
+    let order = comando(Action::Do(Step::RealizarPago), "p-1");
+    // Its first read is of what it has written, while the outside is asked.
+    sidecar.fail_gets(1);
+    participation.run(&order).await.unwrap();
+    assert_eq!(
+        reply_to(&sidecar.take_messages(), order.action).unwrap().outcome,
+        Outcome::Done
+    );
+    assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ struct State {
     posts: BTreeMap<(App, String), Invoked>,
     posted: Vec<Posted>,
     failing_publishes: u32,
+    failing_gets: u32,
     racing_write: Option<(String, Vec<u8>)>,
 }
 
@@ -109,6 +110,11 @@ impl MemorySidecar {
         self.lock().failing_publishes = count;
     }
 
+    /// Makes the next `count` reads fail.
+    pub fn fail_gets(&self, count: u32) {
+        self.lock().failing_gets = count;
+    }
+
     /// Just before the next conditional write, somebody else writes this: the write must lose.
     pub fn race_next_put(&self, key: &str, value: Vec<u8>) {
         self.lock().racing_write = Some((key.to_owned(), value));
@@ -134,7 +140,14 @@ fn not_reserved(key: &str) -> Result<(), SidecarError> {
 impl Sidecar for MemorySidecar {
     async fn get(&self, key: &str) -> Result<Option<Stored>, SidecarError> {
         not_reserved(key)?;
-        let state = self.lock();
+        let mut state = self.lock();
+        if state.failing_gets > 0 {
+            state.failing_gets -= 1;
+            return Err(SidecarError::Unavailable {
+                doing: "read".to_owned(),
+                source: "planted by the test".into(),
+            });
+        }
         let stored = state.values.get(key);
         Ok(stored.map(|(value, version)| Stored {
             value: value.clone(),

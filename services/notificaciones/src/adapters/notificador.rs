@@ -148,6 +148,13 @@ impl Participant for Notificador {
         }
     }
 
+    /// A medium whose deliveries cannot be repeated gives each a turn, which is taken at the row.
+    fn meets_at_its_row(&self) -> bool {
+        Medio::ALL
+            .into_iter()
+            .any(|medio| self.mensajeria.turno(medio).is_some())
+    }
+
     async fn project(&self, id: &IdCorrelacion, aggregate: &Avisos, version: u64) -> Result<(), Fault> {
         for notificacion in aggregate.todas() {
             self.read_model.proyectar(id, notificacion, version).await?;
