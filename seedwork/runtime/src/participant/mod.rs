@@ -28,6 +28,9 @@ pub trait Participant: Send + Sync + 'static {
     /// What it stores per payment.
     type Aggregate: Clone + std::fmt::Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync;
 
+    /// What it has to tell people beside the record: shown with it, or lost with the process.
+    type Notes: Default + Send + Sync;
+
     /// The prefix of its documents' keys, e.g. `pago`.
     const DOCUMENT: &'static str;
 
@@ -48,6 +51,7 @@ pub trait Participant: Send + Sync + 'static {
         &self,
         aggregate: Option<&Self::Aggregate>,
         comando: &Comando,
+        notes: &mut Self::Notes,
     ) -> Result<Move<Self::Aggregate>, Fault>;
 
     /// Whether replicas that call the outside for the same payment keep out of each other's way at its row of the read model: then
@@ -59,8 +63,14 @@ pub trait Participant: Send + Sync + 'static {
     /// Brings the read model up to `version` of the aggregate. Called before the reply and, where commands call outside, while a
     /// call takes long and after one without a definite answer; must be safe to repeat and must never go back to an older
     /// version.
-    async fn project(&self, id: &IdCorrelacion, aggregate: &Self::Aggregate, version: u64) -> Result<(), Fault> {
-        let _ = (id, aggregate, version);
+    async fn project(
+        &self,
+        id: &IdCorrelacion,
+        aggregate: &Self::Aggregate,
+        version: u64,
+        notes: &Self::Notes,
+    ) -> Result<(), Fault> {
+        let _ = (id, aggregate, version, notes);
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! The shell around the laws: read, decide, write conditionally, project, reply.
 
 use std::collections::HashSet;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,11 +47,13 @@ pub(super) const AT_ONCE: Duration = Duration::from_millis(250);
 const RACES: usize = 16;
 
 /// What one run of a command knows from one reading of its document to the next.
-struct SoFar<A> {
+struct SoFar<A, N> {
     /// The version that the read model was brought up to; 0 for none.
     shown: u64,
     /// What was decided and is not recorded, and on which aggregate.
     decided: Option<(Option<A>, Move<A>)>,
+    /// What is to be shown with the record.
+    notes: N,
 }
 
 /// A call to the outside does not fail because it is not seen.
@@ -162,6 +163,7 @@ impl<P: Participant> Participation<P> {
         let mut so_far = SoFar {
             shown: 0,
             decided: None,
+            notes: P::Notes::default(),
         };
         let mut document = if comando.action == Action::Do(P::FIRST) {
             Document {
@@ -177,7 +179,7 @@ impl<P: Participant> Participation<P> {
             let next = match documento.standing(comando.action) {
                 Standing::Answered(outcome) => {
                     // The reply may be a repeat because the first one failed on the way to the read model.
-                    self.project(comando, &documento).await?;
+                    self.project(comando, &documento, &so_far.notes).await?;
                     return self.reply(comando, outcome).await;
                 }
                 Standing::NeedsTombstone if documento.agregado.is_none() => {
@@ -211,7 +213,7 @@ impl<P: Participant> Participation<P> {
                 Err(fault) => return Err(fault),
             }
             if let Some(outcome) = outcome {
-                self.project(comando, &documento).await?;
+                self.project(comando, &documento, &so_far.notes).await?;
                 return self.reply(comando, outcome).await;
             }
             document = self.go_on(comando, &documento, &mut so_far).await?;
@@ -225,11 +227,11 @@ impl<P: Participant> Participation<P> {
         &self,
         comando: &Comando,
         written: &Documento<P::Aggregate>,
-        so_far: &mut SoFar<P::Aggregate>,
+        so_far: &mut SoFar<P::Aggregate, P::Notes>,
     ) -> Result<Document<Documento<P::Aggregate>>, Fault> {
         let read = || self.document(&comando.id_correlacion);
         if !P::CALLS_OUTSIDE {
-            self.project(comando, written).await?;
+            self.project(comando, written, &so_far.notes).await?;
             return read().await;
         }
         let (document, decided) = tokio::join!(read(), self.decide(comando, written, so_far));
@@ -250,51 +252,68 @@ impl<P: Participant> Participation<P> {
         &self,
         comando: &Comando,
         documento: &Documento<P::Aggregate>,
-        so_far: &mut SoFar<P::Aggregate>,
+        so_far: &mut SoFar<P::Aggregate, P::Notes>,
     ) -> Result<Move<P::Aggregate>, Fault> {
+        let SoFar { shown, decided, notes } = so_far;
         let on = &documento.agregado;
         if !P::CALLS_OUTSIDE {
-            return self.participant.advance(on.as_ref(), comando).await;
+            return self.participant.advance(on.as_ref(), comando, notes).await;
         }
-        if let Some((before, decided)) = &so_far.decided
+        if let Some((before, decided)) = decided
             && before == on
         {
             return Ok(decided.clone());
         }
+        let next = self.ask(comando, documento, shown, notes).await?;
+        if let Move::Unsettled(_) = &next {
+            unless_shown(self.project(comando, documento, notes).await);
+        }
+        *decided = Some((on.clone(), next.clone()));
+        Ok(next)
+    }
+
+    /// Asks for a move that may call the outside. What is recorded is shown meanwhile if that takes long, or before.
+    async fn ask(
+        &self,
+        comando: &Comando,
+        documento: &Documento<P::Aggregate>,
+        shown: &mut u64,
+        notes: &mut P::Notes,
+    ) -> Result<Move<P::Aggregate>, Fault> {
         if self.participant.meets_at_its_row() {
-            self.show(comando, documento, &mut so_far.shown).await?;
+            self.show(comando, documento, shown).await?;
         }
-        let mut advance = pin!(self.participant.advance(on.as_ref(), comando));
-        let decided = match tokio::time::timeout(AT_ONCE, &mut advance).await {
-            Ok(decided) => decided?,
+        let mut advance = self.participant.advance(documento.agregado.as_ref(), comando, notes);
+        match tokio::time::timeout(AT_ONCE, &mut advance).await {
+            Ok(next) => next,
             Err(_) => {
-                let (shown, decided) = tokio::join!(self.show(comando, documento, &mut so_far.shown), advance);
-                unless_shown(shown);
-                decided?
+                let (seen, next) = tokio::join!(self.show(comando, documento, shown), advance);
+                unless_shown(seen);
+                next
             }
-        };
-        if let Move::Unsettled(_) = &decided {
-            unless_shown(self.show(comando, documento, &mut so_far.shown).await);
         }
-        so_far.decided = Some((on.clone(), decided.clone()));
-        Ok(decided)
     }
 
     /// Brings the read model up to what is recorded and stays so for a while, whoever recorded it: they may have died since.
     async fn show(&self, comando: &Comando, documento: &Documento<P::Aggregate>, shown: &mut u64) -> Result<(), Fault> {
         if documento.version > *shown {
-            self.project(comando, documento).await?;
+            self.project(comando, documento, &P::Notes::default()).await?;
             *shown = documento.version;
         }
         Ok(())
     }
 
-    async fn project(&self, comando: &Comando, documento: &Documento<P::Aggregate>) -> Result<(), Fault> {
+    async fn project(
+        &self,
+        comando: &Comando,
+        documento: &Documento<P::Aggregate>,
+        notes: &P::Notes,
+    ) -> Result<(), Fault> {
         let Some(agregado) = &documento.agregado else {
             return Ok(());
         };
         self.participant
-            .project(&comando.id_correlacion, agregado, documento.version)
+            .project(&comando.id_correlacion, agregado, documento.version, notes)
             .await
     }
 

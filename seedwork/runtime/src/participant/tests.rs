@@ -21,20 +21,24 @@ struct Counter {
     takes: Duration,
     at_its_row: bool,
     shown: Mutex<Vec<u64>>,
+    told: Mutex<u32>,
 }
 
 #[async_trait]
 impl Participant for Counter {
     type Aggregate = i64;
+    /// How often the outside was asked.
+    type Notes = u32;
     const DOCUMENT: &'static str = "cuenta";
     const FIRST: Step = Step::RealizarPago;
     const CALLS_OUTSIDE: bool = true;
 
-    async fn advance(&self, aggregate: Option<&i64>, comando: &Comando) -> Result<Move<i64>, Fault> {
+    async fn advance(&self, aggregate: Option<&i64>, comando: &Comando, notes: &mut u32) -> Result<Move<i64>, Fault> {
         match (comando.action, aggregate) {
             (Action::Do(_), None) => Ok(Move::Checkpoint(0)),
             (Action::Do(_), Some(count)) => {
                 self.calls.fetch_add(1, Ordering::SeqCst);
+                *notes += 1;
                 if !self.takes.is_zero() {
                     sleep(self.takes).await;
                 }
@@ -57,8 +61,9 @@ impl Participant for Counter {
         self.at_its_row
     }
 
-    async fn project(&self, _: &IdCorrelacion, _: &i64, version: u64) -> Result<(), Fault> {
+    async fn project(&self, _: &IdCorrelacion, _: &i64, version: u64, notes: &u32) -> Result<(), Fault> {
         self.shown.lock().unwrap().push(version);
+        *self.told.lock().unwrap() += notes;
         Ok(())
     }
 }
@@ -155,6 +160,7 @@ async fn what_is_under_way_is_shown_if_it_takes_long_or_others_meet_there() {
         let ((), seen) = tokio::join!(run, during);
         let shown = participation.participant().shown.lock().unwrap().clone();
         assert_eq!(shown, expected, "{takes:?} {at_its_row}");
+        assert_eq!(*participation.participant().told.lock().unwrap(), 1, "with its end");
         if takes == long {
             assert_eq!(seen, 1, "{at_its_row}");
         }
@@ -173,6 +179,7 @@ async fn what_is_recorded_and_without_an_answer_is_shown_by_each_try() {
     assert_eq!(shown(), [1], "what it has shown itself it does not show again");
     participation.run(&order).await.unwrap();
     assert_eq!(shown(), [1, 1], "whoever wrote it may have died before it was shown");
+    assert_eq!(*participation.participant().told.lock().unwrap(), 2, "each try is told");
 }
 
 #[tokio::test]

@@ -48,11 +48,12 @@ impl Facturacion {
 #[async_trait]
 impl Participant for Facturacion {
     type Aggregate = Factura;
+    type Notes = ();
     const DOCUMENT: &'static str = "factura";
     const FIRST: Step = Step::CrearFacturacion;
     const CALLS_OUTSIDE: bool = false;
 
-    async fn advance(&self, actual: Option<&Factura>, comando: &Comando) -> Result<Move<Factura>, Fault> {
+    async fn advance(&self, actual: Option<&Factura>, comando: &Comando, (): &mut ()) -> Result<Move<Factura>, Fault> {
         let Comando {
             action,
             id_correlacion: id,
@@ -104,7 +105,7 @@ impl Participant for Facturacion {
         })
     }
 
-    async fn project(&self, _id: &IdCorrelacion, factura: &Factura, version: u64) -> Result<(), Fault> {
+    async fn project(&self, _id: &IdCorrelacion, factura: &Factura, version: u64, (): &()) -> Result<(), Fault> {
         self.facturas.project(factura, version).await
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use seedwork::contrato::Contracargo;
 use seedwork::{App, Fault, IdCorrelacion, Message};
-use seedwork_runtime::participant::{Documento, Participant as _, Participation};
+use seedwork_runtime::participant::{Documento, Participation};
 use seedwork_runtime::sidecar::{Document, save};
 use seedwork_runtime::sql::{self, Pool};
 use seedwork_runtime::{Sidecar, now_ms, telemetry};
@@ -140,7 +140,11 @@ impl Contracargos {
             };
             let Documento { version, agregado, .. } = documento;
             let Some(pago) = agregado else { return Err(unknown()) };
-            self.participation.participant().project(id, &pago, version).await?;
+            self.participation
+                .participant()
+                .read_model()
+                .project(&pago, version, &[])
+                .await?;
             return Ok(pago);
         }
         Err(Fault::Conflict(format!("{key} changes faster than it can be read")))
@@ -191,7 +195,11 @@ impl Contracargos {
         let Some(pago) = agregado.filter(|pago| pago.contracargo.is_some()) else {
             return Ok(false);
         };
-        self.participation.participant().project(id, &pago, version).await?;
+        self.participation
+            .participant()
+            .read_model()
+            .project(&pago, version, &[])
+            .await?;
         advertir(&pago);
         Ok(true)
     }

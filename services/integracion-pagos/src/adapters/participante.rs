@@ -9,7 +9,7 @@ use seedwork::{Action, Direction, Fault, IdCorrelacion, Outcome, Reason, Step};
 use seedwork_runtime::participant::{Move, Participant};
 
 use super::pasarela::{Pasarela, llamar};
-use super::read_model::ReadModel;
+use super::read_model::{Intento, ReadModel};
 use crate::domain::{Contestacion, Instante, Llamada, Movimiento, Pago};
 
 /// A wall clock, in milliseconds since the epoch. Keys and rows outlive the process, so a monotonic one won't do.
@@ -69,22 +69,18 @@ impl Pagos {
             .map_err(|error| Fault::bug(format!("failed to decide about {}", pago.id_correlacion), error))
     }
 
-    async fn llamar(&self, pago: &Pago, llamada: &Llamada) -> Contestacion {
+    async fn llamar(&self, pago: &Pago, llamada: &Llamada, intentos: &mut Vec<Intento>) -> Contestacion {
         // A payment that began at another gateway: ours would not know its keys.
         if pago.pasarela != self.pasarela.nombre() {
             let mensaje = format!("El pago se inició en la pasarela {}", pago.pasarela.as_str());
             return Contestacion::Incierta(Reason::new("PasarelaDistinta", mensaje));
         }
         let contestacion = llamar(self.pasarela.as_ref(), &pago.id_correlacion, llamada).await;
-        let id = &pago.id_correlacion;
-        // For people: nothing is decided by it, so no payment fails by it either.
-        if let Err(fault) = self
-            .read_model
-            .attempt(id, llamada.operacion(), &contestacion, self.ahora_ms())
-            .await
-        {
-            tracing::warn!(%id, error = fault.chain(), "unable to note a call to the gateway");
-        }
+        intentos.push(Intento {
+            operacion: llamada.operacion(),
+            contestacion: contestacion.clone(),
+            cuando_ms: self.ahora_ms(),
+        });
         contestacion
     }
 }
@@ -92,11 +88,17 @@ impl Pagos {
 #[async_trait]
 impl Participant for Pagos {
     type Aggregate = Pago;
+    type Notes = Vec<Intento>;
     const DOCUMENT: &'static str = "pago";
     const FIRST: Step = Step::RealizarPago;
     const CALLS_OUTSIDE: bool = true;
 
-    async fn advance(&self, aggregate: Option<&Pago>, comando: &Comando) -> Result<Move<Pago>, Fault> {
+    async fn advance(
+        &self,
+        aggregate: Option<&Pago>,
+        comando: &Comando,
+        intentos: &mut Vec<Intento>,
+    ) -> Result<Move<Pago>, Fault> {
         let sentido = match comando.action {
             Action::Do(Step::RealizarPago) => Direction::Do,
             Action::Undo(Step::RealizarPago) => Direction::Undo,
@@ -132,7 +134,7 @@ impl Participant for Pagos {
         };
         let movimiento = match self.decidir(pago, sentido, None)? {
             Movimiento::Llamar(llamada) => {
-                let contestacion = self.llamar(pago, &llamada).await;
+                let contestacion = self.llamar(pago, &llamada, intentos).await;
                 self.decidir(pago, sentido, Some(contestacion))?
             }
             movimiento @ (Movimiento::Registrar(_) | Movimiento::Terminar(..) | Movimiento::Esperar(_)) => movimiento,
@@ -157,8 +159,14 @@ impl Participant for Pagos {
         }
     }
 
-    async fn project(&self, _: &IdCorrelacion, pago: &Pago, version: u64) -> Result<(), Fault> {
-        self.read_model.project(pago, version).await
+    async fn project(
+        &self,
+        _: &IdCorrelacion,
+        pago: &Pago,
+        version: u64,
+        intentos: &Vec<Intento>,
+    ) -> Result<(), Fault> {
+        self.read_model.project(pago, version, intentos).await
     }
 }
 

@@ -2,8 +2,9 @@
 
 use seedwork::{Dinero, Fault, IdCorrelacion, Moneda};
 use seedwork_runtime::sql::{self, Pool};
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, Row as _};
 
 use crate::domain::conciliacion::{Asiento, Nuestro};
 use crate::domain::{Contestacion, IdAutorizacion, IdReembolso, Operacion, Pago};
@@ -51,6 +52,17 @@ pub struct PagoVisto {
     pub actualizado: i64,
 }
 
+/// A call to the gateway, and what was said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intento {
+    /// What was asked for.
+    pub operacion: Operacion,
+    /// The answer.
+    pub contestacion: Contestacion,
+    /// When it came, in milliseconds since the epoch.
+    pub cuando_ms: i64,
+}
+
 /// The calls of one operation on a payment, as people see them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntentoVisto {
@@ -94,8 +106,8 @@ impl ReadModel {
         Self(pool)
     }
 
-    /// Brings the row up to `version` of its document; never back to an older one.
-    pub async fn project(&self, pago: &Pago, version: u64) -> Result<(), Fault> {
+    /// Brings the row up to `version` of its document, never back to an older one, and adds calls that were made since.
+    pub async fn project(&self, pago: &Pago, version: u64, intentos: &[Intento]) -> Result<(), Fault> {
         let Pago {
             id_correlacion,
             id_cliente,
@@ -112,7 +124,7 @@ impl ReadModel {
         let (motivo, mensaje) = motivo
             .as_ref()
             .map_or(("", ""), |reason| (&reason.motivo, &reason.mensaje));
-        sqlx::query(
+        let row = sqlx::query(
             "INSERT INTO pagos (id, id_cliente, medio_pago, monto, moneda, estado, pasarela, autorizacion, cargo,
                  cobrado, reembolso, motivo, mensaje, contracargo, discrepancia, version, creado, actualizado)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
@@ -143,11 +155,16 @@ impl ReadModel {
         .bind(pago.discrepancia().map_or("", |discrepancia| discrepancia.as_str()))
         .bind(i64::try_from(version).unwrap_or(i64::MAX))
         .bind(*creado_ms)
-        .bind(seedwork_runtime::now_ms())
-        .execute(&self.0)
-        .await
-        .map_err(sql::fault("project a payment"))?;
-        Ok(())
+        .bind(seedwork_runtime::now_ms());
+        let write = async {
+            let mut transaction = self.0.begin().await?;
+            for intento in intentos {
+                intento.note(id_correlacion).execute(&mut *transaction).await?;
+            }
+            row.execute(&mut *transaction).await?;
+            transaction.commit().await
+        };
+        sql::within(write).await.map_err(sql::fault("project a payment"))
     }
 
     /// A payment by its identity.
@@ -207,15 +224,23 @@ impl ReadModel {
         rows.iter().map(PagoVisto::read).collect()
     }
 
-    /// Notes a call to the gateway and what was said.
-    pub async fn attempt(
-        &self,
-        id: &IdCorrelacion,
-        operacion: Operacion,
-        contestacion: &Contestacion,
-        ahora_ms: i64,
-    ) -> Result<(), Fault> {
-        let (resultado, motivo) = match contestacion {
+    /// The calls of a payment, in the order that they were first made.
+    pub async fn attempts(&self, id: &IdCorrelacion) -> Result<Vec<IntentoVisto>, Fault> {
+        let rows = sqlx::query("SELECT * FROM intentos WHERE pago = $1 ORDER BY primero, operacion")
+            .bind(id.as_str())
+            .fetch_all(&self.0)
+            .await
+            .map_err(sql::fault("read the calls of a payment"))?;
+        rows.iter().map(IntentoVisto::read).collect()
+    }
+}
+
+// === impl Intento ===
+
+impl Intento {
+    /// One more call of its operation.
+    fn note(&self, id: &IdCorrelacion) -> Query<'_, Any, AnyArguments> {
+        let (resultado, motivo) = match &self.contestacion {
             Contestacion::Autorizada(_)
             | Contestacion::Capturada(_)
             | Contestacion::Anulada
@@ -229,25 +254,11 @@ impl ReadModel {
              ON CONFLICT (pago, operacion) DO UPDATE SET veces = intentos.veces + 1, ultimo = excluded.ultimo,
                  resultado = excluded.resultado, motivo = excluded.motivo",
         )
-        .bind(id.as_str())
-        .bind(operacion.as_str())
-        .bind(ahora_ms)
+        .bind(id.as_str().to_owned())
+        .bind(self.operacion.as_str())
+        .bind(self.cuando_ms)
         .bind(resultado)
         .bind(motivo)
-        .execute(&self.0)
-        .await
-        .map_err(sql::fault("note a call to the gateway"))?;
-        Ok(())
-    }
-
-    /// The calls of a payment, in the order that they were first made.
-    pub async fn attempts(&self, id: &IdCorrelacion) -> Result<Vec<IntentoVisto>, Fault> {
-        let rows = sqlx::query("SELECT * FROM intentos WHERE pago = $1 ORDER BY primero, operacion")
-            .bind(id.as_str())
-            .fetch_all(&self.0)
-            .await
-            .map_err(sql::fault("read the calls of a payment"))?;
-        rows.iter().map(IntentoVisto::read).collect()
     }
 }
 

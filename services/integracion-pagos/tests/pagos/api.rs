@@ -114,7 +114,7 @@ async fn an_older_state_never_overwrites_a_newer_one() {
     servicio.deliver(&order(DO, "p-1", "24.12")).await;
     let read_model = servicio.participation.participant().read_model();
     read_model
-        .project(&before.agregado.unwrap(), before.version)
+        .project(&before.agregado.unwrap(), before.version, &[])
         .await
         .unwrap();
     assert_eq!(servicio.get("/pagos/p-1").await.body["estado"], "CONFIRMADO");

@@ -124,11 +124,12 @@ fn terminada(avisos: Avisos, notificacion: &Notificacion) -> Move<Avisos> {
 #[async_trait]
 impl Participant for Notificador {
     type Aggregate = Avisos;
+    type Notes = ();
     const DOCUMENT: &'static str = "notificaciones";
     const FIRST: Step = Step::CrearNotificacion;
     const CALLS_OUTSIDE: bool = true;
 
-    async fn advance(&self, aggregate: Option<&Avisos>, comando: &Comando) -> Result<Move<Avisos>, Fault> {
+    async fn advance(&self, aggregate: Option<&Avisos>, comando: &Comando, (): &mut ()) -> Result<Move<Avisos>, Fault> {
         let avisos = aggregate.cloned().unwrap_or_default();
         match comando.action {
             Action::Do(Step::CrearNotificacion) => self.avisar(avisos, Cual::Alerta, comando).await,
@@ -155,7 +156,7 @@ impl Participant for Notificador {
             .any(|medio| self.mensajeria.turno(medio).is_some())
     }
 
-    async fn project(&self, id: &IdCorrelacion, aggregate: &Avisos, version: u64) -> Result<(), Fault> {
+    async fn project(&self, id: &IdCorrelacion, aggregate: &Avisos, version: u64, (): &()) -> Result<(), Fault> {
         for notificacion in aggregate.todas() {
             self.read_model.proyectar(id, notificacion, version).await?;
         }
