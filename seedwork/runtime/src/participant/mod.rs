@@ -28,7 +28,7 @@ pub trait Participant: Send + Sync + 'static {
     /// What it stores per payment.
     type Aggregate: Clone + std::fmt::Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync;
 
-    /// What it has to tell people beside the record: shown with it, or lost with the process.
+    /// What it has to tell people beside the record: shown with it, or lost with what keeps this from being shown.
     type Notes: Default + Send + Sync;
 
     /// The prefix of its documents' keys, e.g. `pago`.
@@ -54,9 +54,9 @@ pub trait Participant: Send + Sync + 'static {
         notes: &mut Self::Notes,
     ) -> Result<Move<Self::Aggregate>, Fault>;
 
-    /// Whether replicas that call the outside for the same payment keep out of each other's way at its row of the read model: then
-    /// it is in place before each [`advance`](Self::advance).
-    fn meets_at_its_row(&self) -> bool {
+    /// Whether the outside does again what it is asked again. Then what was written is read, and its row of the read model in place
+    /// for replicas to keep out of each other's way at, before each [`advance`](Self::advance).
+    fn minds_repeats(&self) -> bool {
         false
     }
 

@@ -1,6 +1,7 @@
 //! The shell around the laws: read, decide, write conditionally, project, reply.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Participation<P> {
     in_flight: Mutex<HashSet<(IdCorrelacion, Action)>>,
     slots: Semaphore,
     tasks: TaskTracker,
+    /// The read model did not take what it was last told.
+    unseen: AtomicBool,
 }
 
 /// How long a process that is asked to stop gives [`Participation::settle`]. A pod has 30 s: 3 for the chart's `preStop`, 15 for
@@ -91,6 +94,7 @@ impl<P: Participant> Participation<P> {
             in_flight: Mutex::default(),
             slots,
             tasks: TaskTracker::new(),
+            unseen: AtomicBool::new(false),
         })
     }
 
@@ -179,7 +183,7 @@ impl<P: Participant> Participation<P> {
             let next = match documento.standing(comando.action) {
                 Standing::Answered(outcome) => {
                     // The reply may be a repeat because the first one failed on the way to the read model.
-                    self.project(comando, &documento, &so_far.notes).await?;
+                    self.project(comando, &documento, &mut so_far.notes).await?;
                     return self.reply(comando, outcome).await;
                 }
                 Standing::NeedsTombstone if documento.agregado.is_none() => {
@@ -213,9 +217,10 @@ impl<P: Participant> Participation<P> {
                 Err(fault) => return Err(fault),
             }
             if let Some(outcome) = outcome {
-                self.project(comando, &documento, &so_far.notes).await?;
+                self.project(comando, &documento, &mut so_far.notes).await?;
                 return self.reply(comando, outcome).await;
             }
+            so_far.decided = None;
             document = self.go_on(comando, &documento, &mut so_far).await?;
         }
         Err(Fault::Conflict(format!("{key} changes faster than it can be read")))
@@ -231,7 +236,10 @@ impl<P: Participant> Participation<P> {
     ) -> Result<Document<Documento<P::Aggregate>>, Fault> {
         let read = || self.document(&comando.id_correlacion);
         if !P::CALLS_OUTSIDE {
-            self.project(comando, written, &so_far.notes).await?;
+            self.project(comando, written, &mut so_far.notes).await?;
+            return read().await;
+        }
+        if self.participant.minds_repeats() {
             return read().await;
         }
         let (document, decided) = tokio::join!(read(), self.decide(comando, written, so_far));
@@ -272,7 +280,8 @@ impl<P: Participant> Participation<P> {
         Ok(next)
     }
 
-    /// Asks for a move that may call the outside. What is recorded is shown meanwhile if that takes long, or before.
+    /// Asks for a move that may call the outside. What is recorded is shown meanwhile if that takes long; before it where repeats
+    /// matter, and while the read model takes nothing: its outage is none of the outside's business, and costs no money.
     async fn ask(
         &self,
         comando: &Comando,
@@ -280,16 +289,23 @@ impl<P: Participant> Participation<P> {
         shown: &mut u64,
         notes: &mut P::Notes,
     ) -> Result<Move<P::Aggregate>, Fault> {
-        if self.participant.meets_at_its_row() {
+        if self.participant.minds_repeats() || self.unseen.load(Ordering::Relaxed) {
             self.show(comando, documento, shown).await?;
         }
         let mut advance = self.participant.advance(documento.agregado.as_ref(), comando, notes);
         match tokio::time::timeout(AT_ONCE, &mut advance).await {
             Ok(next) => next,
             Err(_) => {
-                let (seen, next) = tokio::join!(self.show(comando, documento, shown), advance);
-                unless_shown(seen);
-                next
+                let showing = async {
+                    unless_shown(self.show(comando, documento, shown).await);
+                    std::future::pending().await
+                };
+                tokio::select! {
+                    biased;
+                    // Not held up by a database that says nothing.
+                    next = advance => next,
+                    next = showing => next,
+                }
             }
         }
     }
@@ -297,7 +313,7 @@ impl<P: Participant> Participation<P> {
     /// Brings the read model up to what is recorded and stays so for a while, whoever recorded it: they may have died since.
     async fn show(&self, comando: &Comando, documento: &Documento<P::Aggregate>, shown: &mut u64) -> Result<(), Fault> {
         if documento.version > *shown {
-            self.project(comando, documento, &P::Notes::default()).await?;
+            self.project(comando, documento, &mut P::Notes::default()).await?;
             *shown = documento.version;
         }
         Ok(())
@@ -307,14 +323,17 @@ impl<P: Participant> Participation<P> {
         &self,
         comando: &Comando,
         documento: &Documento<P::Aggregate>,
-        notes: &P::Notes,
+        notes: &mut P::Notes,
     ) -> Result<(), Fault> {
         let Some(agregado) = &documento.agregado else {
             return Ok(());
         };
-        self.participant
-            .project(&comando.id_correlacion, agregado, documento.version, notes)
-            .await
+        let id = &comando.id_correlacion;
+        let projected = self.participant.project(id, agregado, documento.version, notes).await;
+        self.unseen.store(projected.is_err(), Ordering::Relaxed);
+        projected?;
+        *notes = P::Notes::default();
+        Ok(())
     }
 
     async fn unsettled(&self, comando: &Comando, reason: Reason) -> Result<(), Fault> {

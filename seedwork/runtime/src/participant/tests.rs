@@ -19,7 +19,9 @@ struct Counter {
     silent: bool,
     /// How long it takes outside.
     takes: Duration,
-    at_its_row: bool,
+    minds_repeats: bool,
+    /// How often what is projected is not taken.
+    blind: AtomicU32,
     shown: Mutex<Vec<u64>>,
     told: Mutex<u32>,
 }
@@ -39,6 +41,10 @@ impl Participant for Counter {
             (Action::Do(_), Some(count)) => {
                 self.calls.fetch_add(1, Ordering::SeqCst);
                 *notes += 1;
+                assert!(
+                    !self.minds_repeats || !self.shown.lock().unwrap().is_empty(),
+                    "shown before"
+                );
                 if !self.takes.is_zero() {
                     sleep(self.takes).await;
                 }
@@ -57,11 +63,19 @@ impl Participant for Counter {
         }
     }
 
-    fn meets_at_its_row(&self) -> bool {
-        self.at_its_row
+    fn minds_repeats(&self) -> bool {
+        self.minds_repeats
     }
 
     async fn project(&self, _: &IdCorrelacion, _: &i64, version: u64, notes: &u32) -> Result<(), Fault> {
+        let less = |times: u32| times.checked_sub(1);
+        if self
+            .blind
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+            .is_ok()
+        {
+            return Err(Fault::unavailable("show", "planted by the test"));
+        }
         self.shown.lock().unwrap().push(version);
         *self.told.lock().unwrap() += notes;
         Ok(())
@@ -136,7 +150,7 @@ async fn silence_outside_is_silence_to_the_operator() {
 #[tokio::test(start_paused = true)]
 async fn what_is_under_way_is_shown_if_it_takes_long_or_others_meet_there() {
     let long = AT_ONCE * 2;
-    for (takes, at_its_row, expected) in [
+    for (takes, minds_repeats, expected) in [
         (Duration::ZERO, false, vec![2]),
         (AT_ONCE / 2, false, vec![2]),
         (long, false, vec![1, 2]),
@@ -145,7 +159,7 @@ async fn what_is_under_way_is_shown_if_it_takes_long_or_others_meet_there() {
     ] {
         let (participation, _sidecar) = at_work(Counter {
             takes,
-            at_its_row,
+            minds_repeats,
             ..Counter::default()
         });
         let order = comando(Action::Do(Step::RealizarPago), "p-1");
@@ -159,10 +173,10 @@ async fn what_is_under_way_is_shown_if_it_takes_long_or_others_meet_there() {
         };
         let ((), seen) = tokio::join!(run, during);
         let shown = participation.participant().shown.lock().unwrap().clone();
-        assert_eq!(shown, expected, "{takes:?} {at_its_row}");
+        assert_eq!(shown, expected, "{takes:?} {minds_repeats}");
         assert_eq!(*participation.participant().told.lock().unwrap(), 1, "with its end");
         if takes == long {
-            assert_eq!(seen, 1, "{at_its_row}");
+            assert_eq!(seen, 1, "{minds_repeats}");
         }
     }
 }
@@ -182,6 +196,60 @@ async fn what_is_recorded_and_without_an_answer_is_shown_by_each_try() {
     assert_eq!(*participation.participant().told.lock().unwrap(), 2, "each try is told");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_outside_said_outlives_a_read_model_that_is_away() {
+    let (participation, sidecar) = at_work(Counter {
+        takes: AT_ONCE * 2,
+        blind: AtomicU32::new(1),
+        ..Counter::default()
+    });
+    let order = comando(Action::Do(Step::RealizarPago), "p-1");
+    participation.run(&order).await.unwrap();
+    assert!(reply_to(&sidecar.take_messages(), order.action).is_some());
+    assert_eq!(*participation.participant().shown.lock().unwrap(), [2]);
+}
+
+#[tokio::test]
+async fn while_the_read_model_takes_nothing_the_outside_is_asked_for_nothing() {
+    let (participation, _sidecar) = at_work(Counter {
+        blind: AtomicU32::new(3),
+        ..Counter::default()
+    });
+    let calls = || participation.participant().calls.load(Ordering::SeqCst);
+    // The first meets it with its end; then it is known.
+    for (id, expected) in [("p-1", 1), ("p-2", 1), ("p-3", 1)] {
+        let order = comando(Action::Do(Step::RealizarPago), id);
+        assert!(participation.run(&order).await.is_err());
+        assert_eq!(calls(), expected, "{id}");
+    }
+    for (id, expected) in [("p-2", 2), ("p-3", 3), ("p-1", 3)] {
+        let order = comando(Action::Do(Step::RealizarPago), id);
+        participation.run(&order).await.unwrap();
+        assert_eq!(calls(), expected, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_undone_while_the_outside_is_asked_is_refused() {
+    for silent in [false, true] {
+        let (participation, sidecar) = at_work(Counter {
+            silent,
+            ..Counter::default()
+        });
+        let order = comando(Action::Do(Step::RealizarPago), "p-1");
+        let undo = Action::Undo(Step::RealizarPago);
+        let undone = Documento::default().with_checkpoint(0).with_tombstone(undo);
+        sidecar.follow_next_put("cuenta:p-1", serde_json::to_vec(&undone).unwrap());
+        participation.run(&order).await.unwrap();
+        let reply = reply_to(&sidecar.take_messages(), order.action).unwrap();
+        assert!(matches!(reply.outcome, Outcome::Refused(_)), "{reply:?}");
+        let after = participation.document(&order.id_correlacion).await.unwrap().value;
+        assert_eq!(after, Some(undone), "what was said is not recorded");
+        let told = *participation.participant().told.lock().unwrap();
+        assert_eq!(told, 1, "it is told all the same, and once; silent: {silent}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_outside_said_outlives_a_read_that_failed() {
     let (participation, sidecar) = at_work(Counter::default());
@@ -194,6 +262,18 @@ async fn what_the_outside_said_outlives_a_read_that_failed() {
         Outcome::Done
     );
     assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn who_minds_repeats_is_asked_once_what_was_written_is_read() {
+    let (participation, sidecar) = at_work(Counter {
+        minds_repeats: true,
+        ..Counter::default()
+    });
+    let order = comando(Action::Do(Step::RealizarPago), "p-1");
+    sidecar.fail_gets(1);
+    assert!(participation.run(&order).await.is_err());
+    assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ struct State {
     failing_publishes: u32,
     failing_gets: u32,
     racing_write: Option<(String, Vec<u8>)>,
+    following_write: Option<(String, Vec<u8>)>,
 }
 
 /// An event that was published, and where.
@@ -120,6 +121,11 @@ impl MemorySidecar {
         self.lock().racing_write = Some((key.to_owned(), value));
     }
 
+    /// Just after the next conditional write, somebody else writes this: the next read finds it.
+    pub fn follow_next_put(&self, key: &str, value: Vec<u8>) {
+        self.lock().following_write = Some((key.to_owned(), value));
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -174,6 +180,11 @@ impl Sidecar for MemorySidecar {
         state.versions += 1;
         let version = state.versions;
         state.values.insert(key.to_owned(), (value, version));
+        if let Some((key, value)) = state.following_write.take() {
+            state.versions += 1;
+            let version = state.versions;
+            state.values.insert(key, (value, version));
+        }
         Ok(())
     }
 

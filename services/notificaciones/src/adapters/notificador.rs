@@ -149,8 +149,8 @@ impl Participant for Notificador {
         }
     }
 
-    /// A medium whose deliveries cannot be repeated gives each a turn, which is taken at the row.
-    fn meets_at_its_row(&self) -> bool {
+    /// A medium that knows no key gives each delivery a turn, which is taken at the row.
+    fn minds_repeats(&self) -> bool {
         Medio::ALL
             .into_iter()
             .any(|medio| self.mensajeria.turno(medio).is_some())

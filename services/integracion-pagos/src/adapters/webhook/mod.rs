@@ -197,8 +197,8 @@ impl Webhook {
         }
     }
 
-    /// The payment that an event names. Our rows know each promise before money is taken from it; an event that names
-    /// neither us nor a row of ours is looked up at Stripe.
+    /// The payment that an event names. An event that names neither us nor a row of ours, which may come a moment later, is looked
+    /// up at Stripe.
     async fn pago(&self, de: &Ligas) -> Result<Option<Pago>, Fault> {
         let Ligas { id, intento, cargo } = de;
         let mut found = id.as_deref().and_then(|id| IdCorrelacion::parse(id).ok());
