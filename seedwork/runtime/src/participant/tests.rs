@@ -88,6 +88,15 @@ fn at_work(participant: Counter) -> (Arc<Participation<Counter>>, Arc<MemorySide
     (Participation::new(participant, App::IntegracionPagos, port), sidecar)
 }
 
+/// It was answered with success, and the outside was asked once.
+fn is_done_by_one_call(participation: &Participation<Counter>, sidecar: &MemorySidecar, order: &Comando) {
+    assert_eq!(
+        reply_to(&sidecar.take_messages(), order.action).unwrap().outcome,
+        Outcome::Done
+    );
+    assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn the_laws_hold_in_memory() {
     let (participation, sidecar) = at_work(Counter::default());
@@ -127,11 +136,7 @@ async fn a_reply_that_could_not_be_sent_is_sent_at_the_next_delivery() {
     sidecar.fail_publishes(1);
     assert!(participation.run(&order).await.is_err());
     participation.run(&order).await.unwrap();
-    assert_eq!(
-        reply_to(&sidecar.take_messages(), order.action).unwrap().outcome,
-        Outcome::Done
-    );
-    assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 1);
+    is_done_by_one_call(&participation, &sidecar, &order);
 }
 
 #[tokio::test]
@@ -257,11 +262,7 @@ async fn what_the_outside_said_outlives_a_read_that_failed() {
     // Its first read is of what it has written, while the outside is asked.
     sidecar.fail_gets(1);
     participation.run(&order).await.unwrap();
-    assert_eq!(
-        reply_to(&sidecar.take_messages(), order.action).unwrap().outcome,
-        Outcome::Done
-    );
-    assert_eq!(participation.participant().calls.load(Ordering::SeqCst), 1);
+    is_done_by_one_call(&participation, &sidecar, &order);
 }
 
 #[tokio::test]

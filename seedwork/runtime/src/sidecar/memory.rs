@@ -64,6 +64,16 @@ pub struct Posted {
     pub body: serde_json::Value,
 }
 
+// === impl State ===
+
+impl State {
+    /// A write, whoever's: it is a new version.
+    fn write(&mut self, key: String, value: Vec<u8>) {
+        self.versions += 1;
+        self.values.insert(key, (value, self.versions));
+    }
+}
+
 // === impl MemorySidecar ===
 
 impl MemorySidecar {
@@ -165,9 +175,7 @@ impl Sidecar for MemorySidecar {
         not_reserved(key)?;
         let mut state = self.lock();
         if let Some((key, value)) = state.racing_write.take() {
-            state.versions += 1;
-            let version = state.versions;
-            state.values.insert(key, (value, version));
+            state.write(key, value);
         }
         let holds = match (&expect, state.values.get(key)) {
             (Expect::Absent, None) => true,
@@ -177,13 +185,9 @@ impl Sidecar for MemorySidecar {
         if !holds {
             return Err(SidecarError::Conflict { key: key.to_owned() });
         }
-        state.versions += 1;
-        let version = state.versions;
-        state.values.insert(key.to_owned(), (value, version));
+        state.write(key.to_owned(), value);
         if let Some((key, value)) = state.following_write.take() {
-            state.versions += 1;
-            let version = state.versions;
-            state.values.insert(key, (value, version));
+            state.write(key, value);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use seedwork::contrato::Contracargo;
 use seedwork::{App, Fault, IdCorrelacion, Message};
-use seedwork_runtime::participant::{Documento, Participation};
+use seedwork_runtime::participant::{Documento, Participant as _, Participation};
 use seedwork_runtime::sidecar::{Document, save};
 use seedwork_runtime::sql::{self, Pool};
 use seedwork_runtime::{Sidecar, now_ms, telemetry};
@@ -142,8 +142,7 @@ impl Contracargos {
             let Some(pago) = agregado else { return Err(unknown()) };
             self.participation
                 .participant()
-                .read_model()
-                .project(&pago, version, &[])
+                .project(id, &pago, version, &Vec::new())
                 .await?;
             return Ok(pago);
         }
@@ -197,8 +196,7 @@ impl Contracargos {
         };
         self.participation
             .participant()
-            .read_model()
-            .project(&pago, version, &[])
+            .project(id, &pago, version, &Vec::new())
             .await?;
         advertir(&pago);
         Ok(true)
